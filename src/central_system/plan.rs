@@ -1,0 +1,85 @@
+//! What a [`Station`](super) is told by the configuration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName};
+use crate::units::{MilliAmps, MilliVolts};
+
+/// One wallbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StationPlan {
+    /// Its ChargeBox ID.
+    pub id: ChargeBoxId,
+    /// Its configured connectors.
+    pub connectors: BTreeMap<ConnectorId, ConnectorPlan>,
+    /// What BootNotification is answered with.
+    pub heartbeat_interval: Duration,
+    /// What the wallbox is asked to sample at.
+    pub meter_interval: Duration,
+    /// Nominal phase voltage.
+    pub voltage: MilliVolts,
+    /// No profile is ever written.
+    pub observe: bool,
+}
+
+/// One connector that is an EVSE of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorPlan {
+    /// Its name.
+    pub evse: EvseName,
+    /// Wired phases.
+    pub phases: u8,
+    /// Allowed without a transaction.
+    pub idle: MilliAmps,
+    /// Never more than this.
+    pub max: MilliAmps,
+    /// `[evse.ocpp]`.
+    pub profile: ProfileSettings,
+}
+
+/// `[evse.ocpp]`: overrides of what is found out by itself; `None` = find out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProfileSettings {
+    /// Purpose of the profile that is pushed.
+    pub purpose: Option<Purpose>,
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// Its stack level.
+    pub stack_level: Option<u32>,
+    /// Its unit.
+    pub unit: Option<Unit>,
+    /// The wallbox needs `RemoteStartTransaction` although a car is plugged.
+    pub remote_start: bool,
+    /// Foreign charging profiles are deleted when the wallbox connects.
+    pub clear_on_connect: bool,
+}
+
+/// `evse.ocpp.profile`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// `TxDefaultProfile`.
+    TxDefault,
+    /// `TxProfile`.
+    Tx,
+    /// `ChargePointMaxProfile`.
+    ChargePointMax,
+}
+
+/// `evse.ocpp.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Counts from the start of charging.
+    Relative,
+    /// Counts from a date.
+    Absolute,
+}
+
+/// `evse.ocpp.unit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Amperes per phase.
+    Amps,
+    /// Watts over all phases.
+    Watts,
+}

@@ -1,0 +1,1 @@
+//! The configuration file: model, loading with positions, checks; builds the plan.

@@ -1,0 +1,1 @@
+//! The tasks. They carry bytes; decisions are in [`crate::site`].

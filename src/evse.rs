@@ -1,0 +1,247 @@
+//! The vocabulary between the wings: nothing else crosses from one to another.
+//!
+//! A device (a [`Station`](crate::central_system::Station)) *reports*; the load manager *offers*;
+//! an upstream (the local tag list, a backend) answers *calls*.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::ids::{CircuitName, EvseName, IdTag, OfferNumber};
+use crate::ocpp::ChargePointStatus;
+use crate::units::{MilliAmps, PerPhase, Phase, WattHours, Watts};
+
+/// What an EVSE needs, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Demand {
+    /// Nobody is there.
+    #[default]
+    None,
+    /// A car is plugged, nobody has authorized it.
+    Plugged,
+    /// Authorized, no transaction yet.
+    Authorized,
+    /// A transaction runs.
+    Charging,
+}
+
+/// What a device measured, in its own phase order (L1 is the EVSE's L1, not the grid's).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measured {
+    /// Current of each phase.
+    pub current: Option<PerPhase<MilliAmps>>,
+    /// Active power over all phases.
+    pub power: Option<Watts>,
+    /// The import register.
+    pub energy: Option<WattHours>,
+}
+
+/// From a device to the load manager and the status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The device can be reached, or no longer.
+    Online(bool),
+    /// The device restarted; what it was told may be forgotten.
+    Booted,
+    /// The connector's status.
+    Status(ChargePointStatus),
+    /// What the EVSE needs.
+    Demand(Demand),
+    /// What it draws.
+    Measured(Measured),
+    /// The device accepted the offer of this number. Proves nothing alone: the measurement decides.
+    Took(OfferNumber),
+    /// The device does not take this offer, in no form that was tried.
+    Refused {
+        /// Which offer.
+        offer: OfferNumber,
+        /// What the device said.
+        why: String,
+    },
+}
+
+/// What an EVSE is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// At most this current on each phase; 0 = paused.
+    Current(MilliAmps),
+    /// Every limit of ours is lifted: the hardware decides.
+    Released,
+}
+
+/// From the load manager to a device. The newest replaces any older; none is queued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Larger than that of every older offer to this EVSE.
+    pub number: OfferNumber,
+    /// What is allowed.
+    pub limit: Limit,
+    /// The answer to "why not more?".
+    pub reason: Reason,
+}
+
+/// Why an EVSE is offered what it is offered, and not more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A fuse is used up on this phase.
+    Circuit {
+        /// Which.
+        circuit: CircuitName,
+        /// Where.
+        phase: Phase,
+    },
+    /// The power cap of a circuit is used up.
+    Power {
+        /// Which.
+        circuit: CircuitName,
+    },
+    /// More would load the phases of a circuit too unevenly.
+    Asymmetry {
+        /// Which.
+        circuit: CircuitName,
+    },
+    /// The EVSE's own maximum.
+    OwnMaximum,
+    /// The backend's profile.
+    Backend {
+        /// What it allows.
+        limit: MilliAmps,
+    },
+    /// There is no transaction.
+    NoTransaction,
+    /// Switched off by configuration or command.
+    Disabled,
+    /// Waits for its turn.
+    Queue {
+        /// 1 = next.
+        position: usize,
+        /// Expected wait, where it can be told.
+        expected: Option<Duration>,
+    },
+    /// The raise waits until others have lowered.
+    Transition,
+    /// The raise waits, to spare the wallbox's memory.
+    RaiseBudget,
+    /// The raise waits until every EVSE was seen after the start.
+    StartUp,
+    /// The EVSE does not take limits; it is booked at what it can draw.
+    NotLimitable,
+    /// The EVSE cannot be reached; it keeps what it was last told.
+    Offline,
+    /// `load-management = "observe"`: nothing is limited.
+    Observe,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Circuit { circuit, phase } => write!(f, "limit: circuit {circuit}, {phase}"),
+            Self::Power { circuit } => write!(f, "limit: power of circuit {circuit}"),
+            Self::Asymmetry { circuit } => write!(f, "limit: asymmetry of circuit {circuit}"),
+            Self::OwnMaximum => f.write_str("its own maximum"),
+            Self::Backend { limit } => write!(f, "limit: backend, {limit} A"),
+            Self::NoTransaction => f.write_str("no transaction"),
+            Self::Disabled => f.write_str("disabled"),
+            Self::Queue {
+                position,
+                expected: None,
+            } => write!(f, "waits in the queue, position {position}"),
+            Self::Queue {
+                position,
+                expected: Some(wait),
+            } => {
+                let minutes = wait.as_secs().div_ceil(60);
+                write!(
+                    f,
+                    "waits in the queue, position {position}, about {minutes} min"
+                )
+            }
+            Self::Transition => f.write_str("waits until others have lowered"),
+            Self::RaiseBudget => f.write_str("waits for its next raise (ocpp-raise-interval)"),
+            Self::StartUp => {
+                f.write_str("waits until every EVSE was seen after the start (start-up-hold)")
+            }
+            Self::NotLimitable => f.write_str("takes no limits; booked at what it can draw"),
+            Self::Offline => f.write_str("not reachable; keeps its last limit"),
+            Self::Observe => f.write_str("observed only"),
+        }
+    }
+}
+
+/// A question of a device that its upstream answers exactly once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Chosen by the asker; comes back in the [`Reply`].
+    pub id: u64,
+    /// The EVSE it concerns; `None` if the wallbox did not say (Authorize has no connector).
+    pub evse: Option<EvseName>,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// May this tag charge?
+    Authorize(IdTag),
+    /// A transaction was started with this tag.
+    Start(IdTag),
+    /// Somebody stopped a transaction with this tag.
+    Stop(IdTag),
+}
+
+/// The answer to a [`Call`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The id of the call.
+    pub id: u64,
+    /// The verdict on the tag.
+    pub verdict: Verdict,
+}
+
+/// `IdTagInfo` (OCPP 1.6 §7.27).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// May it charge?
+    pub status: AuthorizationStatus,
+    /// Until when the verdict holds.
+    pub expires: Option<jiff::Timestamp>,
+    /// The group of the tag.
+    pub parent: Option<IdTag>,
+}
+
+impl Verdict {
+    /// Yes, without end and without group.
+    pub const ACCEPTED: Self = Self {
+        status: AuthorizationStatus::Accepted,
+        expires: None,
+        parent: None,
+    };
+}
+
+/// `AuthorizationStatus` (OCPP 1.6 §7.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuthorizationStatus {
+    /// May charge.
+    Accepted,
+    /// Known and blocked.
+    Blocked,
+    /// Known, but its time is over.
+    Expired,
+    /// Unknown.
+    Invalid,
+    /// Already in a transaction elsewhere.
+    ConcurrentTx,
+}
+
+impl AuthorizationStatus {
+    /// The spelling of the specification.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Blocked => "Blocked",
+            Self::Expired => "Expired",
+            Self::Invalid => "Invalid",
+            Self::ConcurrentTx => "ConcurrentTx",
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What survives a crash, as values. The store writes [`Record`]s; a restart begins from
+//! [`Recovered`], and [`Recovered::apply`] says what a record means, so that a simulated disk and
+//! the real one cannot disagree.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ChargeBoxId, ConnectorId, IdTag, TransactionNumber};
+use crate::units::WattHours;
+
+/// One thing to keep. Records are applied in the order in which they were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A transaction as it stands now; replaces the former state of the same number.
+    Transaction(Transaction),
+    /// A message of a transaction exactly as the wallbox sent it.
+    Entry(Entry),
+    /// What one machine remembers; `None` forgets it.
+    Memory {
+        /// Who remembers: a kind and a name, like `station CB-1` or `evse garage-left`.
+        owner: String,
+        /// What.
+        key: String,
+        /// JSON.
+        value: Option<String>,
+    },
+}
+
+/// A transaction of a wallbox (OCPP 1.6 §4.8, §4.10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// Our own number.
+    pub number: TransactionNumber,
+    /// The wallbox.
+    pub address: ChargeBoxId,
+    /// The connector of that wallbox.
+    pub connector: ConnectorId,
+    /// The id that the wallbox was told, or that it brought along (adopted).
+    pub wallbox_id: i64,
+    /// Who charges; unknown for an adopted transaction.
+    pub id_tag: Option<IdTag>,
+    /// The register at the start, where it was plausible.
+    pub meter_start: Option<WattHours>,
+    /// `timestamp` of `StartTransaction` as it came; empty for an adopted transaction.
+    pub started: String,
+    /// When we received it.
+    pub received: Timestamp,
+    /// How it ended; `None` while it runs.
+    pub stopped: Option<Stopped>,
+}
+
+/// How a transaction ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// The register at the end, where it is known.
+    pub meter_stop: Option<WattHours>,
+    /// `timestamp` of `StopTransaction` as it came; empty where none came.
+    pub timestamp: String,
+    /// `reason` as it came ("Local" where absent), or ours.
+    pub reason: String,
+    /// When we received it or decided it.
+    pub received: Timestamp,
+}
+
+/// A message of a transaction exactly as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The transaction.
+    pub transaction: TransactionNumber,
+    /// `StartTransaction` or `StopTransaction`.
+    pub action: String,
+    /// The payload, byte for byte.
+    pub payload: String,
+    /// When we received it.
+    pub received: Timestamp,
+}
+
+/// How many ended transactions of each wallbox are brought back at a start: enough to recognise
+/// everything that a wallbox may send again after an outage.
+pub const RECENT_TRANSACTIONS: usize = 50;
+
+/// Everything a start begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Open transactions, and the last [`RECENT_TRANSACTIONS`] ended ones of each wallbox.
+    pub transactions: BTreeMap<TransactionNumber, Transaction>,
+    /// (owner, key) → JSON.
+    pub memory: BTreeMap<(String, String), String>,
+    /// The largest transaction number ever used.
+    pub last_transaction: Option<TransactionNumber>,
+}
+
+impl Recovered {
+    /// What the journal holds after `record` was committed.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Transaction(transaction) => {
+                let number = transaction.number;
+                self.last_transaction = self.last_transaction.max(Some(number));
+                self.transactions.insert(number, transaction);
+            }
+            Record::Entry(_) => {}
+            Record::Memory {
+                owner,
+                key,
+                value: Some(value),
+            } => {
+                self.memory.insert((owner, key), value);
+            }
+            Record::Memory {
+                owner,
+                key,
+                value: None,
+            } => {
+                self.memory.remove(&(owner, key));
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! HTTP upgrade, WebSocket and TLS.

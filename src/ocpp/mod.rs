@@ -1,0 +1,7 @@
+//! OCPP 1.6J, pure: what goes over the wire and what it means.
+//!
+//! Lenient in what is accepted, strict in what is sent. Raw payloads are kept as they came.
+
+pub mod status;
+
+pub use status::ChargePointStatus;

@@ -1,0 +1,1 @@
+//! Simulated wallboxes with cars, and a whole world in virtual time.

@@ -1,0 +1,56 @@
+//! What [`Site`](super) is told by the configuration.
+
+use jiff::Timestamp;
+
+use crate::central_system::StationPlan;
+use crate::ids::{EvseName, IdTag};
+use crate::load::LoadPlan;
+
+/// Everything the pure core knows of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// For the load manager.
+    pub load: LoadPlan,
+    /// One for each wallbox.
+    pub stations: Vec<StationPlan>,
+    /// For EVSEs without a backend.
+    pub authorization: AuthorizationPlan,
+    /// Unknown ChargeBox IDs may connect and are shown, never charged.
+    pub accept_unknown: bool,
+}
+
+/// `[authorization]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuthorizationPlan {
+    /// Who may charge.
+    pub mode: AuthorizationMode,
+    /// The known tags.
+    pub tags: Vec<TagPlan>,
+}
+
+/// `authorization.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AuthorizationMode {
+    /// Everybody.
+    #[default]
+    Open,
+    /// Only the listed tags.
+    List,
+}
+
+/// `[[authorization.id-tag]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPlan {
+    /// The tag.
+    pub tag: IdTag,
+    /// Whose it is.
+    pub name: Option<String>,
+    /// Its group.
+    pub parent: Option<IdTag>,
+    /// Until when it holds.
+    pub expires: Option<Timestamp>,
+    /// Known and refused.
+    pub blocked: bool,
+    /// Where it holds; `None` = everywhere.
+    pub evses: Option<Vec<EvseName>>,
+}
