@@ -1,1 +1,3 @@
 //! The tasks. They carry bytes; decisions are in [`crate::site`].
+
+pub mod field;

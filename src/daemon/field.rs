@@ -1,0 +1,74 @@
+//! What the tasks tell the site task, and what it tells a link task.
+
+use std::net::SocketAddr;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::ids::{ChargeBoxId, LinkId};
+
+/// From any task to the site task.
+#[derive(Debug)]
+pub enum Field {
+    /// A wallbox passed the upgrade.
+    Up {
+        /// The new link.
+        link: LinkId,
+        /// Which wallbox.
+        address: ChargeBoxId,
+        /// Where it comes from.
+        peer: SocketAddr,
+        /// Where to put what it shall be sent.
+        outbox: mpsc::Sender<ToLink>,
+    },
+    /// A text frame arrived.
+    Frame {
+        /// On which link.
+        link: LinkId,
+        /// As it came.
+        text: String,
+        /// Dropped when the frame was handled: a link reads ahead only so far.
+        permit: OwnedSemaphorePermit,
+    },
+    /// A ping or a pong arrived.
+    Heard {
+        /// On which link.
+        link: LinkId,
+        /// It answered a ping of ours.
+        pong: bool,
+    },
+    /// The link is gone.
+    Down {
+        /// Which.
+        link: LinkId,
+    },
+    /// Somebody unknown tried to connect.
+    Unknown {
+        /// What it calls itself.
+        address: String,
+        /// Where it comes from.
+        peer: SocketAddr,
+    },
+    /// One line of the control socket.
+    Control {
+        /// The request as it came.
+        line: String,
+        /// One line of JSON back.
+        answer: oneshot::Sender<String>,
+    },
+}
+
+/// From the site task to a link task.
+#[derive(Debug)]
+pub enum ToLink {
+    /// A text frame.
+    Text(String),
+    /// A ping.
+    Ping,
+    /// Say goodbye and end.
+    Close {
+        /// WebSocket close code.
+        code: u16,
+        /// For the peer's log.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,76 @@
+//! What goes into [`Site`](super) and what comes out.
+
+use crate::ids::{ChargeBoxId, LinkId, Seq};
+use crate::journal::Record;
+
+/// What happens to the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A wallbox connected. Its newest link is the one that counts.
+    Up {
+        /// The new link.
+        link: LinkId,
+        /// Which wallbox, in the spelling of the configuration.
+        address: ChargeBoxId,
+        /// Where it comes from, for people.
+        peer: String,
+    },
+    /// A text frame arrived.
+    Frame {
+        /// On which link.
+        link: LinkId,
+        /// As it came.
+        text: String,
+    },
+    /// A ping or pong arrived: the peer lives.
+    Heard {
+        /// On which link.
+        link: LinkId,
+        /// It answered a ping of ours.
+        pong: bool,
+    },
+    /// The link is gone.
+    Down {
+        /// Which.
+        link: LinkId,
+    },
+    /// Somebody who is in no `[[evse]]` tried to connect.
+    Unknown {
+        /// What it calls itself.
+        address: String,
+        /// Where it comes from, for people.
+        peer: String,
+    },
+    /// Every record up to this one is on disk.
+    Committed(Seq),
+    /// The disk refuses; the store tries again.
+    CommitFailed,
+}
+
+/// What the site wants done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Write this to the journal.
+    Persist(Seq, Record),
+    /// Send this text frame.
+    Send {
+        /// To whom.
+        link: LinkId,
+        /// As it shall go.
+        text: String,
+    },
+    /// Send a WebSocket ping.
+    Ping {
+        /// To whom.
+        link: LinkId,
+    },
+    /// Close the connection.
+    Close {
+        /// Whose.
+        link: LinkId,
+        /// WebSocket close code (RFC 6455 §7.4).
+        code: u16,
+        /// For the peer's log.
+        reason: &'static str,
+    },
+}
