@@ -2,6 +2,9 @@
 //!
 //! Lenient in what is accepted, strict in what is sent. Raw payloads are kept as they came.
 
+pub mod charging_profile;
+pub mod lenient;
 pub mod status;
+pub mod timestamp;
 
 pub use status::ChargePointStatus;
