@@ -364,3 +364,115 @@ macro_rules! spelled {
     };
 }
 pub(crate) use spelled;
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Message<'a> {
+        #[serde(deserialize_with = "required")]
+        number: i64,
+        #[serde(default, deserialize_with = "optional")]
+        flag: Option<bool>,
+        #[serde(default, borrow, deserialize_with = "optional")]
+        text: Option<Cow<'a, str>>,
+        #[serde(default, deserialize_with = "list")]
+        items: Vec<i64>,
+    }
+
+    fn token<'a, T: FromToken<'a>>(json: &'a str) -> Option<T> {
+        T::from_token(Token::of(serde_json::from_str(json).unwrap()))
+    }
+
+    #[test]
+    fn integers_are_read_from_all_that_means_one() {
+        for (json, expected) in [
+            ("1234", Some(1234)),
+            ("1234.0", Some(1234)),
+            ("1.234e3", Some(1234)),
+            (r#"" 1234 ""#, Some(1234)),
+            (r#""1234.0""#, Some(1234)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("1e400", None),
+            ("0.5", None),
+            (r#""""#, None),
+            (r#""NaN""#, None),
+            ("true", None),
+            ("null", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(token::<i64>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_read_from_words_and_digits() {
+        for (json, expected) in [
+            ("true", Some(true)),
+            (r#""True""#, Some(true)),
+            ("1", Some(true)),
+            (r#""0""#, Some(false)),
+            (r#"" false ""#, Some(false)),
+            (r#""yes""#, None),
+            ("2", None),
+            ("null", None),
+        ] {
+            assert_eq!(token::<bool>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn strings_are_borrowed_unless_they_have_escapes_and_numbers_become_strings() {
+        assert_eq!(token(r#""04A2""#), Some(Cow::<str>::Borrowed("04A2")));
+        assert_eq!(token::<String>(r#""a\/\u20ac""#).as_deref(), Some("a/€"));
+        assert_eq!(token::<String>("4711").as_deref(), Some("4711"));
+        assert_eq!(token::<String>("false").as_deref(), Some("false"));
+        assert_eq!(token::<String>("{}"), None);
+        assert_eq!(token::<String>(r#""\ud800""#), None);
+    }
+
+    #[test]
+    fn an_optional_field_of_the_wrong_type_does_not_cost_the_message() {
+        let text = r#"{"number":"7","flag":[[]],"text":{"a":1e999},"items":[1,null,"x","2",{}]}"#;
+        let message: Message = serde_json::from_str(text).unwrap();
+        assert_eq!(message.number, 7);
+        assert_eq!((message.flag, message.text), (None, None));
+        assert_eq!(message.items, [1, 2]);
+    }
+
+    #[test]
+    fn a_list_that_is_none_is_empty() {
+        for items in [
+            "null",
+            "{\"a\":[1]}",
+            "true",
+            "1",
+            "-1",
+            "1.5",
+            "\"x\"",
+            "[]",
+        ] {
+            let text = format!(r#"{{"number":7,"items":{items}}}"#);
+            let message: Message = serde_json::from_str(&text).unwrap();
+            assert!(message.items.is_empty(), "{items}");
+        }
+    }
+
+    #[test]
+    fn a_required_field_must_be_there_and_readable() {
+        for (text, why) in [
+            ("{}", "missing field `number`"),
+            (r#"{"number":null}"#, "invalid type"),
+            (r#"{"number":"x"}"#, "invalid value"),
+        ] {
+            let error = serde_json::from_str::<Message>(text).unwrap_err();
+            assert!(error.to_string().starts_with(why), "{error}");
+        }
+    }
+}
