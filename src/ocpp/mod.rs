@@ -3,7 +3,10 @@
 //! Lenient in what is accepted, strict in what is sent. Raw payloads are kept as they came.
 
 pub mod charging_profile;
+pub mod error_code;
+pub mod frame;
 pub mod lenient;
+pub mod repair;
 pub mod status;
 pub mod timestamp;
 
