@@ -7,6 +7,8 @@ pub mod error_code;
 pub mod frame;
 pub mod lenient;
 pub mod repair;
+mod repeats;
+pub mod rpc;
 pub mod status;
 pub mod timestamp;
 
