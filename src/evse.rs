@@ -172,8 +172,9 @@ impl fmt::Display for Reason {
 pub struct Call {
     /// Chosen by the asker; comes back in the [`Reply`].
     pub id: u64,
-    /// The EVSE it concerns; `None` if the wallbox did not say (Authorize has no connector).
-    pub evse: Option<EvseName>,
+    /// The EVSE it concerns; several where the wallbox did not say which (`Authorize` has no
+    /// connector): yes for one of them is yes. Empty where nothing of ours is concerned.
+    pub evses: Vec<EvseName>,
     /// What is asked.
     pub ask: Ask,
 }

@@ -1,5 +1,32 @@
-//! Our server role: one `Station` per ChargeBox ID, with all its connectors.
+//! Our server role: one [`Station`] per ChargeBox ID, with all its connectors.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `station` | the machine: what arrives, what is to be done, timers |
+//! | `answering` | how messages are answered |
+//! | `transacting` | transactions: start, stop, adoption |
+//! | `asking` | what we ask: limits and housekeeping, one CALL at a time |
+//! | `set_up` | the order of housekeeping after a wallbox appears |
+//! | `profile` | the charging profile, and what the wallbox took of it |
+//! | `ledger` | open and recent transactions, and which one a message means |
+//! | `liveness` | is the peer still there? |
+//! | `connector` | what is known of one connector |
+//! | `plan` | what the configuration says |
 
+mod answering;
+mod asking;
+mod connector;
+mod ledger;
+mod liveness;
 pub mod plan;
+mod profile;
+mod set_up;
+mod station;
+mod transacting;
 
+pub use ledger::TransactionNumbers;
 pub use plan::{ConnectorPlan, ProfileSettings, StationPlan};
+pub use station::{ConnectorView, Context, Output, Station};
+
+#[cfg(test)]
+mod tests;

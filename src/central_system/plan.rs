@@ -23,6 +23,22 @@ pub struct StationPlan {
     pub observe: bool,
 }
 
+impl StationPlan {
+    /// A wallbox that is in no `[[evse]]`: it is answered and shown, and never charged.
+    pub fn stranger(id: ChargeBoxId, like: Option<&Self>) -> Self {
+        let like_or =
+            |of: fn(&Self) -> Duration, else_: u64| like.map_or(Duration::from_secs(else_), of);
+        Self {
+            id,
+            connectors: BTreeMap::new(),
+            heartbeat_interval: like_or(|plan| plan.heartbeat_interval, 300),
+            meter_interval: like_or(|plan| plan.meter_interval, 10),
+            voltage: like.map_or(MilliVolts(230_000), |plan| plan.voltage),
+            observe: true,
+        }
+    }
+}
+
 /// One connector that is an EVSE of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectorPlan {

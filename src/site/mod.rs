@@ -1,8 +1,18 @@
 //! The one pure machine that holds every decision.
 
+mod gate;
 pub mod io;
+mod memory;
 pub mod plan;
+#[allow(
+    clippy::module_inception,
+    reason = "the machine that gives the room its name"
+)]
+mod site;
+mod snapshot;
 pub mod status;
+mod tag_list;
 
 pub use io::{Input, Output};
 pub use plan::{AuthorizationMode, AuthorizationPlan, Plan, TagPlan};
+pub use site::Site;

@@ -1,0 +1,237 @@
+//! How the messages of a wallbox are answered, apart from its transactions.
+//!
+//! Lenient: what can be understood is understood, and what cannot gets an answer that ends the
+//! matter.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tracing::{debug, info, warn};
+
+use crate::evse::{Ask, Measured, Report, Verdict};
+use crate::ids::{ConnectorId, EvseName, IdTag};
+use crate::ocpp::ChargePointStatus;
+use crate::ocpp::error_code::ErrorCode;
+use crate::ocpp::frame::MessageId;
+use crate::ocpp::messages::action::{Action, Direction};
+use crate::ocpp::messages::core_up::{
+    Authorize, AuthorizeResponse, BootNotification, BootNotificationResponse, DataTransfer,
+    DataTransferResponse, HeartbeatResponse, MeterValues, StatusNotification,
+};
+
+use super::set_up::Boot;
+use super::station::{Context, Station, Waiting};
+use super::transacting::id_tag_info;
+
+/// The vendor of status noise that the wallbox repeats unless it is accepted.
+/// Quirk: `EVBox`: sends `evbStatusNotification` as a DataTransfer.
+const EVBOX: &str = "EV-BOX";
+
+/// The answer of messages that have nothing to say.
+#[derive(Debug, Serialize)]
+struct Empty {}
+
+impl Station {
+    /// Carries out a CALL of the wallbox and answers it, now or when the upstream has answered.
+    pub(super) fn answer(
+        &mut self,
+        context: &mut Context<'_>,
+        id: &MessageId,
+        action: &str,
+        payload: &RawValue,
+    ) {
+        if action != "BootNotification" {
+            self.set_up.heard();
+        }
+        match action {
+            "BootNotification" => self.boot(context, id, payload),
+            "Heartbeat" => self.reply(
+                id,
+                &HeartbeatResponse {
+                    current_time: context.now.wall,
+                },
+            ),
+            "StatusNotification" => self.status(context, id, payload),
+            "MeterValues" => self.meter_values(context, id, payload),
+            "Authorize" => self.authorize(id, payload),
+            "StartTransaction" => self.start(context, id, payload),
+            "StopTransaction" => self.stop(context, id, payload),
+            "DataTransfer" => self.data_transfer(id, payload),
+            "DiagnosticsStatusNotification"
+            | "FirmwareStatusNotification"
+            | "LogStatusNotification"
+            | "SecurityEventNotification"
+            | "SignedFirmwareStatusNotification" => self.reply(id, &Empty {}),
+            // Certificates of wallboxes are not ours to sign.
+            "SignCertificate" => self.reply_text(id, r#"{"status":"Rejected"}"#),
+            _ => self.refuse_action(id, action),
+        }
+    }
+
+    /// Unknown: `NotImplemented`; known, but not for a central system: `NotSupported`.
+    fn refuse_action(&mut self, id: &MessageId, action: &str) {
+        let (code, what) = match Action::parse(action).map(Action::direction) {
+            None => (ErrorCode::NotImplemented, "unknown action"),
+            Some(Direction::ToChargePoint | Direction::FromChargePoint | Direction::Both) => (
+                ErrorCode::NotSupported,
+                "not an action for a central system",
+            ),
+        };
+        debug!(charge_point = %self.plan.id, action, what, "a call was refused");
+        let frame = self.rpc.refuse(id, code, what);
+        self.send(frame, false);
+    }
+
+    pub(super) fn reply<T: Serialize>(&mut self, id: &MessageId, answer: &T) {
+        // Our own types always serialize.
+        let payload = serde_json::to_string(answer).unwrap_or_else(|_| "{}".to_owned());
+        self.reply_text(id, &payload);
+    }
+
+    fn reply_text(&mut self, id: &MessageId, payload: &str) {
+        let frame = self.rpc.answer(id, payload);
+        self.send(frame, false);
+    }
+
+    /// Always accepted and answered at once. A boot in mid-transaction is a reboot: the transaction
+    /// stays open, its stop or its next meter values will tell.
+    fn boot(&mut self, context: &mut Context<'_>, id: &MessageId, payload: &RawValue) {
+        let said = BootNotification::parse(payload).unwrap_or_default();
+        let boot = Boot {
+            vendor: said.charge_point_vendor.unwrap_or_default(),
+            model: said.charge_point_model.unwrap_or_default(),
+            firmware: said.firmware_version.unwrap_or_default(),
+            serial: said
+                .charge_point_serial_number
+                .or(said.charge_box_serial_number)
+                .unwrap_or_default(),
+        };
+        info!(
+            charge_point = %self.plan.id,
+            vendor = boot.vendor.as_str(),
+            model = boot.model.as_str(),
+            firmware = boot.firmware.as_str(),
+            "a wallbox booted"
+        );
+        if self.known.boot.as_ref() != Some(&boot) {
+            // Another box or another firmware: what the old one understood says nothing.
+            self.remember(super::set_up::Known {
+                boot: Some(boot),
+                ..Default::default()
+            });
+        }
+        let interval = i64::try_from(self.plan.heartbeat_interval.as_secs()).unwrap_or(i64::MAX);
+        self.reply(
+            id,
+            &BootNotificationResponse::accepted(context.now.wall, interval),
+        );
+        self.just_booted = true;
+        for connector in self.connectors.values_mut() {
+            connector.setpoint.forget();
+            connector.floor_sent = false;
+        }
+        self.begin(context.now.mono, true);
+        self.report_all(&Report::Booted);
+    }
+
+    fn status(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
+        self.reply(message, &Empty {});
+        let Ok(said) = StatusNotification::parse(payload) else {
+            return;
+        };
+        let id = connector_id(said.connector_id);
+        let Some(status) = ChargePointStatus::parse(&said.status) else {
+            return;
+        };
+        let Some(connector) = self.connector(id) else {
+            return;
+        };
+        if status == ChargePointStatus::Faulted && connector.status != Some(status) {
+            let (code, info) = (said.error_code.as_deref(), said.info.as_deref());
+            warn!(charge_point = %self.plan.id, connector = id.0, code, info, "a connector is faulted");
+        }
+        let Some(connector) = self.connector(id) else {
+            return;
+        };
+        connector.status = Some(status);
+        connector.status_is_fresh = true;
+        self.report(id, Report::Status(status));
+        self.weigh_transaction(context.now, id, status);
+        self.report_demand(id);
+    }
+
+    fn meter_values(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
+        self.reply_text(message, "{}");
+        let Ok(said) = MeterValues::parse(payload) else {
+            return;
+        };
+        let id = connector_id(said.connector_id);
+        let reading = said.reading();
+        let measured = Measured {
+            current: reading.current,
+            power: reading.power,
+            energy: reading.energy,
+        };
+        let Some(connector) = self.connector(id) else {
+            return;
+        };
+        connector.measure(measured);
+        if measured != Measured::default() {
+            self.report(id, Report::Measured(measured));
+        }
+        self.adopt(context, id, said.transaction_id, &reading);
+    }
+
+    /// Authorize names no connector: the tag may hold for whichever a car is waiting at.
+    fn authorize(&mut self, id: &MessageId, payload: &RawValue) {
+        let said = Authorize::parse(payload).unwrap_or_default();
+        let preparing = self
+            .connectors
+            .iter()
+            .filter(|(_, connector)| connector.status == Some(ChargePointStatus::Preparing));
+        let preparing: Vec<EvseName> = preparing.flat_map(|(id, _)| self.evses_of(*id)).collect();
+        let evses = if preparing.is_empty() {
+            self.all_evses()
+        } else {
+            preparing
+        };
+        let tag = IdTag::from(said.id_tag.as_str());
+        self.ask(evses, Ask::Authorize(tag), Waiting::Authorize(id.clone()));
+    }
+
+    pub(super) fn answer_authorize(&mut self, id: &MessageId, verdict: &Verdict) {
+        self.reply(
+            id,
+            &AuthorizeResponse {
+                id_tag_info: id_tag_info(verdict),
+            },
+        );
+    }
+
+    pub(super) fn all_evses(&self) -> Vec<EvseName> {
+        self.plan
+            .connectors
+            .values()
+            .map(|connector| connector.evse.clone())
+            .collect()
+    }
+
+    fn data_transfer(&mut self, id: &MessageId, payload: &RawValue) {
+        let said = DataTransfer::parse(payload).unwrap_or_default();
+        let status = if said.vendor_id.eq_ignore_ascii_case(EVBOX) {
+            "Accepted"
+        } else {
+            "UnknownVendorId"
+        };
+        self.reply(
+            id,
+            &DataTransferResponse {
+                status: status.to_owned(),
+                data: None,
+            },
+        );
+    }
+}
+
+fn connector_id(said: Option<i64>) -> ConnectorId {
+    ConnectorId(said.and_then(|id| u32::try_from(id).ok()).unwrap_or(0))
+}

@@ -1,0 +1,92 @@
+//! What a [`Station`](super::Station) knows of one connector.
+
+use crate::clock::Mono;
+use crate::evse::{Demand, Measured, Verdict};
+use crate::ocpp::ChargePointStatus;
+
+use super::plan::ConnectorPlan;
+use super::profile::Setpoint;
+
+/// One connector of a wallbox.
+#[derive(Debug)]
+pub struct Connector {
+    /// `None` where it is no EVSE of ours: it is answered, never charged.
+    pub plan: Option<ConnectorPlan>,
+    /// The last StatusNotification.
+    pub status: Option<ChargePointStatus>,
+    /// A StatusNotification came on this connection.
+    pub status_is_fresh: bool,
+    /// The newest of each value.
+    pub measured: Measured,
+    /// What is wanted and what the wallbox took.
+    pub setpoint: Setpoint,
+    /// The verdict on the open transaction.
+    pub accepted: bool,
+    /// The open transaction was over before its start arrived: it gets no current.
+    pub over: bool,
+    /// The demand that was reported last.
+    pub reported: Demand,
+    /// `Available` was reported although a transaction is open; the wallbox has until then to stop it.
+    pub stop_due: Option<Mono>,
+    /// The floor below our profile was offered on this connection.
+    pub floor_sent: bool,
+    /// Answers in a row to our limits that were errors and no verdict.
+    pub errors: u32,
+}
+
+impl Connector {
+    /// A connector of which nothing is known yet.
+    pub fn new(plan: Option<ConnectorPlan>) -> Self {
+        Self {
+            plan,
+            status: None,
+            status_is_fresh: false,
+            measured: Measured::default(),
+            setpoint: Setpoint::default(),
+            accepted: false,
+            over: false,
+            reported: Demand::None,
+            stop_due: None,
+            floor_sent: false,
+            errors: 0,
+        }
+    }
+
+    /// What the EVSE needs, by its status and by whether a transaction is open that may charge.
+    pub fn demand(&self, open: bool) -> Demand {
+        if open && self.accepted && !self.over {
+            return Demand::Charging;
+        }
+        match self.status {
+            Some(
+                ChargePointStatus::Preparing
+                | ChargePointStatus::Charging
+                | ChargePointStatus::SuspendedEV
+                | ChargePointStatus::SuspendedEVSE
+                | ChargePointStatus::Finishing,
+            ) => Demand::Plugged,
+            Some(
+                ChargePointStatus::Available
+                | ChargePointStatus::Reserved
+                | ChargePointStatus::Unavailable
+                | ChargePointStatus::Faulted,
+            )
+            | None => Demand::None,
+        }
+    }
+
+    /// Takes over what is new; what a message leaves out stays as it was.
+    pub fn measure(&mut self, new: Measured) {
+        let old = self.measured;
+        self.measured = Measured {
+            current: new.current.or(old.current),
+            power: new.power.or(old.power),
+            energy: new.energy.or(old.energy),
+        };
+    }
+
+    /// Notes the verdict on a start.
+    pub fn judge(&mut self, verdict: &Verdict) {
+        self.accepted = verdict.status == crate::evse::AuthorizationStatus::Accepted;
+    }
+}

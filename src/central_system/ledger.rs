@@ -1,0 +1,318 @@
+//! The transactions of one wallbox: which are open, which ended lately, and which of them a
+//! message of the wallbox means.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::clock::Random;
+use crate::ids::{ChargeBoxId, ConnectorId, IdTag, TransactionNumber};
+use crate::journal::{RECENT_TRANSACTIONS, Recovered, Stopped, Transaction};
+use crate::ocpp::timestamp;
+use crate::units::WattHours;
+
+/// Gives out transaction numbers: positive, in the range of an `i32` (some wallboxes store no
+/// more), never the same again.
+#[derive(Debug)]
+pub struct TransactionNumbers(i64);
+
+impl TransactionNumbers {
+    /// Goes on after `last`; without one begins at a random place between 1 and 2 × 10⁹, so that
+    /// a lost database does not bring old numbers back.
+    pub fn after(last: Option<TransactionNumber>, random: &mut Random) -> Self {
+        const FIRST: i64 = 1_000_000_000;
+        let start = || FIRST + i64::try_from(random.below(1_000_000_000)).unwrap_or(0);
+        let usable = last
+            .map(|number| number.0)
+            .filter(|n| (1..i64::from(i32::MAX)).contains(n));
+        Self(usable.unwrap_or_else(start))
+    }
+
+    /// The next one.
+    pub fn next(&mut self) -> TransactionNumber {
+        // After 147 million transactions the range begins anew.
+        self.0 = if self.0 >= i64::from(i32::MAX) {
+            1_000_000_000
+        } else {
+            self.0 + 1
+        };
+        TransactionNumber(self.0)
+    }
+}
+
+/// Open and recent transactions of one wallbox.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    open: BTreeMap<ConnectorId, Transaction>,
+    /// Ended ones, oldest first.
+    ended: VecDeque<Transaction>,
+}
+
+/// Which transaction a `StopTransaction` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant {
+    /// The open one of this connector.
+    Open(ConnectorId),
+    /// One that ended before: the message is a repeat.
+    Ended(TransactionNumber),
+    /// None that we know.
+    Unknown,
+}
+
+impl Ledger {
+    /// What the journal brought back for this wallbox.
+    pub fn recover(address: &ChargeBoxId, recovered: &Recovered) -> Self {
+        let mut ledger = Self::default();
+        for transaction in recovered
+            .transactions
+            .values()
+            .filter(|t| t.address == *address)
+        {
+            if transaction.stopped.is_some() {
+                ledger.remember(transaction.clone());
+            } else if let Some(older) = ledger
+                .open
+                .insert(transaction.connector, transaction.clone())
+            {
+                ledger.remember(older);
+            }
+        }
+        ledger
+    }
+
+    /// The open transaction of a connector.
+    pub fn open_of(&self, connector: ConnectorId) -> Option<&Transaction> {
+        self.open.get(&connector)
+    }
+
+    /// Every open transaction.
+    pub fn open(&self) -> impl Iterator<Item = &Transaction> {
+        self.open.values()
+    }
+
+    /// The transaction that this very `StartTransaction` began before: the same connector, tag,
+    /// register and time (whatever the message id).
+    pub fn same_start(
+        &self,
+        connector: ConnectorId,
+        id_tag: &IdTag,
+        meter_start: Option<WattHours>,
+        started: &str,
+    ) -> Option<&Transaction> {
+        let same = |t: &&Transaction| {
+            t.connector == connector
+                && t.id_tag.as_ref() == Some(id_tag)
+                && t.meter_start == meter_start
+                && t.started == started
+        };
+        self.open
+            .values()
+            .find(same)
+            .or_else(|| self.ended.iter().rev().find(same))
+    }
+
+    /// Adds a new open transaction; the caller has ended the connector's former one.
+    pub fn begin(&mut self, transaction: Transaction) {
+        self.open.insert(transaction.connector, transaction);
+    }
+
+    /// Ends the open transaction of a connector and returns it as it stands then.
+    pub fn end(&mut self, connector: ConnectorId, stopped: Stopped) -> Option<Transaction> {
+        let mut transaction = self.open.remove(&connector)?;
+        transaction.stopped = Some(stopped);
+        self.remember(transaction.clone());
+        Some(transaction)
+    }
+
+    /// Is this an id of a transaction that ended, or of an open one?
+    pub fn knows(&self, wallbox_id: i64) -> bool {
+        self.open
+            .values()
+            .chain(&self.ended)
+            .any(|t| t.wallbox_id == wallbox_id)
+    }
+
+    /// Which transaction a stop with this id, register and time means.
+    ///
+    /// Wallboxes send -1, 0, 2⁶³-1 or an id of another central system. Such a stop belongs to the
+    /// only open transaction of the wallbox, if register and time do not contradict (OCPP 1.6
+    /// errata: related messages of a start that was never answered carry -1).
+    pub fn meant_by_stop(&self, id: Option<i64>, meter: Option<WattHours>, time: &str) -> Meant {
+        if let Some(id) = id.filter(|id| *id > 0) {
+            if let Some(open) = self.open.values().find(|t| t.wallbox_id == id) {
+                return Meant::Open(open.connector);
+            }
+            if let Some(ended) = self.ended.iter().rev().find(|t| t.wallbox_id == id) {
+                return Meant::Ended(ended.number);
+            }
+        }
+        let mut open = self.open.values();
+        let (Some(only), None) = (open.next(), open.next()) else {
+            return self.repeat_of_ended(meter, time);
+        };
+        let meter_fits = match (meter, only.meter_start) {
+            (Some(stop), Some(start)) => stop >= start,
+            _ => true,
+        };
+        let times = (
+            timestamp::parse_lenient(time),
+            timestamp::parse_lenient(&only.started),
+        );
+        let time_fits = match times {
+            (Some(stop), Some(start)) => stop >= start,
+            _ => true,
+        };
+        if meter_fits && time_fits {
+            Meant::Open(only.connector)
+        } else {
+            Meant::Unknown
+        }
+    }
+
+    fn repeat_of_ended(&self, meter: Option<WattHours>, time: &str) -> Meant {
+        let same = |t: &&Transaction| {
+            t.stopped
+                .as_ref()
+                .is_some_and(|s| s.meter_stop == meter && s.timestamp == time)
+        };
+        self.ended
+            .iter()
+            .rev()
+            .find(same)
+            .map_or(Meant::Unknown, |t| Meant::Ended(t.number))
+    }
+
+    fn remember(&mut self, transaction: Transaction) {
+        self.ended.push_back(transaction);
+        while self.ended.len() > RECENT_TRANSACTIONS {
+            self.ended.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transaction(connector: u32, id: i64, start: i64, started: &str) -> Transaction {
+        Transaction {
+            number: TransactionNumber(id),
+            address: "CB".into(),
+            connector: ConnectorId(connector),
+            wallbox_id: id,
+            id_tag: Some("TAG".into()),
+            meter_start: Some(WattHours(start)),
+            started: started.to_owned(),
+            received: "2026-01-15T10:00:00Z".parse().unwrap(),
+            stopped: None,
+        }
+    }
+
+    fn stopped(meter: i64, time: &str) -> Stopped {
+        Stopped {
+            meter_stop: Some(WattHours(meter)),
+            timestamp: time.to_owned(),
+            reason: "Local".to_owned(),
+            received: "2026-01-15T11:00:00Z".parse().unwrap(),
+        }
+    }
+
+    const TEN: &str = "2026-01-15T10:00:00Z";
+    const ELEVEN: &str = "2026-01-15T11:00:00Z";
+
+    fn one_open() -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.begin(transaction(1, 77, 100, TEN));
+        ledger
+    }
+
+    #[test]
+    fn a_start_sent_again_is_recognised_also_after_its_end() {
+        let mut ledger = one_open();
+        let again = |l: &Ledger, meter| {
+            let tag = "tag".into();
+            l.same_start(ConnectorId(1), &tag, Some(WattHours(meter)), TEN)
+                .map(|t| t.wallbox_id)
+        };
+        assert_eq!(again(&ledger, 100), Some(77));
+        assert_eq!(again(&ledger, 101), None);
+        ledger.end(ConnectorId(1), stopped(200, ELEVEN));
+        assert_eq!(again(&ledger, 100), Some(77));
+    }
+
+    #[test]
+    fn a_stop_without_a_usable_id_means_the_only_open_transaction() {
+        for id in [None, Some(-1), Some(0), Some(i64::MAX), Some(4711)] {
+            let meant = one_open().meant_by_stop(id, Some(WattHours(200)), ELEVEN);
+            assert_eq!(meant, Meant::Open(ConnectorId(1)), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_stop_that_contradicts_the_open_transaction_is_not_its_stop() {
+        let ledger = one_open();
+        assert_eq!(
+            ledger.meant_by_stop(Some(-1), Some(WattHours(99)), ELEVEN),
+            Meant::Unknown
+        );
+        let earlier = "2026-01-15T09:00:00Z";
+        assert_eq!(
+            ledger.meant_by_stop(Some(-1), Some(WattHours(200)), earlier),
+            Meant::Unknown
+        );
+    }
+
+    #[test]
+    fn a_stop_without_id_is_not_guessed_between_two_open_transactions() {
+        let mut ledger = one_open();
+        ledger.begin(transaction(2, 78, 100, TEN));
+        assert_eq!(
+            ledger.meant_by_stop(Some(-1), Some(WattHours(200)), ELEVEN),
+            Meant::Unknown
+        );
+        let second = ledger.meant_by_stop(Some(78), Some(WattHours(200)), ELEVEN);
+        assert_eq!(second, Meant::Open(ConnectorId(2)));
+    }
+
+    #[test]
+    fn a_stop_sent_again_is_a_repeat() {
+        let mut ledger = one_open();
+        ledger.end(ConnectorId(1), stopped(200, ELEVEN));
+        let repeat = Meant::Ended(TransactionNumber(77));
+        assert_eq!(
+            ledger.meant_by_stop(Some(77), Some(WattHours(200)), ELEVEN),
+            repeat
+        );
+        assert_eq!(
+            ledger.meant_by_stop(Some(-1), Some(WattHours(200)), ELEVEN),
+            repeat
+        );
+    }
+
+    #[test]
+    fn numbers_go_on_after_a_restart_and_begin_high_without_a_memory() {
+        let mut random = Random::new(1);
+        let mut numbers =
+            TransactionNumbers::after(Some(TransactionNumber(1_234_567_890)), &mut random);
+        assert_eq!(numbers.next(), TransactionNumber(1_234_567_891));
+        let fresh = TransactionNumbers::after(None, &mut random).next().0;
+        assert!((1_000_000_000..=2_000_000_000).contains(&fresh), "{fresh}");
+    }
+
+    #[test]
+    fn numbers_stay_in_the_range_that_wallboxes_can_store() {
+        let mut random = Random::new(1);
+        let last = TransactionNumber(i64::from(i32::MAX) - 1);
+        let mut numbers = TransactionNumbers::after(Some(last), &mut random);
+        assert_eq!(numbers.next().0, i64::from(i32::MAX));
+        assert_eq!(numbers.next().0, 1_000_000_000);
+    }
+
+    #[test]
+    fn only_the_newest_ended_transactions_are_kept() {
+        let mut ledger = Ledger::default();
+        for id in 1..=60 {
+            ledger.begin(transaction(1, id, id, TEN));
+            ledger.end(ConnectorId(1), stopped(id + 1, ELEVEN));
+        }
+        assert!(!ledger.knows(10) && ledger.knows(11) && ledger.knows(60));
+    }
+}

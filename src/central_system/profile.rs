@@ -1,0 +1,400 @@
+//! The one charging profile that we keep on each connector of a wallbox (OCPP 1.6 §3.13, §5.16).
+//!
+//! First rung of the ladder: a `TxDefaultProfile` of the connector whose limit is updated in
+//! place. It needs no transaction id and acts on running transactions too (errata v4).
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::clock::{Mono, Timestamp};
+use crate::evse::{Limit, Offer};
+use crate::ids::{ConnectorId, OfferNumber};
+use crate::ocpp::charging_profile::{
+    ChargingProfile, ChargingProfileKind, ChargingProfilePurpose, ChargingRateUnit,
+    ChargingSchedule, ChargingSchedulePeriod, Tenths,
+};
+use crate::units::{MilliAmps, MilliVolts, Watts};
+
+use super::plan::{ConnectorPlan, Kind, Purpose, Unit};
+
+/// Our profile ids are this plus the connector; the floor below them has ids of its own.
+const PROFILE_ID: i64 = 1000;
+const FLOOR_ID: i64 = 2000;
+
+/// An absolute schedule starts this long ago, so that a wallbox whose clock lags has begun it.
+const STARTED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
+
+/// After an answer that is no verdict (a CALLERROR, silence) the same limit is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What a profile for a connector looks like, apart from its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// What it governs.
+    pub purpose: Purpose,
+    /// What it counts from.
+    pub kind: Kind,
+    /// Higher wins.
+    pub stack_level: u32,
+    /// Of the limit.
+    pub unit: Unit,
+}
+
+impl Shape {
+    /// The first rung for this connector: overrides first, then what the wallbox said of itself.
+    pub fn first(plan: &ConnectorPlan, max_stack_level: Option<u32>, watts_only: bool) -> Self {
+        let settings = &plan.profile;
+        Self {
+            purpose: settings.purpose.unwrap_or(Purpose::TxDefault),
+            kind: settings.kind.unwrap_or(Kind::Absolute),
+            stack_level: settings.stack_level.or(max_stack_level).unwrap_or(0),
+            unit: settings
+                .unit
+                .unwrap_or(if watts_only { Unit::Watts } else { Unit::Amps }),
+        }
+    }
+
+    /// The id of our profile on a connector.
+    pub fn profile_id(connector: ConnectorId) -> i64 {
+        PROFILE_ID + i64::from(connector.0)
+    }
+
+    /// The connector that the profile is installed on.
+    pub fn connector(self, connector: ConnectorId) -> ConnectorId {
+        match self.purpose {
+            Purpose::ChargePointMax => ConnectorId(0),
+            Purpose::TxDefault | Purpose::Tx => connector,
+        }
+    }
+
+    /// Our profile with this limit.
+    pub fn profile(
+        self,
+        connector: ConnectorId,
+        phases: u8,
+        limit: MilliAmps,
+        voltage: MilliVolts,
+        wall: Timestamp,
+    ) -> ChargingProfile {
+        let id = Self::profile_id(connector);
+        self.build(id, phases, limit, voltage, wall)
+    }
+
+    /// The profile below ours: a wallbox whose clock stands before the start of ours (1970) is not
+    /// left without a limit. `None` where there is no stack level below.
+    pub fn floor(
+        self,
+        connector: ConnectorId,
+        phases: u8,
+        limit: MilliAmps,
+        voltage: MilliVolts,
+        wall: Timestamp,
+    ) -> Option<ChargingProfile> {
+        let absolute_default = self.kind == Kind::Absolute && self.purpose == Purpose::TxDefault;
+        let stack_level = self
+            .stack_level
+            .checked_sub(1)
+            .filter(|_| absolute_default)?;
+        let id = FLOOR_ID + i64::from(connector.0);
+        let below = Self {
+            kind: Kind::Relative,
+            stack_level,
+            ..self
+        };
+        Some(below.build(id, phases, limit, voltage, wall))
+    }
+
+    fn build(
+        self,
+        id: i64,
+        phases: u8,
+        limit: MilliAmps,
+        voltage: MilliVolts,
+        wall: Timestamp,
+    ) -> ChargingProfile {
+        let (unit, limit, number_phases) = match self.unit {
+            Unit::Amps => (ChargingRateUnit::A, Tenths::of_amps(limit), None),
+            // W is the total over all phases; numberPhases absent means 3 (OCPP 1.6 §7.14).
+            Unit::Watts => {
+                let stated = (phases != 3).then(|| i64::from(phases));
+                (
+                    ChargingRateUnit::W,
+                    Tenths::of_watts(total_power(limit, voltage, phases)),
+                    stated,
+                )
+            }
+        };
+        let start = match self.kind {
+            Kind::Absolute => wall.checked_sub(STARTED_BEFORE).ok(),
+            Kind::Relative => None,
+        };
+        ChargingProfile {
+            charging_profile_id: id,
+            transaction_id: None,
+            stack_level: i64::from(self.stack_level),
+            charging_profile_purpose: match self.purpose {
+                Purpose::TxDefault => ChargingProfilePurpose::TxDefaultProfile,
+                Purpose::Tx => ChargingProfilePurpose::TxProfile,
+                Purpose::ChargePointMax => ChargingProfilePurpose::ChargePointMaxProfile,
+            },
+            charging_profile_kind: match self.kind {
+                Kind::Absolute => ChargingProfileKind::Absolute,
+                Kind::Relative => ChargingProfileKind::Relative,
+            },
+            recurrency_kind: None,
+            valid_from: None,
+            valid_to: None,
+            charging_schedule: ChargingSchedule {
+                duration: None,
+                start_schedule: start,
+                charging_rate_unit: unit,
+                charging_schedule_period: vec![ChargingSchedulePeriod {
+                    start_period: 0,
+                    limit,
+                    number_phases,
+                }],
+                min_charging_rate: None,
+            },
+        }
+    }
+}
+
+/// Rounded down to whole watts.
+fn total_power(limit: MilliAmps, voltage: MilliVolts, phases: u8) -> Watts {
+    let watts = i64::from(limit.0) * i64::from(voltage.0) * i64::from(phases) / 1_000_000;
+    Watts(i32::try_from(watts).unwrap_or(i32::MAX))
+}
+
+/// What the load manager wants on a connector, and what the wallbox took.
+#[derive(Debug, Default)]
+pub struct Setpoint {
+    wanted: Option<Offer>,
+    /// Accepted by the wallbox since it last (re)started, as far as we know.
+    taken: Option<(OfferNumber, Limit)>,
+    refused: Option<OfferNumber>,
+    not_before: Option<Mono>,
+}
+
+/// Which way a waiting command goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// Down, or from an unknown place: before everything else.
+    Lowers,
+    /// Up: after other commands.
+    Raises,
+}
+
+impl Setpoint {
+    /// The newest offer replaces any older.
+    pub fn want(&mut self, offer: Offer) {
+        self.not_before = None;
+        self.wanted = Some(offer);
+    }
+
+    /// The command that waits to be sent, and which way it goes.
+    pub fn pending(&self, now: Mono) -> Option<(&Offer, Direction)> {
+        let wanted = self.wanted.as_ref()?;
+        let done = self
+            .taken
+            .is_some_and(|(number, _)| number == wanted.number)
+            || self.refused == Some(wanted.number)
+            || self.not_before.is_some_and(|at| now < at);
+        if done {
+            return None;
+        }
+        let raises = self.taken.is_some_and(|(_, limit)| wanted.limit > limit);
+        Some((
+            wanted,
+            if raises {
+                Direction::Raises
+            } else {
+                Direction::Lowers
+            },
+        ))
+    }
+
+    /// The wallbox accepted.
+    pub fn took(&mut self, number: OfferNumber, limit: Limit) {
+        self.not_before = None;
+        self.taken = Some((number, limit));
+        self.refused = None;
+    }
+
+    /// The wallbox refused in every form that was tried.
+    pub fn refuse(&mut self, number: OfferNumber) {
+        self.not_before = None;
+        self.refused = Some(number);
+    }
+
+    /// No verdict came: what the wallbox holds now is unknown.
+    pub fn unanswered(&mut self, now: Mono) {
+        self.taken = None;
+        self.not_before = Some(now + RETRY);
+    }
+
+    /// The wallbox restarted or came back: what it holds is unknown.
+    pub fn forget(&mut self) {
+        self.taken = None;
+        self.refused = None;
+        self.not_before = None;
+    }
+
+    /// When a retry is due.
+    pub fn retry_at(&self) -> Option<Mono> {
+        self.not_before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evse::Reason;
+
+    const AMPS: Shape = Shape {
+        purpose: Purpose::TxDefault,
+        kind: Kind::Absolute,
+        stack_level: 8,
+        unit: Unit::Amps,
+    };
+    const V230: MilliVolts = MilliVolts(230_000);
+
+    fn json(shape: Shape, phases: u8, milliamps: i32) -> serde_json::Value {
+        let wall = "2026-01-15T10:00:00Z".parse().unwrap();
+        let profile = shape.profile(ConnectorId(1), phases, MilliAmps(milliamps), V230, wall);
+        serde_json::to_value(profile).unwrap()
+    }
+
+    #[test]
+    fn an_absolute_profile_began_a_day_ago_and_has_no_end() {
+        let profile = json(AMPS, 3, 10_799);
+        let expected = serde_json::json!({
+            "chargingProfileId": 1001,
+            "stackLevel": 8,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Absolute",
+            "chargingSchedule": {
+                "startSchedule": "2026-01-14T10:00:00Z",
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.7}],
+            },
+        });
+        assert_eq!(profile, expected);
+    }
+
+    #[test]
+    fn a_relative_profile_has_no_start() {
+        let profile = json(
+            Shape {
+                kind: Kind::Relative,
+                ..AMPS
+            },
+            3,
+            16_000,
+        );
+        assert_eq!(profile["chargingProfileKind"], "Relative");
+        assert!(profile["chargingSchedule"].get("startSchedule").is_none());
+    }
+
+    #[test]
+    fn watts_are_the_total_over_the_phases_which_are_named_unless_three() {
+        let watts = Shape {
+            unit: Unit::Watts,
+            ..AMPS
+        };
+        let period = |phases| {
+            json(watts, phases, 16_000)["chargingSchedule"]["chargingSchedulePeriod"][0].clone()
+        };
+        assert_eq!(
+            period(3),
+            serde_json::json!({"startPeriod": 0, "limit": 11040})
+        );
+        assert_eq!(
+            period(1),
+            serde_json::json!({"startPeriod": 0, "limit": 3680, "numberPhases": 1})
+        );
+    }
+
+    #[test]
+    fn below_an_absolute_profile_lies_a_relative_one_where_there_is_a_level_for_it() {
+        let wall = "2026-01-15T10:00:00Z".parse().unwrap();
+        let floor = |shape: Shape| shape.floor(ConnectorId(1), 3, MilliAmps(0), V230, wall);
+        let below = floor(AMPS).unwrap();
+        assert_eq!((below.charging_profile_id, below.stack_level), (2001, 7));
+        assert_eq!(below.charging_profile_kind, ChargingProfileKind::Relative);
+        assert!(
+            floor(Shape {
+                stack_level: 0,
+                ..AMPS
+            })
+            .is_none()
+        );
+        assert!(
+            floor(Shape {
+                kind: Kind::Relative,
+                ..AMPS
+            })
+            .is_none()
+        );
+    }
+
+    fn offer(number: u64, milliamps: i32) -> Offer {
+        let limit = Limit::Current(MilliAmps(milliamps));
+        Offer {
+            number: OfferNumber(number),
+            limit,
+            reason: Reason::OwnMaximum,
+        }
+    }
+
+    fn direction(setpoint: &Setpoint, seconds: u64) -> Option<(u64, Direction)> {
+        let now = Mono(Duration::from_secs(seconds));
+        setpoint
+            .pending(now)
+            .map(|(offer, direction)| (offer.number.0, direction))
+    }
+
+    #[test]
+    fn the_newest_offer_replaces_one_that_was_not_sent() {
+        let mut setpoint = Setpoint::default();
+        setpoint.want(offer(1, 6000));
+        setpoint.want(offer(2, 0));
+        assert_eq!(direction(&setpoint, 0), Some((2, Direction::Lowers)));
+    }
+
+    #[test]
+    fn what_was_taken_is_not_sent_again_and_only_more_is_a_raise() {
+        let mut setpoint = Setpoint::default();
+        setpoint.want(offer(1, 0));
+        assert_eq!(
+            direction(&setpoint, 0),
+            Some((1, Direction::Lowers)),
+            "from an unknown place"
+        );
+        setpoint.took(OfferNumber(1), Limit::Current(MilliAmps(0)));
+        assert_eq!(direction(&setpoint, 0), None);
+        setpoint.want(offer(2, 16_000));
+        assert_eq!(direction(&setpoint, 0), Some((2, Direction::Raises)));
+    }
+
+    #[test]
+    fn after_silence_the_same_limit_is_tried_again_and_counts_as_lowering() {
+        let mut setpoint = Setpoint::default();
+        setpoint.want(offer(1, 0));
+        setpoint.took(OfferNumber(1), Limit::Current(MilliAmps(0)));
+        setpoint.want(offer(2, 16_000));
+        setpoint.unanswered(Mono(Duration::from_secs(5)));
+        assert_eq!(direction(&setpoint, 14), None);
+        assert_eq!(direction(&setpoint, 15), Some((2, Direction::Lowers)));
+    }
+
+    #[test]
+    fn a_refused_offer_rests_until_the_next_one_or_a_restart() {
+        let mut setpoint = Setpoint::default();
+        setpoint.want(offer(1, 0));
+        setpoint.refuse(OfferNumber(1));
+        assert_eq!(direction(&setpoint, 99), None);
+        setpoint.forget();
+        assert_eq!(direction(&setpoint, 99), Some((1, Direction::Lowers)));
+    }
+}

@@ -1,0 +1,388 @@
+//! What we ask of a wallbox after it appeared, in which order, and when (OCPP 1.6 §4.2, §5.8).
+//!
+//! Every step is best effort: an error or silence leads to the next one.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Mono;
+use crate::ids::ConnectorId;
+
+/// A wallbox that was heard after a reconnect is left alone for this long: some reboot in a loop
+/// when commands come at once.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// The same, if nothing was heard.
+const SETTLE_UNHEARD: Duration = Duration::from_secs(10);
+
+/// Without a BootNotification by now, one is asked for.
+const ASK_FOR_BOOT: Duration = Duration::from_secs(5);
+
+/// Without a BootNotification by now, we go on without.
+const NO_BOOT: Duration = Duration::from_secs(60);
+
+/// Statuses that the wallbox did not send by itself after this are asked for.
+const ASK_FOR_STATUS: Duration = Duration::from_secs(4);
+
+/// What load management needs to see. Short on purpose: some wallboxes reboot when all
+/// measurands are configured.
+pub const MEASURANDS: [&str; 4] = [
+    "Energy.Active.Import.Register",
+    "Power.Active.Import",
+    "Current.Import",
+    "Current.Offered",
+];
+
+/// Asked for one by one where the wallbox does not list its keys.
+const ESSENTIAL_KEYS: [&str; 5] = [
+    "ChargeProfileMaxStackLevel",
+    "ChargingScheduleAllowedChargingRateUnit",
+    "MeterValueSampleInterval",
+    "MeterValuesSampledData",
+    "WebSocketPingInterval",
+];
+
+/// What a wallbox told us of itself; remembered over restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// Vendor, model and firmware of its last BootNotification.
+    pub boot: Option<Boot>,
+    /// `ChargeProfileMaxStackLevel`.
+    pub max_stack_level: Option<u32>,
+    /// `ChargingScheduleAllowedChargingRateUnit` names power and not current.
+    pub watts_only: bool,
+    /// The keys were read since it last booted.
+    pub keys_read: bool,
+}
+
+/// Who a wallbox is, by its BootNotification.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Boot {
+    /// `chargePointVendor`.
+    pub vendor: String,
+    /// `chargePointModel`.
+    pub model: String,
+    /// `firmwareVersion`.
+    pub firmware: String,
+    /// `chargePointSerialNumber`, else `chargeBoxSerialNumber`.
+    pub serial: String,
+}
+
+/// One thing to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// TriggerMessage(BootNotification).
+    TriggerBoot,
+    /// GetConfiguration of everything.
+    AllKeys,
+    /// GetConfiguration of one key.
+    Key(&'static str),
+    /// ChangeConfiguration.
+    Change {
+        /// Which key.
+        key: &'static str,
+        /// To what.
+        value: String,
+    },
+    /// ChangeConfiguration(MeterValuesSampledData) with one measurand, to find out which are known.
+    TryMeasurand(&'static str),
+    /// ChangeConfiguration(MeterValuesSampledData) with those that were accepted one by one.
+    AcceptedMeasurands,
+    /// TriggerMessage(StatusNotification), if none came by itself.
+    TriggerStatus(ConnectorId),
+    /// TriggerMessage(MeterValues).
+    TriggerMeterValues(ConnectorId),
+    /// The profile below ours.
+    Floor(ConnectorId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No link.
+    Away,
+    /// Connected; nothing may be asked yet but for a BootNotification.
+    Settling {
+        since: Mono,
+        heard: bool,
+        asked: bool,
+    },
+    /// Commands may be sent.
+    Ready,
+}
+
+/// The set-up of one connection.
+#[derive(Debug)]
+pub struct SetUp {
+    stage: Stage,
+    steps: VecDeque<(Mono, Step)>,
+    accepted_measurands: Vec<&'static str>,
+}
+
+impl Default for SetUp {
+    fn default() -> Self {
+        Self {
+            stage: Stage::Away,
+            steps: VecDeque::new(),
+            accepted_measurands: Vec::new(),
+        }
+    }
+}
+
+impl SetUp {
+    /// A connection begins.
+    pub fn connected(&mut self, now: Mono) {
+        *self = Self::default();
+        self.stage = Stage::Settling {
+            since: now,
+            heard: false,
+            asked: false,
+        };
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self) {
+        *self = Self::default();
+    }
+
+    /// May commands be sent?
+    pub fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready
+    }
+
+    /// Is the next step about reading keys?
+    pub fn reads_keys(&self) -> bool {
+        matches!(self.steps.front(), Some((_, Step::AllKeys | Step::Key(_))))
+    }
+
+    /// A message arrived that is no BootNotification.
+    pub fn heard(&mut self) {
+        if let Stage::Settling { heard, .. } = &mut self.stage {
+            *heard = true;
+        }
+    }
+
+    /// The wallbox booted, or time is up: from now on commands may be sent.
+    ///
+    /// `keys` says whether its keys are to be read; `connectors` are those of ours.
+    pub fn begin(&mut self, now: Mono, keys: bool, connectors: impl Iterator<Item = ConnectorId>) {
+        self.stage = Stage::Ready;
+        self.steps.clear();
+        if keys {
+            self.steps.push_back((now, Step::AllKeys));
+        }
+        for connector in connectors {
+            self.steps
+                .push_back((now + ASK_FOR_STATUS, Step::TriggerStatus(connector)));
+            self.steps
+                .push_back((now + ASK_FOR_STATUS, Step::TriggerMeterValues(connector)));
+        }
+    }
+
+    /// Looks at the clock while settling; true when it is time to begin without a boot.
+    pub fn settled(&mut self, now: Mono, boot_known: bool) -> bool {
+        let Stage::Settling {
+            since,
+            heard,
+            asked,
+        } = &mut self.stage
+        else {
+            return false;
+        };
+        let waited = now.since(*since);
+        if boot_known {
+            return waited >= if *heard { SETTLE } else { SETTLE_UNHEARD };
+        }
+        if waited >= ASK_FOR_BOOT && !*asked {
+            *asked = true;
+            self.steps.push_back((now, Step::TriggerBoot));
+        }
+        waited >= NO_BOOT
+    }
+
+    /// When something may change by time alone.
+    pub fn poll_timeout(&self, boot_known: bool) -> Option<Mono> {
+        match self.stage {
+            Stage::Away => None,
+            Stage::Settling { since, heard, .. } if boot_known => {
+                Some(since + if heard { SETTLE } else { SETTLE_UNHEARD })
+            }
+            Stage::Settling { since, asked, .. } => {
+                Some(since + if asked { NO_BOOT } else { ASK_FOR_BOOT })
+            }
+            Stage::Ready => self.steps.front().map(|(due, _)| *due),
+        }
+    }
+
+    /// The next step that is due.
+    pub fn next(&mut self, now: Mono) -> Option<Step> {
+        let (due, _) = self.steps.front()?;
+        if *due > now {
+            None
+        } else {
+            self.steps.pop_front().map(|(_, step)| step)
+        }
+    }
+
+    /// Puts a step before all that wait.
+    pub fn first(&mut self, now: Mono, step: Step) {
+        self.steps.push_front((now, step));
+    }
+
+    /// GetConfiguration of everything failed: ask for what matters, one key at a time.
+    pub fn keys_one_by_one(&mut self, now: Mono) {
+        for key in ESSENTIAL_KEYS.into_iter().rev() {
+            self.first(now, Step::Key(key));
+        }
+    }
+
+    /// The wallbox's keys are known: change what differs from what we need, and nothing else.
+    pub fn configure(
+        &mut self,
+        now: Mono,
+        key: &str,
+        value: &str,
+        readonly: bool,
+        interval: Duration,
+    ) {
+        if readonly {
+            return;
+        }
+        let seconds = interval.as_secs().max(1).to_string();
+        if key.eq_ignore_ascii_case("MeterValueSampleInterval") && value.trim() != seconds {
+            self.first(
+                now,
+                Step::Change {
+                    key: "MeterValueSampleInterval",
+                    value: seconds,
+                },
+            );
+        } else if key.eq_ignore_ascii_case("WebSocketPingInterval") && value.trim() != "30" {
+            self.first(
+                now,
+                Step::Change {
+                    key: "WebSocketPingInterval",
+                    value: "30".to_owned(),
+                },
+            );
+        } else if key.eq_ignore_ascii_case("MeterValuesSampledData") {
+            let has = |wanted: &str| {
+                value
+                    .split(',')
+                    .any(|v| v.trim().eq_ignore_ascii_case(wanted))
+            };
+            if !MEASURANDS.into_iter().all(has) {
+                let value = MEASURANDS.join(",");
+                self.first(
+                    now,
+                    Step::Change {
+                        key: "MeterValuesSampledData",
+                        value,
+                    },
+                );
+            }
+        }
+    }
+
+    /// The list of measurands was rejected as a whole (OCPP 1.6 §9.1.15): find out which are known.
+    pub fn probe_measurands(&mut self, now: Mono) {
+        self.accepted_measurands.clear();
+        self.first(now, Step::AcceptedMeasurands);
+        for measurand in MEASURANDS.into_iter().rev() {
+            self.first(now, Step::TryMeasurand(measurand));
+        }
+    }
+
+    /// The wallbox knows this measurand.
+    pub fn measurand_accepted(&mut self, measurand: &'static str) {
+        self.accepted_measurands.push(measurand);
+    }
+
+    /// Those it knows, as the value of the key; `None` if one or none: nothing left to change.
+    pub fn accepted_measurands(&self) -> Option<String> {
+        (self.accepted_measurands.len() > 1).then(|| self.accepted_measurands.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    fn connected() -> SetUp {
+        let mut set_up = SetUp::default();
+        set_up.connected(at(0));
+        set_up
+    }
+
+    #[test]
+    fn a_wallbox_that_was_never_seen_is_asked_for_its_boot_once_after_5_seconds() {
+        let mut set_up = connected();
+        assert!(!set_up.settled(at(4), false));
+        assert_eq!(set_up.next(at(4)), None);
+        assert!(!set_up.settled(at(5), false));
+        assert_eq!(set_up.next(at(5)), Some(Step::TriggerBoot));
+        assert!(!set_up.settled(at(59), false));
+        assert_eq!(set_up.next(at(59)), None, "once is enough");
+        assert!(
+            set_up.settled(at(60), false),
+            "after a minute we go on without"
+        );
+    }
+
+    #[test]
+    fn a_known_wallbox_that_reconnects_without_a_boot_is_used_after_it_was_heard() {
+        let mut set_up = connected();
+        set_up.heard();
+        assert!(!set_up.settled(at(2), true));
+        assert!(set_up.settled(at(3), true));
+    }
+
+    #[test]
+    fn a_known_wallbox_that_reconnects_and_says_nothing_is_used_after_10_seconds() {
+        let mut set_up = connected();
+        assert!(!set_up.settled(at(9), true));
+        assert!(set_up.settled(at(10), true));
+    }
+
+    #[test]
+    fn nothing_is_changed_that_is_already_right_or_read_only() {
+        let mut set_up = connected();
+        let ten = Duration::from_secs(10);
+        set_up.configure(at(0), "MeterValueSampleInterval", "10", false, ten);
+        set_up.configure(at(0), "metervaluessampleddata", "X", true, ten);
+        set_up.configure(
+            at(0),
+            "MeterValuesSampledData",
+            &MEASURANDS.join(" , "),
+            false,
+            ten,
+        );
+        assert_eq!(set_up.next(at(0)), None);
+        set_up.configure(at(0), "metervaluesampleinterval", "60", false, ten);
+        let change = Step::Change {
+            key: "MeterValueSampleInterval",
+            value: "10".into(),
+        };
+        assert_eq!(set_up.next(at(0)), Some(change));
+    }
+
+    #[test]
+    fn after_a_rejected_list_each_measurand_is_tried_and_the_accepted_ones_are_joined() {
+        let mut set_up = connected();
+        set_up.probe_measurands(at(0));
+        for measurand in MEASURANDS {
+            assert_eq!(set_up.next(at(0)), Some(Step::TryMeasurand(measurand)));
+        }
+        set_up.measurand_accepted(MEASURANDS[0]);
+        assert_eq!(set_up.accepted_measurands(), None, "it is already set");
+        set_up.measurand_accepted(MEASURANDS[2]);
+        assert_eq!(set_up.next(at(0)), Some(Step::AcceptedMeasurands));
+        let both = "Energy.Active.Import.Register,Current.Import";
+        assert_eq!(set_up.accepted_measurands().as_deref(), Some(both));
+    }
+}

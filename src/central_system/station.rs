@@ -1,0 +1,440 @@
+//! [`Station`]: one wallbox with all its connectors. It outlives its sockets.
+//!
+//! What arrives is dispatched here; how a message is answered stands in `answering` and
+//! `transacting`, what we ask in `asking`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::clock::{Mono, Now, Random};
+use crate::evse::{Ask, Call, Demand, Measured, Offer, Report, Verdict};
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId};
+use crate::journal::{Record, Recovered, Transaction};
+use crate::ocpp::ChargePointStatus;
+use crate::ocpp::frame::MessageId;
+use crate::ocpp::rpc::{Received, Rpc};
+
+use super::asking::Asked;
+use super::connector::Connector;
+use super::ledger::{Ledger, TransactionNumbers};
+use super::liveness::{Act, Liveness};
+use super::plan::StationPlan;
+use super::set_up::{Known, SetUp};
+
+/// Wallboxes number their connectors 1, 2, …; a larger number is nonsense and gets no memory.
+pub(super) const MOST_CONNECTORS: u32 = 64;
+
+/// What a station needs from outside while it handles something.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// When it is.
+    pub now: Now,
+    /// For message ids.
+    pub random: &'a mut Random,
+    /// For transactions.
+    pub numbers: &'a mut TransactionNumbers,
+}
+
+/// What a station wants done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Keep this before anything that follows leaves.
+    Persist(Record),
+    /// Send a text frame.
+    Send {
+        /// The current link.
+        link: LinkId,
+        /// The frame.
+        text: String,
+        /// It lowers a current: it waits for nothing.
+        lowers: bool,
+    },
+    /// Send a WebSocket ping.
+    Ping {
+        /// The current link.
+        link: LinkId,
+    },
+    /// Close a connection.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// WebSocket close code.
+        code: u16,
+        /// For the peer's log.
+        reason: &'static str,
+    },
+    /// Tell the load manager and the status.
+    Report {
+        /// Whose.
+        evse: EvseName,
+        /// What.
+        report: Report,
+    },
+    /// Ask the upstream.
+    Call(Call),
+}
+
+/// An answer that waits for the upstream.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Authorize(MessageId),
+    Start {
+        message: Option<MessageId>,
+        connector: ConnectorId,
+        wallbox_id: i64,
+    },
+    Stop(MessageId),
+}
+
+/// What the status shows of a connector.
+#[derive(Debug)]
+pub struct ConnectorView<'a> {
+    /// The last StatusNotification.
+    pub status: Option<ChargePointStatus>,
+    /// The newest of each value.
+    pub measured: Measured,
+    /// The open transaction.
+    pub transaction: Option<&'a Transaction>,
+}
+
+/// One wallbox.
+#[derive(Debug)]
+pub struct Station {
+    pub(super) plan: StationPlan,
+    pub(super) link: Option<LinkId>,
+    pub(super) liveness: Option<Liveness>,
+    pub(super) rpc: Rpc<Asked>,
+    pub(super) connectors: BTreeMap<ConnectorId, Connector>,
+    pub(super) ledger: Ledger,
+    pub(super) known: Known,
+    pub(super) set_up: SetUp,
+    /// The first CALL after a boot may take longer.
+    pub(super) just_booted: bool,
+    pub(super) timeouts_in_a_row: u32,
+    waiting: BTreeMap<u64, Waiting>,
+    next_call: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Station {
+    /// A wallbox as configured, with what the journal knows of it.
+    pub fn new(plan: StationPlan, recovered: &Recovered) -> Self {
+        let ledger = Ledger::recover(&plan.id, recovered);
+        let known = recovered
+            .memory
+            .get(&(format!("station {}", plan.id), "known".to_owned()))
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default();
+        let connectors = plan
+            .connectors
+            .iter()
+            .map(|(id, plan)| (*id, Connector::new(Some(plan.clone()))))
+            .collect();
+        let mut station = Self {
+            plan,
+            link: None,
+            liveness: None,
+            rpc: Rpc::new(),
+            connectors,
+            ledger,
+            known,
+            set_up: SetUp::default(),
+            just_booted: false,
+            timeouts_in_a_row: 0,
+            waiting: BTreeMap::new(),
+            next_call: 0,
+            outputs: VecDeque::new(),
+        };
+        station.judge_recovered();
+        station
+    }
+
+    /// Transactions that were open before a restart are judged anew: the list may have changed.
+    fn judge_recovered(&mut self) {
+        let open: Vec<Transaction> = self.ledger.open().cloned().collect();
+        for transaction in open {
+            let Some(tag) = transaction.id_tag else {
+                if let Some(connector) = self.connector(transaction.connector) {
+                    connector.accepted = true;
+                }
+                self.report_demand(transaction.connector);
+                continue;
+            };
+            let waiting = Waiting::Start {
+                message: None,
+                connector: transaction.connector,
+                wallbox_id: transaction.wallbox_id,
+            };
+            let evses = self.evses_of(transaction.connector);
+            self.ask(evses, Ask::Start(tag), waiting);
+        }
+    }
+
+    /// A connection begins. The newest one wins at once; what was known stays.
+    pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
+        if let Some(old) = self.link.replace(link) {
+            self.output(Output::Close {
+                link: old,
+                code: 1000,
+                reason: "replaced by a new connection",
+            });
+        }
+        self.lose_connection();
+        self.liveness = Some(Liveness::new(
+            context.now.mono,
+            self.plan.heartbeat_interval,
+        ));
+        self.set_up.connected(context.now.mono);
+        self.report_all(&Report::Online(true));
+        self.go_on(context);
+    }
+
+    /// The current connection is gone.
+    pub fn handle_down(&mut self, _context: &mut Context<'_>) {
+        self.link = None;
+        self.liveness = None;
+        self.set_up.disconnected();
+        self.lose_connection();
+        self.report_all(&Report::Online(false));
+    }
+
+    /// What was under way on the old connection is void; its answers would be for nobody.
+    fn lose_connection(&mut self) {
+        self.rpc.reset();
+        self.timeouts_in_a_row = 0;
+        self.just_booted = false;
+        for waiting in self.waiting.values_mut() {
+            if let Waiting::Start { message, .. } = waiting {
+                *message = None;
+            }
+        }
+        self.waiting
+            .retain(|_, waiting| matches!(waiting, Waiting::Start { .. }));
+        for connector in self.connectors.values_mut() {
+            connector.status_is_fresh = false;
+            connector.floor_sent = false;
+            connector.setpoint.forget();
+        }
+    }
+
+    /// A text frame arrived.
+    pub fn handle_frame(&mut self, context: &mut Context<'_>, text: &str) {
+        if let Some(liveness) = &mut self.liveness {
+            liveness.heard(context.now.mono);
+        }
+        let mut repaired = String::new();
+        match self.rpc.handle(text, &mut repaired) {
+            Received::Call {
+                id,
+                action,
+                payload,
+            } => self.answer(context, &id, action, payload),
+            Received::Answer { token, result, .. } => {
+                self.timeouts_in_a_row = 0;
+                self.just_booted = false;
+                self.handle_answer(context, token, result);
+            }
+            Received::Repeated(Some(frame)) | Received::Refuse(frame) => self.send(frame, false),
+            Received::Repeated(None) | Received::Ignore(_) => {}
+        }
+        self.go_on(context);
+    }
+
+    /// A ping or pong arrived.
+    pub fn handle_heard(&mut self, context: &mut Context<'_>, pong: bool) {
+        if let Some(liveness) = &mut self.liveness {
+            if pong {
+                liveness.pong(context.now.mono);
+            } else {
+                liveness.heard(context.now.mono);
+            }
+        }
+    }
+
+    /// The load manager offers.
+    pub fn handle_offer(&mut self, context: &mut Context<'_>, id: ConnectorId, offer: Offer) {
+        if let Some(connector) = self.connectors.get_mut(&id) {
+            connector.setpoint.want(offer);
+        }
+        self.go_on(context);
+    }
+
+    /// The upstream answers.
+    pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, verdict: &Verdict) {
+        match self.waiting.remove(&call) {
+            None => {}
+            Some(Waiting::Authorize(message)) => self.answer_authorize(&message, verdict),
+            Some(Waiting::Stop(message)) => self.answer_stop(&message, Some(verdict)),
+            Some(Waiting::Start {
+                message,
+                connector,
+                wallbox_id,
+            }) => {
+                self.finish_start(
+                    context.now,
+                    message.as_ref(),
+                    connector,
+                    wallbox_id,
+                    verdict,
+                );
+            }
+        }
+        self.go_on(context);
+    }
+
+    /// Lets timers act.
+    pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        if let Some((asked, _)) = self.rpc.handle_timeout(now.mono) {
+            self.handle_silence(now.mono, asked);
+        }
+        match self
+            .liveness
+            .as_mut()
+            .and_then(|liveness| liveness.check(now.mono))
+        {
+            Some(Act::Ping) => self.ping(),
+            Some(Act::Close) => {
+                if let Some(link) = self.link {
+                    self.output(Output::Close {
+                        link,
+                        code: 1001,
+                        reason: "no sign of life",
+                    });
+                    self.handle_down(context);
+                }
+            }
+            None => {}
+        }
+        if self.link.is_some() {
+            self.end_stale_transactions(now);
+        }
+        self.go_on(context);
+    }
+
+    /// When [`Station::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let liveness = self.liveness.as_ref().map(Liveness::poll_timeout);
+        let stale = self.connectors.values().filter_map(|c| c.stop_due).min();
+        let stale = stale.filter(|_| self.link.is_some());
+        [
+            liveness,
+            stale,
+            self.rpc.poll_timeout(),
+            self.asking_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Its ChargeBox ID.
+    pub fn id(&self) -> &ChargeBoxId {
+        &self.plan.id
+    }
+
+    /// The current connection.
+    pub fn link(&self) -> Option<LinkId> {
+        self.link
+    }
+
+    /// What the status shows of a connector.
+    pub fn view(&self, id: ConnectorId) -> Option<ConnectorView<'_>> {
+        self.connectors.get(&id).map(|connector| ConnectorView {
+            status: connector.status,
+            measured: connector.measured,
+            transaction: self.ledger.open_of(id),
+        })
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn send(&mut self, text: String, lowers: bool) {
+        if let Some(link) = self.link {
+            self.output(Output::Send { link, text, lowers });
+        }
+    }
+
+    pub(super) fn ping(&mut self) {
+        if let Some(link) = self.link {
+            self.output(Output::Ping { link });
+        }
+    }
+
+    pub(super) fn ask(&mut self, evses: Vec<EvseName>, ask: Ask, waiting: Waiting) {
+        self.next_call += 1;
+        self.waiting.insert(self.next_call, waiting);
+        self.output(Output::Call(Call {
+            id: self.next_call,
+            evses,
+            ask,
+        }));
+    }
+
+    /// A connector, made known at its first mention; `None` for 0 and for nonsense.
+    pub(super) fn connector(&mut self, id: ConnectorId) -> Option<&mut Connector> {
+        let plausible = (1..=MOST_CONNECTORS).contains(&id.0) || self.connectors.contains_key(&id);
+        plausible.then(|| {
+            self.connectors
+                .entry(id)
+                .or_insert_with(|| Connector::new(None))
+        })
+    }
+
+    pub(super) fn evses_of(&self, id: ConnectorId) -> Vec<EvseName> {
+        let plan = self
+            .connectors
+            .get(&id)
+            .and_then(|connector| connector.plan.as_ref());
+        plan.map(|plan| plan.evse.clone()).into_iter().collect()
+    }
+
+    pub(super) fn report(&mut self, id: ConnectorId, report: Report) {
+        let plan = self
+            .connectors
+            .get(&id)
+            .and_then(|connector| connector.plan.as_ref());
+        if let Some(evse) = plan.map(|plan| plan.evse.clone()) {
+            self.output(Output::Report { evse, report });
+        }
+    }
+
+    pub(super) fn report_all(&mut self, report: &Report) {
+        let ours: Vec<ConnectorId> = self.plan.connectors.keys().copied().collect();
+        for id in ours {
+            self.report(id, report.clone());
+        }
+    }
+
+    /// Tells the load manager what the connector needs, if that changed.
+    pub(super) fn report_demand(&mut self, id: ConnectorId) {
+        let open = self.ledger.open_of(id).is_some();
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        let demand = connector.demand(open);
+        if demand != connector.reported {
+            connector.reported = demand;
+            self.report(id, Report::Demand(demand));
+        }
+    }
+
+    /// Keeps what the wallbox told of itself.
+    pub(super) fn remember(&mut self, known: Known) {
+        if known == self.known {
+            return;
+        }
+        self.known = known;
+        self.output(Output::Persist(Record::Memory {
+            owner: format!("station {}", self.plan.id),
+            key: "known".to_owned(),
+            value: serde_json::to_string(&self.known).ok(),
+        }));
+    }
+}

@@ -1,0 +1,133 @@
+//! The gate: nothing leaves for a wallbox before the records it rests on are on disk.
+//!
+//! Each device carries one number: the last record that it, or the sender of any message it took,
+//! has written. A frame carries its device's number and leaves when that is committed, in order
+//! per device. What lowers a current overtakes everything and never waits: the fuse is never
+//! touched by the disk.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::ids::Seq;
+
+/// A disk that does not answer holds a frame back for this long and no longer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What one device still has to be sent.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// The last record this device rests on.
+    rests_on: Seq,
+    held: VecDeque<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    rests_on: Seq,
+    since: Mono,
+    text: String,
+}
+
+impl Gate {
+    /// The device, or somebody it listened to, wrote this record.
+    pub fn rest_on(&mut self, seq: Seq) {
+        self.rests_on = self.rests_on.max(seq);
+    }
+
+    /// The last record this device rests on.
+    pub fn rests_on(&self) -> Seq {
+        self.rests_on
+    }
+
+    /// Takes a frame; returns it if it may leave at once.
+    pub fn pass(
+        &mut self,
+        now: Mono,
+        committed: Seq,
+        lowers: bool,
+        text: String,
+    ) -> Option<String> {
+        if lowers || (self.held.is_empty() && self.rests_on <= committed) {
+            return Some(text);
+        }
+        self.held.push_back(Held {
+            rests_on: self.rests_on,
+            since: now,
+            text,
+        });
+        None
+    }
+
+    /// The next held frame that may leave now.
+    pub fn release(&mut self, now: Mono, committed: Seq) -> Option<String> {
+        let first = self.held.front()?;
+        if first.rests_on <= committed || now.since(first.since) >= PATIENCE {
+            return self.held.pop_front().map(|held| held.text);
+        }
+        None
+    }
+
+    /// When the patience with the disk ends.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.held.front().map(|held| held.since + PATIENCE)
+    }
+
+    /// The link is gone: what was held for it is void.
+    pub fn forget(&mut self) {
+        self.held.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_frame_waits_until_what_it_rests_on_is_committed() {
+        let mut gate = Gate::default();
+        gate.rest_on(Seq(2));
+        assert_eq!(gate.pass(at(0), Seq(1), false, "a".into()), None);
+        assert_eq!(gate.release(at(1), Seq(1)), None);
+        assert_eq!(gate.release(at(1), Seq(2)).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn frames_of_one_device_keep_their_order() {
+        let mut gate = Gate::default();
+        gate.rest_on(Seq(2));
+        assert_eq!(gate.pass(at(0), Seq(1), false, "a".into()), None);
+        assert_eq!(
+            gate.pass(at(0), Seq(2), false, "b".into()),
+            None,
+            "a is still held"
+        );
+        assert_eq!(gate.release(at(0), Seq(2)).as_deref(), Some("a"));
+        assert_eq!(gate.release(at(0), Seq(2)).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn what_lowers_a_current_overtakes_everything() {
+        let mut gate = Gate::default();
+        gate.rest_on(Seq(2));
+        assert_eq!(gate.pass(at(0), Seq(0), false, "a".into()), None);
+        assert_eq!(
+            gate.pass(at(0), Seq(0), true, "less".into()).as_deref(),
+            Some("less")
+        );
+    }
+
+    #[test]
+    fn a_broken_disk_delays_an_answer_by_five_seconds_at_most() {
+        let mut gate = Gate::default();
+        gate.rest_on(Seq(9));
+        assert_eq!(gate.pass(at(10), Seq(0), false, "a".into()), None);
+        assert_eq!(gate.poll_timeout(), Some(at(15)));
+        assert_eq!(gate.release(at(14), Seq(0)), None);
+        assert_eq!(gate.release(at(15), Seq(0)).as_deref(), Some("a"));
+    }
+}

@@ -1,0 +1,73 @@
+//! What the site remembers for the load manager: the last offer of each EVSE.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evse::Limit;
+use crate::ids::EvseName;
+use crate::journal::{Record, Recovered};
+use crate::units::MilliAmps;
+
+const OWNER: &str = "evse ";
+const KEY: &str = "offer";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Remembered {
+    Milliamps(MilliAmps),
+    Released,
+}
+
+/// The record of an offer.
+pub fn offer(evse: &EvseName, limit: Limit) -> Record {
+    let value = match limit {
+        Limit::Current(amps) => Remembered::Milliamps(amps),
+        Limit::Released => Remembered::Released,
+    };
+    Record::Memory {
+        owner: format!("{OWNER}{evse}"),
+        key: KEY.to_owned(),
+        value: serde_json::to_string(&value).ok(),
+    }
+}
+
+/// The last offers before the restart. What cannot be read is left out: its EVSE is then booked
+/// like one that was never seen.
+pub fn offers(recovered: &Recovered) -> BTreeMap<EvseName, Limit> {
+    let mut offers = BTreeMap::new();
+    for ((owner, key), value) in &recovered.memory {
+        let Some(name) = owner.strip_prefix(OWNER) else {
+            continue;
+        };
+        let (KEY, Ok(value)) = (key.as_str(), serde_json::from_str(value)) else {
+            continue;
+        };
+        let limit = match value {
+            Remembered::Milliamps(amps) => Limit::Current(amps),
+            Remembered::Released => Limit::Released,
+        };
+        offers.insert(EvseName::from(name), limit);
+    }
+    offers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offers_come_back_as_they_were_made() {
+        let mut recovered = Recovered::default();
+        recovered.apply(offer(&"left".into(), Limit::Current(MilliAmps(10_700))));
+        recovered.apply(offer(&"right".into(), Limit::Released));
+        recovered
+            .memory
+            .insert(("evse odd".into(), "offer".into()), "nonsense".into());
+        let expected = [
+            ("left".into(), Limit::Current(MilliAmps(10_700))),
+            ("right".into(), Limit::Released),
+        ];
+        assert_eq!(offers(&recovered), BTreeMap::from(expected));
+    }
+}

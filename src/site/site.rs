@@ -1,0 +1,406 @@
+//! [`Site`]: routes messages between the machines inside it and holds sends back at the gate.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use tracing::{debug, error, info, warn};
+
+use crate::central_system::{self, Context, Station, StationPlan, TransactionNumbers};
+use crate::clock::{Mono, Now, Random, Timestamp};
+use crate::evse::{Ask, Call, Report};
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId, Seq};
+use crate::journal::{Record, Recovered};
+use crate::load::{self, Controller};
+
+use super::gate::Gate;
+use super::memory;
+use super::plan::Plan;
+use super::tag_list::TagList;
+use super::{Input, Output};
+
+/// So many strangers are remembered for the status; the oldest goes first.
+const UNKNOWN_CHARGE_POINTS: usize = 100;
+
+/// The whole production logic of one building, without a clock, a socket or a disk.
+///
+/// Call one `handle*`, drain [`Site::poll_output`], sleep until [`Site::poll_timeout`].
+#[derive(Debug)]
+pub struct Site {
+    pub(super) started: Mono,
+    pub(super) plan: Plan,
+    pub(super) stations: Vec<Slot>,
+    by_address: BTreeMap<ChargeBoxId, usize>,
+    by_link: HashMap<LinkId, usize>,
+    pub(super) by_evse: BTreeMap<EvseName, (usize, ConnectorId)>,
+    pub(super) load: Controller,
+    /// The last record that the load manager, or a sender it listened to, wrote.
+    load_rests_on: Seq,
+    tags: TagList,
+    numbers: TransactionNumbers,
+    random: Random,
+    written: Seq,
+    committed: Seq,
+    pub(super) disk_failing: bool,
+    pub(super) unknown: BTreeMap<String, (String, Timestamp)>,
+    /// Stations that may have something to say.
+    dirty: BTreeSet<usize>,
+    /// Stations with frames at the gate.
+    waiting: BTreeSet<usize>,
+    timers: BTreeSet<(Mono, usize)>,
+    outputs: VecDeque<Output>,
+}
+
+/// A station and what stands between it and its link.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) station: Station,
+    gate: Gate,
+    timer: Option<Mono>,
+}
+
+impl Site {
+    /// Begins with what the journal brought back.
+    pub fn new(now: Now, plan: Plan, recovered: Recovered, mut random: Random) -> Self {
+        let remembered = memory::offers(&recovered);
+        let numbers = TransactionNumbers::after(recovered.last_transaction, &mut random);
+        let load = Controller::new(now, plan.load.clone(), &remembered);
+        let mut site = Self {
+            started: now.mono,
+            stations: Vec::new(),
+            by_address: BTreeMap::new(),
+            by_link: HashMap::new(),
+            by_evse: BTreeMap::new(),
+            load,
+            load_rests_on: Seq(0),
+            tags: TagList::new(plan.authorization.clone()),
+            numbers,
+            random,
+            written: Seq(0),
+            committed: Seq(0),
+            disk_failing: false,
+            unknown: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            plan,
+        };
+        for plan in site.plan.stations.clone() {
+            site.add_station(plan, &recovered);
+        }
+        site.settle(now);
+        site
+    }
+
+    fn add_station(&mut self, plan: StationPlan, recovered: &Recovered) -> usize {
+        let index = self.stations.len();
+        self.by_address.insert(plan.id.clone(), index);
+        for (connector, evse) in &plan.connectors {
+            self.by_evse.insert(evse.evse.clone(), (index, *connector));
+        }
+        let station = Station::new(plan, recovered);
+        self.stations.push(Slot {
+            station,
+            gate: Gate::default(),
+            timer: None,
+        });
+        self.dirty.insert(index);
+        index
+    }
+
+    /// Takes what happened.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Up {
+                link,
+                address,
+                peer,
+            } => self.handle_up(now, link, address, peer),
+            Input::Frame { link, text } => {
+                self.with_station(now, link, |station, context| {
+                    station.handle_frame(context, &text)
+                });
+            }
+            Input::Heard { link, pong } => {
+                self.with_station(now, link, |station, context| {
+                    station.handle_heard(context, pong)
+                });
+            }
+            Input::Down { link } => {
+                self.with_station(now, link, Station::handle_down);
+                self.by_link.remove(&link);
+            }
+            Input::Unknown { address, peer } => self.note_unknown(now, address, peer),
+            Input::Committed(seq) => {
+                self.committed = self.committed.max(seq);
+                if std::mem::take(&mut self.disk_failing) {
+                    info!("the journal can be written again");
+                }
+                self.dirty.append(&mut self.waiting);
+            }
+            Input::CommitFailed => {
+                if !std::mem::replace(&mut self.disk_failing, true) {
+                    error!(
+                        "the journal cannot be written: answers are late, and lost at a power cut; limits are not touched"
+                    );
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    fn handle_up(&mut self, now: Now, link: LinkId, address: ChargeBoxId, peer: String) {
+        let index = match self.by_address.get(&address) {
+            Some(index) => *index,
+            None => {
+                self.note_unknown(now, address.to_string(), peer);
+                let plan = StationPlan::stranger(address, self.plan.stations.first());
+                self.add_station(plan, &Recovered::default())
+            }
+        };
+        if let Some(slot) = self.stations.get_mut(index) {
+            slot.gate.forget();
+        }
+        self.by_link.insert(link, index);
+        self.with_station(now, link, |station, context| {
+            station.handle_up(context, link)
+        });
+    }
+
+    fn note_unknown(&mut self, now: Now, address: String, peer: String) {
+        if !self.unknown.contains_key(&address) {
+            warn!(
+                charge_point = address.as_str(),
+                peer = peer.as_str(),
+                "a wallbox that is in no [[evse]] tried to connect"
+            );
+        }
+        self.unknown.insert(address, (peer, now.wall));
+        while self.unknown.len() > UNKNOWN_CHARGE_POINTS {
+            let oldest = self.unknown.iter().min_by_key(|(_, (_, seen))| *seen);
+            let Some(oldest) = oldest.map(|(address, _)| address.clone()) else {
+                break;
+            };
+            self.unknown.remove(&oldest);
+        }
+    }
+
+    /// Lets a station act if `link` is its current one; an old link has no voice any more.
+    fn with_station(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        act: impl FnOnce(&mut Station, &mut Context<'_>),
+    ) {
+        let Some(&index) = self.by_link.get(&link) else {
+            return;
+        };
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            numbers: &mut self.numbers,
+        };
+        if slot.station.link().is_none_or(|current| current <= link) {
+            act(&mut slot.station, &mut context);
+            self.dirty.insert(index);
+        }
+    }
+
+    /// Lets timers act. Harmless when none is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(&(due, index)) = self.timers.first() {
+            if due > now.mono {
+                break;
+            }
+            self.timers.remove(&(due, index));
+            let Some(slot) = self.stations.get_mut(index) else {
+                continue;
+            };
+            slot.timer = None;
+            let mut context = Context {
+                now,
+                random: &mut self.random,
+                numbers: &mut self.numbers,
+            };
+            slot.station.handle_timeout(&mut context);
+            self.dirty.insert(index);
+        }
+        if self.load.poll_timeout().is_some_and(|due| due <= now.mono) {
+            self.load.handle_timeout(now);
+        }
+        self.settle(now);
+    }
+
+    /// What is to be done next; `None` when everything is said.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Site::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let stations = self.timers.first().map(|(due, _)| *due);
+        stations.into_iter().chain(self.load.poll_timeout()).min()
+    }
+
+    /// Switches an EVSE on or off until the next restart.
+    ///
+    /// # Errors
+    /// A sentence for the person who asked.
+    pub fn set_enabled(&mut self, now: Now, evse: &str, enabled: bool) -> Result<(), String> {
+        if self.plan.load.observe {
+            return Err("load-management is \"observe\": nothing is switched".to_owned());
+        }
+        let Some((name, _)) = self.by_evse.get_key_value(&EvseName::from(evse)) else {
+            let known: Vec<&str> = self.by_evse.keys().map(EvseName::as_str).collect();
+            return Err(format!(
+                "no EVSE is called {evse}; there are: {}",
+                known.join(", ")
+            ));
+        };
+        self.load.set_enabled(now, &name.clone(), enabled);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Passes messages until nobody has anything to say.
+    fn settle(&mut self, now: Now) {
+        loop {
+            if let Some(index) = self.dirty.pop_first() {
+                self.drain_station(now, index);
+            } else if let Some(output) = self.load.poll_output() {
+                self.offer(now, output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn drain_station(&mut self, now: Now, index: usize) {
+        loop {
+            let Some(slot) = self.stations.get_mut(index) else {
+                return;
+            };
+            match slot.station.poll_output() {
+                None => break,
+                Some(central_system::Output::Persist(record)) => {
+                    let seq = persist(&mut self.written, &mut self.outputs, record);
+                    slot.gate.rest_on(seq);
+                }
+                Some(central_system::Output::Send { link, text, lowers }) => {
+                    if let Some(text) = slot.gate.pass(now.mono, self.committed, lowers, text) {
+                        self.outputs.push_back(Output::Send { link, text });
+                    }
+                }
+                Some(central_system::Output::Ping { link }) => {
+                    self.outputs.push_back(Output::Ping { link });
+                }
+                Some(central_system::Output::Close { link, code, reason }) => {
+                    self.by_link.remove(&link);
+                    self.outputs.push_back(Output::Close { link, code, reason });
+                }
+                Some(central_system::Output::Report { evse, report }) => {
+                    self.load_rests_on = self.load_rests_on.max(slot.gate.rests_on());
+                    self.report(now, &evse, &report);
+                }
+                Some(central_system::Output::Call(call)) => self.answer(now, index, &call),
+            }
+        }
+        self.release_held(now, index);
+        self.set_timer(index);
+    }
+
+    fn release_held(&mut self, now: Now, index: usize) {
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        while let Some(text) = slot.gate.release(now.mono, self.committed) {
+            if let Some(link) = slot.station.link() {
+                self.outputs.push_back(Output::Send { link, text });
+            }
+        }
+        if slot.gate.poll_timeout().is_some() {
+            self.waiting.insert(index);
+        }
+    }
+
+    fn set_timer(&mut self, index: usize) {
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        let due = slot
+            .station
+            .poll_timeout()
+            .into_iter()
+            .chain(slot.gate.poll_timeout())
+            .min();
+        if due == slot.timer {
+            return;
+        }
+        if let Some(old) = slot.timer {
+            self.timers.remove(&(old, index));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, index));
+        }
+        slot.timer = due;
+    }
+
+    fn report(&mut self, now: Now, evse: &EvseName, report: &Report) {
+        self.load.handle_report(now, evse, report);
+    }
+
+    /// The local tag list is the upstream of every EVSE: it answers at once.
+    fn answer(&mut self, now: Now, index: usize, call: &Call) {
+        let tag = match &call.ask {
+            Ask::Authorize(tag) => tag,
+            Ask::Start(tag) => tag,
+            Ask::Stop(tag) => tag,
+        };
+        let verdict = self.tags.judge(now.wall, &call.evses, tag);
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            numbers: &mut self.numbers,
+        };
+        slot.station.handle_reply(&mut context, call.id, &verdict);
+    }
+
+    /// An offer is remembered, then told to its device: a raise waits for the disk like any
+    /// other send, what lowers does not.
+    fn offer(&mut self, now: Now, output: load::Output) {
+        let load::Output::Offer {
+            evse,
+            offer,
+            lowers: _,
+        } = output;
+        let Some(&(index, connector)) = self.by_evse.get(&evse) else {
+            return;
+        };
+        debug!(evse = %evse, offer = offer.number.0, limit = ?offer.limit, reason = %offer.reason, "an EVSE is offered");
+        let record = memory::offer(&evse, offer.limit);
+        let seq = persist(&mut self.written, &mut self.outputs, record);
+        self.load_rests_on = self.load_rests_on.max(seq);
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        slot.gate.rest_on(self.load_rests_on);
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            numbers: &mut self.numbers,
+        };
+        slot.station.handle_offer(&mut context, connector, offer);
+        self.dirty.insert(index);
+    }
+}
+
+fn persist(written: &mut Seq, outputs: &mut VecDeque<Output>, record: Record) -> Seq {
+    written.0 += 1;
+    outputs.push_back(Output::Persist(*written, record));
+    *written
+}
