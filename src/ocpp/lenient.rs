@@ -17,7 +17,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-use crate::ids::ConnectorId;
+use crate::ids::{ConnectorId, IdTag};
 
 /// A JSON value as far as one needs to look at it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,13 +60,13 @@ impl<'a> Token<'a> {
         }
     }
 
-    fn unexpected(&self) -> Unexpected<'_> {
+    fn refused<E: Error>(&self, expected: &str) -> E {
         match self {
-            Self::Null => Unexpected::Unit,
-            Self::Bool(value) => Unexpected::Bool(*value),
-            Self::Number(_) => Unexpected::Other("number"),
-            Self::Text(text) => Unexpected::Str(text),
-            Self::Nested(_) => Unexpected::Other("object or array"),
+            Self::Null => E::invalid_type(Unexpected::Unit, &expected),
+            Self::Bool(value) => E::invalid_type(Unexpected::Bool(*value), &expected),
+            Self::Nested(_) => E::invalid_type(Unexpected::Other("object or array"), &expected),
+            Self::Number(_) => E::invalid_value(Unexpected::Other("number"), &expected),
+            Self::Text(text) => E::invalid_value(Unexpected::Str(text), &expected),
         }
     }
 }
@@ -170,11 +170,11 @@ impl FromToken<'_> for ConnectorId {
     }
 }
 
-impl<'a, T: FromToken<'a>> FromToken<'a> for Option<T> {
-    const EXPECTED: &'static str = T::EXPECTED;
+impl FromToken<'_> for IdTag {
+    const EXPECTED: &'static str = "an id tag";
 
-    fn from_token(token: Token<'a>) -> Option<Self> {
-        Some(T::from_token(token))
+    fn from_token(token: Token<'_>) -> Option<Self> {
+        Some(Self::from(&*Cow::from_token(token)?))
     }
 }
 
@@ -187,15 +187,29 @@ where
     D: Deserializer<'de>,
     T: FromToken<'de>,
 {
-    let token = Token::of(<&RawValue>::deserialize(deserializer)?);
-    T::from_token(token.clone()).ok_or_else(|| match token {
-        Token::Text(_) | Token::Number(_) => {
-            D::Error::invalid_value(token.unexpected(), &T::EXPECTED)
-        }
-        Token::Null | Token::Bool(_) | Token::Nested(_) => {
-            D::Error::invalid_type(token.unexpected(), &T::EXPECTED)
-        }
-    })
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    T::from_token(Token::of(raw)).ok_or_else(|| Token::of(raw).refused(T::EXPECTED))
+}
+
+/// A field that may be missing, `null` or blank, but must be readable otherwise, because to take it
+/// for absent would turn the meaning of the message around; needs `default` beside it.
+///
+/// # Errors
+/// What the field is and what was expected.
+pub fn readable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromToken<'de>,
+{
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    match Token::of(raw) {
+        Token::Null => Ok(None),
+        Token::Text(text) if text.trim().is_empty() => Ok(None),
+        token => match T::from_token(token) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Token::of(raw).refused(T::EXPECTED)),
+        },
+    }
 }
 
 /// A field that counts as absent if it cannot be read; needs `default` beside it.
@@ -381,6 +395,8 @@ mod tests {
         text: Option<Cow<'a, str>>,
         #[serde(default, deserialize_with = "list")]
         items: Vec<i64>,
+        #[serde(default, deserialize_with = "readable")]
+        which: Option<i64>,
     }
 
     fn token<'a, T: FromToken<'a>>(json: &'a str) -> Option<T> {
@@ -474,5 +490,17 @@ mod tests {
             let error = serde_json::from_str::<Message>(text).unwrap_err();
             assert!(error.to_string().starts_with(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_field_that_must_not_be_overlooked_is_absent_or_readable() {
+        for (which, expected) in [("null", None), ("\"\"", None), ("\"2\"", Some(2))] {
+            let text = format!(r#"{{"number":7,"which":{which}}}"#);
+            assert_eq!(
+                serde_json::from_str::<Message>(&text).unwrap().which,
+                expected
+            );
+        }
+        assert!(serde_json::from_str::<Message>(r#"{"number":7,"which":"x"}"#).is_err());
     }
 }
