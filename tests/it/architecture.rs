@@ -205,7 +205,7 @@ fn sources(dir: &str) -> Vec<(String, String)> {
         let path = format!("{dir}/{name}");
         if root.join(&path).is_dir() {
             found.extend(sources(&path));
-        } else if name.ends_with(".rs") {
+        } else if Path::new(&name).extension() == Some("rs".as_ref()) {
             let text = fs::read_to_string(root.join(&path)).expect(&path);
             found.push((path, text));
         }
