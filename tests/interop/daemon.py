@@ -1,0 +1,130 @@
+"""Starts, asks and ends the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+BINARY = os.path.abspath(os.environ["CHARGEWARDEN"])
+FUSE = 20.0
+
+CONFIG = """
+[manager]
+state-dir = "state"
+control-socket = "control.sock"
+start-up-hold = "1s"
+ocpp-raise-interval = "1s"
+
+[ocpp-server]
+address = "127.0.0.1"
+port = {port}
+meter-interval = "1s"
+
+[[circuit]]
+name = "house"
+max-current = {fuse}
+"""
+
+EVSE = """
+[[evse]]
+name = "{name}"
+device = "ocpp1.6"
+address = "{address}"
+max-current = 16
+failsafe-current = 0
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def until(what: str, probe, seconds: float = 15.0):
+    """Polls `probe` until it is true, and returns what it says."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        await asyncio.sleep(0.05)
+
+
+class Daemon:
+    """One daemon with a folder, a port and a configuration of its own."""
+
+    def __init__(self, folder: Path, passwords: dict[str, str] | None = None):
+        folder.mkdir()
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen | None = None
+        text = CONFIG.format(port=self.port, fuse=FUSE)
+        for name, address in [("left", "CB-1"), ("right", "CB-2"), ("yard", "CB-3")]:
+            text += EVSE.format(name=name, address=address)
+            if passwords and address in passwords:
+                text += f'[evse.ocpp]\npassword = "{passwords[address]}"\n'
+        (folder / "chargewarden.toml").write_text(text)
+
+    async def __aenter__(self) -> "Daemon":
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind, error, trace) -> None:
+        self.kill()
+
+    async def start(self) -> None:
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "run", "--config", str(self.folder / "chargewarden.toml")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        await until("the daemon listens and answers", self.ready)
+
+    async def ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"the daemon ended with {self.process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return await self.status() is not None
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    async def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        await until("the daemon ends", lambda: self.process.poll() is not None)
+        return self.process.returncode
+
+    async def status(self) -> dict | None:
+        asked = await asyncio.create_subprocess_exec(
+            BINARY,
+            "status",
+            "--json",
+            "--socket",
+            str(self.folder / "control.sock"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        answer, _ = await asked.communicate()
+        return json.loads(answer) if asked.returncode == 0 else None
+
+    async def evse(self, name: str) -> dict:
+        document = await self.status()
+        return next(evse for evse in document["evses"] if evse["name"] == name)

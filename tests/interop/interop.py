@@ -1,0 +1,215 @@
+"""The real daemon against charge points made of the package `ocpp`. Started by `run`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from daemon import FUSE, Daemon, until
+from frames import Tap
+from wallbox import Fuse, Wallbox, dial
+from websockets.exceptions import InvalidStatus
+
+BOUND = 300  # seconds for everything
+TAG = "04A2B3C4D5"
+
+
+class Report:
+    passed = 0
+    failed = 0
+
+    @classmethod
+    def check(cls, what: str, holds, detail="") -> None:
+        if holds:
+            cls.passed += 1
+            print(f"ok {what}", flush=True)
+        else:
+            cls.failed += 1
+            print(f"FAILED {what} {detail}", flush=True)
+
+
+check = Report.check
+
+
+async def refused(daemon: Daemon, address: str, **options) -> int | None:
+    """The HTTP status a connection is refused with; None if it is not."""
+    try:
+        connection = await dial(daemon, address, **options)
+    except InvalidStatus as refusal:
+        return refusal.response.status_code
+    await connection.close()
+    return None
+
+
+async def pinned(daemon: Daemon) -> ssl.SSLContext:
+    """Trusts the certificate the daemon shows, and nothing else; the host name must fit, too."""
+    pem = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", daemon.port))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=pem)
+    return context
+
+
+async def who_may_connect(folder: Path) -> None:
+    async with Daemon(folder, passwords={"CB-2": "right"}) as daemon:
+        check("a stranger gets 404", await refused(daemon, "CB-9") == 404)
+        seen = [box["address"] for box in (await daemon.status())["unknown_charge_points"]]
+        check("a stranger is listed in the status", seen == ["CB-9"], seen)
+        check("a wrong password gets 401", await refused(daemon, "CB-2", password="wrong") == 401)
+        check("no password gets 401", await refused(daemon, "CB-2") == 401)
+        check("the right password gets in", await refused(daemon, "CB-2", password="right") is None)
+        check("who needs no password gets in", await refused(daemon, "CB-1") is None)
+        check("SIGTERM ends the daemon well", await daemon.stop() == 0)
+
+
+async def one_car_then_two(folder: Path) -> None:
+    async with Daemon(folder) as daemon:
+        left = await Wallbox.connect(daemon, "CB-1")
+        check("ws: the subprotocol is ocpp1.6", left.subprotocol == "ocpp1.6", left.subprotocol)
+        boot = await left.boot()
+        check("ws: boot is accepted", boot.status == "Accepted" and boot.interval == 300, boot)
+        await until("an idle wallbox is limited", lambda: left.limits)
+        check("an idle wallbox is allowed 0 A", left.allowed() == 0, left.limits)
+
+        right = await Wallbox.connect(daemon, "CB-2", tls=await pinned(daemon))
+        check("wss: the certificate names localhost; the subprotocol is ocpp1.6",
+              right.subprotocol == "ocpp1.6")
+        check("wss: boot is accepted", (await right.boot()).status == "Accepted")
+        await until("an idle wallbox is limited", lambda: right.limits)
+        fuse = Fuse(left, right)
+
+        early = len(left.limits)
+        await left.start_charging(TAG)
+        check("a transaction is accepted", left.verdict == "Accepted" and left.transaction > 0)
+        check("nothing is granted before the start is answered",
+              not any(left.limits[early:left.limits_at_answer]), left.limits)
+        answered = time.monotonic()
+        await until("the first grant", lambda: left.allowed() >= 6)
+        waited = time.monotonic() - answered
+        check("the first grant follows within 2 s", waited < 2.5, f"{waited:.1f} s")
+        await until("all it can take", lambda: left.allowed() == 16)
+        check("a car alone gets the maximum of its wallbox", True)
+
+        async def measured():
+            return (await daemon.evse("left"))["measured_a"] == [16.0, 16.0, 16.0]
+
+        await until("the measured current is in the status", measured)
+        evse = await daemon.evse("left")
+        check("the status tells what charges",
+              evse["online"] and evse["status"] == "Charging" and evse["offered_a"] == 16.0
+              and evse["transaction"]["id"] == left.transaction, evse)
+        check("the status never shows a whole id tag", TAG not in str(evse), evse)
+
+        await right.start_charging("04FFEEDDCC")
+        await until("two equal shares", lambda: left.allowed() == right.allowed() == FUSE / 2)
+        check("two cars share the fuse", True)
+        check("two transactions have two ids", left.transaction != right.transaction)
+
+        await left.stop_charging()
+        await until("nothing without a transaction", lambda: left.allowed() == 0)
+        check("after its stop a wallbox is allowed 0 A", True)
+        await until("what became free", lambda: right.allowed() == 16)
+        check("what became free goes to the other car", True)
+        await right.stop_charging()
+        await until("nothing without a transaction", lambda: right.allowed() == 0)
+        check("at no instant was the fuse overloaded", fuse.peak <= FUSE, fuse.peak)
+        fuse.open()
+        await left.close()
+        await right.close()
+
+
+async def killed_in_mid_transaction(folder: Path) -> None:
+    async with Daemon(folder) as daemon:
+        box = await Wallbox.connect(daemon, "CB-1")
+        await box.boot()
+        await until("an idle wallbox is limited", lambda: box.limits)
+        request = await box.start_charging(TAG)
+        number = box.transaction
+        daemon.kill()
+        await daemon.start()
+        known = (await daemon.evse("left"))["transaction"]
+        check("kill -9: the transaction is still known", known and known["id"] == number, known)
+        box = await box.resume(daemon)
+        again = await box.call(request, unique_id=f"start-{box.id}", suppress=False)
+        check("kill -9: the start sent again has the same id", again.transaction_id == number, again)
+        again = await box.call(request, suppress=False)
+        check("so it has under a new message id", again.transaction_id == number, again)
+
+        async def goes_on():
+            return box.allowed() == 16 and (await daemon.evse("left"))["setpoint_a"] == 16.0
+
+        await until("the car charges as before", goes_on)
+        check("kill -9: the car goes on charging", True)
+        await box.stop_charging()
+        check("kill -9: the stop is accepted", True)
+
+        async def ended():
+            return (await daemon.evse("left"))["transaction"] is None
+
+        await until("the transaction is over", ended)
+        await until("nothing without a transaction", lambda: box.allowed() == 0)
+        second = await box.start_charging(TAG)
+        check("an id is never used again", box.transaction != number, second)
+        await box.close()
+
+
+async def a_wallbox_that_does_not_listen(folder: Path) -> None:
+    async with Daemon(folder) as daemon:
+        deaf = await Wallbox.connect(daemon, "CB-1")
+        await deaf.boot()
+        late = await Wallbox.connect(daemon, "CB-2")
+        await late.boot()
+        await until("idle wallboxes are limited", lambda: deaf.limits and late.limits)
+        fuse = Fuse(deaf, late)
+        await deaf.start_charging(TAG)
+        await until("all it can take", lambda: deaf.allowed() == 16)
+        deaf.deaf = True
+        await late.start_charging("04FFEEDDCC")
+        await until("somebody is asked to lower", lambda: deaf.ignored)
+        # A while in which nothing may happen: longer than the 5 s after which the others pay.
+        await asyncio.sleep(8)
+        check("who does not listen keeps its current, and nobody gets what is not free",
+              deaf.allowed() == 16 and late.allowed() == 0, (deaf.allowed(), late.allowed()))
+        deaf.deaf = False
+        await until("two equal shares", lambda: deaf.allowed() == late.allowed() == FUSE / 2, 90)
+        check("when it listens again, both share", True)
+        check("at no instant was the fuse overloaded", fuse.peak <= FUSE, fuse.peak)
+        fuse.open()
+        await deaf.close()
+        await late.close()
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="interop-") as folder:
+        for scenario in [
+            who_may_connect,
+            one_car_then_two,
+            killed_in_mid_transaction,
+            a_wallbox_that_does_not_listen,
+        ]:
+            failed_before, home = Report.failed, Path(folder) / scenario.__name__
+            try:
+                await scenario(home)
+            except Exception as error:  # one scenario that breaks must not hide the others
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                check(scenario.__name__, False, f"{error!r} at {where.name}:{where.lineno}")
+            if Report.failed > failed_before and (home / "log").exists():
+                log = (home / "log").read_text(errors="replace").splitlines()
+                print("\n".join(["the end of its log:", *log[-30:]]), flush=True)
+    check(f"all {Tap.judged} frames of the daemon fit the official schemas",
+          Tap.judged and not Tap.wrong, "\n".join(Tap.wrong[:10]))
+
+
+if __name__ == "__main__":
+    logging.getLogger("ocpp").setLevel(logging.CRITICAL)
+    try:
+        asyncio.run(asyncio.wait_for(main(), BOUND))
+    except asyncio.TimeoutError:
+        check(f"everything within {BOUND} s", False)
+    print(f"{Report.passed} passed, {Report.failed} failed")
+    sys.exit(1 if Report.failed else 0)
