@@ -7,6 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::ids::{CircuitName, EvseName, IdTag, OfferNumber};
+pub use crate::ocpp::messages::AuthorizationStatus;
+
 use crate::ocpp::ChargePointStatus;
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours, Watts};
 
@@ -217,32 +219,4 @@ impl Verdict {
         expires: None,
         parent: None,
     };
-}
-
-/// `AuthorizationStatus` (OCPP 1.6 §7.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AuthorizationStatus {
-    /// May charge.
-    Accepted,
-    /// Known and blocked.
-    Blocked,
-    /// Known, but its time is over.
-    Expired,
-    /// Unknown.
-    Invalid,
-    /// Already in a transaction elsewhere.
-    ConcurrentTx,
-}
-
-impl AuthorizationStatus {
-    /// The spelling of the specification.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "Accepted",
-            Self::Blocked => "Blocked",
-            Self::Expired => "Expired",
-            Self::Invalid => "Invalid",
-            Self::ConcurrentTx => "ConcurrentTx",
-        }
-    }
 }

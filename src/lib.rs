@@ -45,3 +45,7 @@ pub mod sim;
 pub mod site;
 pub mod store;
 pub mod units;
+
+#[cfg(test)]
+#[path = "../tests/it/schema.rs"]
+mod schema;

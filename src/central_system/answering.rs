@@ -8,15 +8,15 @@ use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
 use crate::evse::{Ask, Measured, Report, Verdict};
-use crate::ids::{ConnectorId, EvseName, IdTag};
+use crate::ids::EvseName;
 use crate::ocpp::ChargePointStatus;
-use crate::ocpp::error_code::ErrorCode;
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::action::{Action, Direction};
-use crate::ocpp::messages::core_up::{
-    Authorize, AuthorizeResponse, BootNotification, BootNotificationResponse, DataTransfer,
-    DataTransferResponse, HeartbeatResponse, MeterValues, StatusNotification,
+use crate::ocpp::messages::{
+    self, Accepted, Acceptance, Authorize, AuthorizeResponse, BootNotification,
+    BootNotificationResponse, DataTransfer, DataTransferResponse, DataTransferStatus, Empty,
+    HeartbeatResponse, MeterValues, RegistrationStatus, StatusNotification,
 };
+use crate::ocpp::{Action, ErrorCode, Reading};
 
 use super::set_up::Boot;
 use super::station::{Context, Station, Waiting};
@@ -25,10 +25,6 @@ use super::transacting::id_tag_info;
 /// The vendor of status noise that the wallbox repeats unless it is accepted.
 /// Quirk: `EVBox`: sends `evbStatusNotification` as a DataTransfer.
 const EVBOX: &str = "EV-BOX";
-
-/// The answer of messages that have nothing to say.
-#[derive(Debug, Serialize)]
-struct Empty {}
 
 impl Station {
     /// Carries out a CALL of the wallbox and answers it, now or when the upstream has answered.
@@ -62,19 +58,16 @@ impl Station {
             | "SecurityEventNotification"
             | "SignedFirmwareStatusNotification" => self.reply(id, &Empty {}),
             // Certificates of wallboxes are not ours to sign.
-            "SignCertificate" => self.reply_text(id, r#"{"status":"Rejected"}"#),
+            "SignCertificate" => self.reply(id, &Accepted { status: Acceptance::Rejected }),
             _ => self.refuse_action(id, action),
         }
     }
 
     /// Unknown: `NotImplemented`; known, but not for a central system: `NotSupported`.
     fn refuse_action(&mut self, id: &MessageId, action: &str) {
-        let (code, what) = match Action::parse(action).map(Action::direction) {
+        let (code, what) = match Action::from_name(action) {
             None => (ErrorCode::NotImplemented, "unknown action"),
-            Some(Direction::ToChargePoint | Direction::FromChargePoint | Direction::Both) => (
-                ErrorCode::NotSupported,
-                "not an action for a central system",
-            ),
+            Some(_) => (ErrorCode::NotSupported, "not an action for a central system"),
         };
         debug!(charge_point = %self.plan.id, action, what, "a call was refused");
         let frame = self.rpc.refuse(id, code, what);
@@ -82,9 +75,7 @@ impl Station {
     }
 
     pub(super) fn reply<T: Serialize>(&mut self, id: &MessageId, answer: &T) {
-        // Our own types always serialize.
-        let payload = serde_json::to_string(answer).unwrap_or_else(|_| "{}".to_owned());
-        self.reply_text(id, &payload);
+        self.reply_text(id, &messages::write(answer));
     }
 
     fn reply_text(&mut self, id: &MessageId, payload: &str) {
@@ -95,16 +86,19 @@ impl Station {
     /// Always accepted and answered at once. A boot in mid-transaction is a reboot: the transaction
     /// stays open, its stop or its next meter values will tell.
     fn boot(&mut self, context: &mut Context<'_>, id: &MessageId, payload: &RawValue) {
-        let said = BootNotification::parse(payload).unwrap_or_default();
-        let boot = Boot {
-            vendor: said.charge_point_vendor.unwrap_or_default(),
-            model: said.charge_point_model.unwrap_or_default(),
-            firmware: said.firmware_version.unwrap_or_default(),
-            serial: said
-                .charge_point_serial_number
-                .or(said.charge_box_serial_number)
-                .unwrap_or_default(),
-        };
+        // What cannot be read is a wallbox of which nothing is known: it is served all the same.
+        let boot = messages::parse::<BootNotification>(payload).map_or_else(
+            |_| Boot::default(),
+            |said| Boot {
+                vendor: said.charge_point_vendor,
+                model: said.charge_point_model,
+                firmware: said.firmware_version.unwrap_or_default(),
+                serial: said
+                    .charge_point_serial_number
+                    .or(said.charge_box_serial_number)
+                    .unwrap_or_default(),
+            },
+        );
         info!(
             charge_point = %self.plan.id,
             vendor = boot.vendor.as_str(),
@@ -120,10 +114,12 @@ impl Station {
             });
         }
         let interval = i64::try_from(self.plan.heartbeat_interval.as_secs()).unwrap_or(i64::MAX);
-        self.reply(
-            id,
-            &BootNotificationResponse::accepted(context.now.wall, interval),
-        );
+        let answer = BootNotificationResponse {
+            status: RegistrationStatus::Accepted,
+            current_time: context.now.wall,
+            interval,
+        };
+        self.reply(id, &answer);
         self.just_booted = true;
         for connector in self.connectors.values_mut() {
             connector.setpoint.forget();
@@ -135,18 +131,14 @@ impl Station {
 
     fn status(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
         self.reply(message, &Empty {});
-        let Ok(said) = StatusNotification::parse(payload) else {
-            return;
-        };
-        let id = connector_id(said.connector_id);
-        let Some(status) = ChargePointStatus::parse(&said.status) else {
-            return;
-        };
+        let Ok(said) = messages::parse::<StatusNotification>(payload) else { return };
+        let (id, status) = (said.connector_id, said.status);
+
         let Some(connector) = self.connector(id) else {
             return;
         };
         if status == ChargePointStatus::Faulted && connector.status != Some(status) {
-            let (code, info) = (said.error_code.as_deref(), said.info.as_deref());
+            let (code, info) = (said.error_code.as_str(), said.info.as_deref());
             warn!(charge_point = %self.plan.id, connector = id.0, code, info, "a connector is faulted");
         }
         let Some(connector) = self.connector(id) else {
@@ -161,11 +153,10 @@ impl Station {
 
     fn meter_values(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
         self.reply_text(message, "{}");
-        let Ok(said) = MeterValues::parse(payload) else {
-            return;
-        };
-        let id = connector_id(said.connector_id);
-        let reading = said.reading();
+        let Ok(said) = messages::parse::<MeterValues<'_>>(payload) else { return };
+        let id = said.connector_id;
+        let reading = Reading::of(&said.meter_value);
+
         let measured = Measured {
             current: reading.current,
             power: reading.power,
@@ -183,7 +174,7 @@ impl Station {
 
     /// Authorize names no connector: the tag may hold for whichever a car is waiting at.
     fn authorize(&mut self, id: &MessageId, payload: &RawValue) {
-        let said = Authorize::parse(payload).unwrap_or_default();
+        let tag = messages::parse::<Authorize>(payload).map_or_else(|_| "".into(), |said| said.id_tag);
         let preparing = self
             .connectors
             .iter()
@@ -194,7 +185,6 @@ impl Station {
         } else {
             preparing
         };
-        let tag = IdTag::from(said.id_tag.as_str());
         self.ask(evses, Ask::Authorize(tag), Waiting::Authorize(id.clone()));
     }
 
@@ -216,22 +206,11 @@ impl Station {
     }
 
     fn data_transfer(&mut self, id: &MessageId, payload: &RawValue) {
-        let said = DataTransfer::parse(payload).unwrap_or_default();
-        let status = if said.vendor_id.eq_ignore_ascii_case(EVBOX) {
-            "Accepted"
-        } else {
-            "UnknownVendorId"
+        let said = messages::parse::<DataTransfer>(payload);
+        let status = match said {
+            Ok(said) if said.vendor_id.eq_ignore_ascii_case(EVBOX) => DataTransferStatus::Accepted,
+            _ => DataTransferStatus::UnknownVendorId,
         };
-        self.reply(
-            id,
-            &DataTransferResponse {
-                status: status.to_owned(),
-                data: None,
-            },
-        );
+        self.reply(id, &DataTransferResponse { status, data: None });
     }
-}
-
-fn connector_id(said: Option<i64>) -> ConnectorId {
-    ConnectorId(said.and_then(|id| u32::try_from(id).ok()).unwrap_or(0))
 }

@@ -5,19 +5,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tracing::{debug, error, warn};
 
 use crate::clock::{Mono, Now};
 use crate::evse::{Limit, Report};
 use crate::ids::{ConnectorId, OfferNumber};
-use crate::ocpp::frame::ErrorCode;
-use crate::ocpp::messages::core_down::{
-    ChangeConfiguration, ChangeConfigurationResponse, GetConfiguration, GetConfigurationResponse,
-};
-use crate::ocpp::messages::remote_trigger::TriggerMessage;
-use crate::ocpp::messages::smart_charging::{
-    ClearChargingProfile, SetChargingProfile, SetChargingProfileResponse,
+use crate::ocpp::ErrorCode;
+use crate::ocpp::messages::{
+    self, ChangeConfiguration, ChangeConfigurationResponse, ChargingProfileStatus,
+    ClearChargingProfile, ConfigurationStatus, GetConfiguration, GetConfigurationResponse,
+    MessageTrigger, Request, SetChargingProfile, SetChargingProfileResponse, TriggerMessage,
 };
 use crate::ocpp::rpc::CallFailure;
 use serde_json::value::RawValue;
@@ -176,10 +173,10 @@ impl Station {
             Limit::Current(amps) => {
                 let profile = shape.profile(id, plan.phases, amps, self.plan.voltage, wall);
                 let request = SetChargingProfile {
-                    connector_id: i64::from(shape.connector(id).0),
+                    connector_id: shape.connector(id),
                     cs_charging_profiles: profile,
                 };
-                self.call(context, SetChargingProfile::ACTION, &request, asked, lowers);
+                self.call(context, &request, asked, lowers);
             }
             Limit::Released => {
                 let request = ClearChargingProfile {
@@ -188,7 +185,6 @@ impl Station {
                 };
                 self.call(
                     context,
-                    ClearChargingProfile::ACTION,
                     &request,
                     asked,
                     lowers,
@@ -204,13 +200,12 @@ impl Station {
         };
         match step {
             Step::TriggerBoot => {
-                self.trigger(context, "BootNotification", None, Asked::TriggerBoot)
+                self.trigger(context, MessageTrigger::BootNotification, None, Asked::TriggerBoot)
             }
             Step::AllKeys => {
                 let request = GetConfiguration { key: Vec::new() };
                 self.call(
                     context,
-                    GetConfiguration::ACTION,
                     &request,
                     Asked::AllKeys,
                     false,
@@ -222,7 +217,6 @@ impl Station {
                 };
                 self.call(
                     context,
-                    GetConfiguration::ACTION,
                     &request,
                     Asked::Key,
                     false,
@@ -258,10 +252,10 @@ impl Station {
                 {
                     return true;
                 }
-                self.trigger(context, "StatusNotification", Some(id), Asked::Housekeeping);
+                self.trigger(context, MessageTrigger::StatusNotification, Some(id), Asked::Housekeeping);
             }
             Step::TriggerMeterValues(id) => {
-                self.trigger(context, "MeterValues", Some(id), Asked::Housekeeping);
+                self.trigger(context, MessageTrigger::MeterValues, Some(id), Asked::Housekeeping);
             }
             Step::Floor(id) => return !self.ask_floor(context, id),
         }
@@ -279,12 +273,10 @@ impl Station {
         let floor = shape.floor(id, plan.phases, plan.idle, self.plan.voltage, wall);
         let Some(profile) = floor else { return false };
         let request = SetChargingProfile {
-            connector_id: i64::from(id.0),
-            cs_charging_profiles: profile,
+            connector_id: id, cs_charging_profiles: profile,
         };
         self.call(
             context,
-            SetChargingProfile::ACTION,
             &request,
             Asked::Housekeeping,
             false,
@@ -295,15 +287,14 @@ impl Station {
     fn trigger(
         &mut self,
         context: &mut Context<'_>,
-        what: &str,
-        id: Option<ConnectorId>,
+        what: MessageTrigger, id: Option<ConnectorId>,
         asked: Asked,
     ) {
         let request = TriggerMessage {
-            requested_message: what.to_owned(),
-            connector_id: id.map(|id| i64::from(id.0)),
+            requested_message: what,
+            connector_id: id,
         };
-        self.call(context, TriggerMessage::ACTION, &request, asked, false);
+        self.call(context, &request, asked, false);
     }
 
     fn change(&mut self, context: &mut Context<'_>, key: &str, value: String, asked: Asked) {
@@ -311,19 +302,17 @@ impl Station {
             key: key.to_owned(),
             value,
         };
-        self.call(context, ChangeConfiguration::ACTION, &request, asked, false);
+        self.call(context, &request, asked, false);
     }
 
-    fn call<T: Serialize>(
+    fn call<T: Request>(
         &mut self,
         context: &mut Context<'_>,
-        action: &'static str,
         request: &T,
         asked: Asked,
         lowers: bool,
     ) {
-        // Our own types always serialize; a failure here would be a CALL with an empty payload.
-        let payload = serde_json::to_string(request).unwrap_or_else(|_| "{}".to_owned());
+        let payload = messages::write(request);
         let within = if self.just_booted {
             FIRST_ANSWER_WITHIN
         } else {
@@ -332,7 +321,7 @@ impl Station {
         let id = context.random.uuid();
         let text = self
             .rpc
-            .call(context.now.mono, id, action, &payload, within, asked);
+            .call(context.now.mono, id, T::ACTION, &payload, within, asked);
         self.send(text, lowers);
     }
 
@@ -345,17 +334,13 @@ impl Station {
     ) {
         let now = context.now;
         match asked {
-            Asked::AllKeys => match result
-                .ok()
-                .and_then(|raw| GetConfigurationResponse::parse(raw).ok())
+            Asked::AllKeys => match keys_of(result)
             {
                 Some(keys) if !keys.configuration_key.is_empty() => self.learn_keys(now, &keys),
                 _ => self.set_up.keys_one_by_one(now.mono),
             },
             Asked::Key => {
-                if let Some(keys) = result
-                    .ok()
-                    .and_then(|raw| GetConfigurationResponse::parse(raw).ok())
+                if let Some(keys) = keys_of(result)
                 {
                     self.learn_keys(now, &keys);
                 }
@@ -398,9 +383,9 @@ impl Station {
         let verdict = match (limit, result) {
             // Unknown = there was nothing to clear: just as well.
             (Limit::Released, Ok(_)) => Verdict::Took,
-            (Limit::Current(_), Ok(raw)) => match SetChargingProfileResponse::parse(raw) {
-                Ok(answer) if answer.status.eq_ignore_ascii_case("Accepted") => Verdict::Took,
-                Ok(answer) => Verdict::Refused(answer.status),
+            (Limit::Current(_), Ok(raw)) => match messages::parse::<SetChargingProfileResponse>(raw) {
+                Ok(answer) if answer.status == ChargingProfileStatus::Accepted => Verdict::Took,
+                Ok(answer) => Verdict::Refused(answer.status.to_string()),
                 Err(_) => Verdict::None,
             },
             (_, Err(failure)) => match failure.code {
@@ -499,12 +484,17 @@ enum Verdict {
 }
 
 fn accepted_change(result: Result<&RawValue, CallFailure>) -> bool {
-    let answer = result
-        .ok()
-        .and_then(|raw| ChangeConfigurationResponse::parse(raw).ok());
-    answer.is_some_and(|a| {
-        a.status.eq_ignore_ascii_case("Accepted") || a.status.eq_ignore_ascii_case("RebootRequired")
+    let answer = result.ok().and_then(|raw| messages::parse::<ChangeConfigurationResponse>(raw).ok());
+    answer.is_some_and(|answer| {
+        matches!(
+            answer.status,
+            ConfigurationStatus::Accepted | ConfigurationStatus::RebootRequired
+        )
     })
+}
+
+fn keys_of(result: Result<&RawValue, CallFailure>) -> Option<GetConfigurationResponse> {
+    result.ok().and_then(|raw| messages::parse(raw).ok())
 }
 
 /// Only power and no current is named. Wallboxes write `Current`, `A`, `Amp`, `Power`, `W`, with

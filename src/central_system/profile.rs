@@ -114,12 +114,12 @@ impl Shape {
         wall: Timestamp,
     ) -> ChargingProfile {
         let (unit, limit, number_phases) = match self.unit {
-            Unit::Amps => (ChargingRateUnit::A, Tenths::of_amps(limit), None),
+            Unit::Amps => (ChargingRateUnit::Amperes, Tenths::of_amps(limit), None),
             // W is the total over all phases; numberPhases absent means 3 (OCPP 1.6 §7.14).
             Unit::Watts => {
                 let stated = (phases != 3).then(|| i64::from(phases));
                 (
-                    ChargingRateUnit::W,
+                    ChargingRateUnit::Watts,
                     Tenths::of_watts(total_power(limit, voltage, phases)),
                     stated,
                 )

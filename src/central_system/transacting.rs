@@ -15,12 +15,12 @@ use crate::ids::{ConnectorId, IdTag, TransactionNumber};
 use crate::journal::{Entry, Record, Stopped, Transaction};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::core_up::{
-    IdTagInfo, StartTransaction, StartTransactionResponse, StopTransaction,
+use crate::ocpp::messages::{
+    self, IdTagInfo, StartTransaction, StartTransactionResponse, StopTransaction,
     StopTransactionResponse, plausible_register,
 };
-use crate::ocpp::messages::meter_values::Reading;
-use crate::ocpp::timestamp;
+use crate::ocpp::{Reading, timestamp};
+
 
 use super::ledger::Meant;
 use super::station::{Context, MOST_CONNECTORS, Output, Station, Waiting};
@@ -38,9 +38,16 @@ impl Station {
         message: &MessageId,
         payload: &RawValue,
     ) {
-        let start = StartTransaction::parse(payload).unwrap_or_default();
-        let id = self.connector_of_start(&start);
-        let tag = IdTag::from(start.id_tag.as_str());
+        // A start that cannot be read is answered like one of a stranger at no connector of ours.
+        let start = messages::parse(payload).unwrap_or_else(|_| StartTransaction {
+            connector_id: ConnectorId(0),
+            id_tag: "".into(),
+            meter_start: None,
+            reservation_id: None,
+            timestamp: String::new(),
+        });
+        let id = self.connector_of_start(start.connector_id);
+        let tag = start.id_tag.clone();
         let meter_start = start.meter_start.and_then(plausible_register);
         let again = self
             .ledger
@@ -71,20 +78,13 @@ impl Station {
     }
 
     /// A wallbox with one connector means that one, whatever it says.
-    fn connector_of_start(&self, start: &StartTransaction) -> ConnectorId {
-        let said = start
-            .connector_id
-            .and_then(|id| u32::try_from(id).ok())
-            .map(ConnectorId);
+    fn connector_of_start(&self, said: ConnectorId) -> ConnectorId {
         let mut ours = self.plan.connectors.keys().copied();
-        match (
-            said.filter(|id| (1..=MOST_CONNECTORS).contains(&id.0)),
-            ours.next(),
-            ours.next(),
-        ) {
-            (Some(id), _, _) => id,
-            (None, Some(only), None) => only,
-            (None, _, _) => ConnectorId(0),
+        let plausible = (1..=MOST_CONNECTORS).contains(&said.0);
+        match (plausible, ours.next(), ours.next()) {
+            (true, _, _) => said,
+            (false, Some(only), None) => only,
+            (false, _, _) => ConnectorId(0),
         }
     }
 
@@ -205,7 +205,14 @@ impl Station {
         message: &MessageId,
         payload: &RawValue,
     ) {
-        let stop = StopTransaction::parse(payload).unwrap_or_default();
+        let stop = messages::parse(payload).unwrap_or_else(|_| StopTransaction {
+            id_tag: None,
+            meter_stop: None,
+            timestamp: String::new(),
+            transaction_id: None,
+            reason: None,
+            transaction_data: Vec::new(),
+        });
         let meter = stop.meter_stop.and_then(plausible_register);
         let mut evses = Vec::new();
         let meant = self
@@ -223,7 +230,7 @@ impl Station {
             let stopped = Stopped {
                 meter_stop: meter,
                 timestamp: stop.timestamp.clone(),
-                reason: stop.reason.clone().unwrap_or_else(|| "Local".to_owned()),
+                reason: stop.reason.as_deref().unwrap_or("Local").to_owned(),
                 received: context.now.wall,
             };
             self.close(id, stopped);
@@ -234,11 +241,7 @@ impl Station {
                 if evses.is_empty() {
                     evses = self.all_evses();
                 }
-                self.ask(
-                    evses,
-                    Ask::Stop(tag.as_str().into()),
-                    Waiting::Stop(message.clone()),
-                );
+                self.ask(evses, Ask::Stop(tag), Waiting::Stop(message.clone()));
             }
         }
     }
@@ -387,11 +390,8 @@ impl Station {
 /// `IdTagInfo` of a verdict (OCPP 1.6 §7.27).
 pub(super) fn id_tag_info(verdict: &Verdict) -> IdTagInfo {
     IdTagInfo {
-        status: verdict.status.as_str().to_owned(),
+        status: verdict.status,
         expiry_date: verdict.expires,
-        parent_id_tag: verdict
-            .parent
-            .as_ref()
-            .map(|parent| parent.as_str().to_owned()),
+        parent_id_tag: verdict.parent.clone(),
     }
 }
