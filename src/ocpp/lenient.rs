@@ -112,15 +112,6 @@ fn integer(digits: &str) -> Option<i64> {
     (value.fract() == 0.0 && (-TWO_63..TWO_63).contains(&value)).then_some(value as i64)
 }
 
-impl FromToken<'_> for f64 {
-    const EXPECTED: &'static str = "a number";
-
-    fn from_token(token: Token<'_>) -> Option<Self> {
-        let value: Self = token.digits()?.parse().ok()?;
-        value.is_finite().then_some(value)
-    }
-}
-
 /// `true`, `"true"`, `"TRUE"`, `1`, `"1"`, and the same for false.
 impl FromToken<'_> for bool {
     const EXPECTED: &'static str = "a boolean";

@@ -1,6 +1,19 @@
 //! OCPP 1.6J, pure: what goes over the wire and what it means.
 //!
 //! Lenient in what is accepted, strict in what is sent. Raw payloads are kept as they came.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`frame`], [`error_code`], [`repair`] | one message as text: reading, writing, a second try |
+//! | [`rpc`] | calls and answers of one connection: timeouts, repeats, late answers |
+//! | [`action`] | every action and who may send it |
+//! | [`messages`] | typed payloads |
+//! | [`charging_profile`], [`status`] | types that more than one message has |
+//! | [`reading`] | what meter values mean |
+//! | [`lenient`], [`timestamp`] | how fields are read whatever their type |
+//!
+//! A received text goes through [`Rpc::handle`]; the payload it yields through
+//! [`messages::parse`]. An answer goes from [`messages::write`] through [`Rpc::answer`].
 
 pub mod action;
 pub mod charging_profile;

@@ -186,3 +186,198 @@ fn register(watt_hours: f64) -> Option<WattHours> {
 fn millivolts(volts: f64) -> Option<MilliVolts> {
     MilliAmps::from_amps_f64(volts).map(|thousandths| MilliVolts(thousandths.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of one meter value with these samples.
+    fn reading(samples: &str) -> Reading {
+        readings(&[("2026-01-15T10:00:00Z", samples)])
+    }
+
+    fn readings(values: &[(&str, &str)]) -> Reading {
+        let json: Vec<String> = values
+            .iter()
+            .map(|(time, samples)| {
+                format!(r#"{{"timestamp":"{time}","sampledValue":[{samples}]}}"#)
+            })
+            .collect();
+        let json = format!("[{}]", json.join(","));
+        let values: Vec<MeterValue<'_>> = serde_json::from_str(&json).unwrap();
+        Reading::of(&values)
+    }
+
+    fn amps(l1: i32, l2: i32, l3: i32) -> PerPhase<MilliAmps> {
+        PerPhase([MilliAmps(l1), MilliAmps(l2), MilliAmps(l3)])
+    }
+
+    #[test]
+    fn current_is_read_in_every_form_of_the_field() {
+        for (samples, expected) in [
+            // With all phases, in both spellings, the neutral conductor left out.
+            (
+                r#"{"value":"16.1","measurand":"Current.Import","phase":"L1","unit":"A"},
+                   {"value":"16","measurand":"Current.Import","phase":"L2"},
+                   {"value":"15.95","measurand":"Current.Import","phase":"L3"},
+                   {"value":"0.2","measurand":"Current.Import","phase":"N"}"#,
+                Some(amps(16_100, 16_000, 15_950)),
+            ),
+            (
+                r#"{"value":"6","measurand":"Current.Import","phase":"L1-N"},
+                   {"value":"7","measurand":"Current.Import","phase":"L2-N"},
+                   {"value":"8","measurand":"Current.Import","phase":"L3-N"}"#,
+                Some(amps(6000, 7000, 8000)),
+            ),
+            // Without phase: each of them.
+            (
+                r#"{"value":"16","measurand":"Current.Import"}"#,
+                Some(amps(16_000, 16_000, 16_000)),
+            ),
+            // With and without phase: those with.
+            (
+                r#"{"value":"6","measurand":"Current.Import","phase":"L2"},
+                   {"value":"18","measurand":"Current.Import"}"#,
+                Some(amps(0, 6000, 0)),
+            ),
+            // Units, case, blanks, commas, numbers.
+            (
+                r#"{"value":" 16100 ","measurand":"current.import","unit":"mA"}"#,
+                Some(amps(16_100, 16_100, 16_100)),
+            ),
+            (
+                r#"{"value":"16,1","measurand":"Current.Import","unit":"a"}"#,
+                Some(amps(16_100, 16_100, 16_100)),
+            ),
+            (
+                r#"{"value":16.1,"measurand":"Current.Import","unit":""}"#,
+                Some(amps(16_100, 16_100, 16_100)),
+            ),
+            // What is no value.
+            (r#"{"value":"","measurand":"Current.Import"}"#, None),
+            (r#"{"value":"NaN","measurand":"Current.Import"}"#, None),
+            (r#"{"value":"1e30","measurand":"Current.Import"}"#, None),
+            (
+                r#"{"value":"16","measurand":"Current.Import","unit":"W"}"#,
+                None,
+            ),
+            (
+                r#"{"value":"80","measurand":"Current.Import","location":"EV"}"#,
+                None,
+            ),
+            (r#"{"value":"16","measurand":"Current.Export"}"#, None),
+        ] {
+            assert_eq!(reading(samples).current, expected, "{samples}");
+        }
+    }
+
+    #[test]
+    fn power_is_read_in_every_form_of_the_field() {
+        for (samples, expected) in [
+            (
+                r#"{"value":"11.04","measurand":"Power.Active.Import","unit":"kW"}"#,
+                Some(11_040),
+            ),
+            (
+                r#"{"value":"11040","measurand":"Power.Active.Import"}"#,
+                Some(11_040),
+            ),
+            (
+                r#"{"value":"3.6","measurand":"Power.Active.Import","phase":"L1-N","unit":"KW"},
+                   {"value":"3.7","measurand":"Power.Active.Import","phase":"L2-N","unit":"kw"},
+                   {"value":"","measurand":"Power.Active.Import","phase":"L3-N","unit":"kW"}"#,
+                Some(7300),
+            ),
+            (
+                r#"{"value":"3600","measurand":"Power.Active.Import","phase":"L1"},
+                   {"value":"10800","measurand":"Power.Active.Import"}"#,
+                Some(10_800),
+            ),
+            (r#"{"value":"11","measurand":"Power.Active.Export"}"#, None),
+            (r#"{"value":"11","measurand":"Power.Offered"}"#, None),
+        ] {
+            let power = reading(samples).power.map(|power| power.0);
+            assert_eq!(power, expected, "{samples}");
+        }
+    }
+
+    #[test]
+    fn energy_is_read_in_every_form_of_the_field() {
+        for (samples, expected) in [
+            (r#"{"value":"123456"}"#, Some(123_456)),
+            (r#"{"value":"1234567.4","unit":"Wh"}"#, Some(1_234_567)),
+            (
+                r#"{"value":"1234.567","unit":"kWh","measurand":"Energy.Active.Import.Register"}"#,
+                Some(1_234_567),
+            ),
+            (
+                r#"{"value":"1","unit":"kWh","phase":"L1"},{"value":"2","unit":"kWh","phase":"L2"},
+                   {"value":"3","unit":"kWh","phase":"L3"}"#,
+                Some(6000),
+            ),
+            (r#"{"value":"2147483647"}"#, None),
+            (r#"{"value":"-1"}"#, None),
+            (
+                r#"{"value":"1","measurand":"Energy.Active.Export.Register"}"#,
+                None,
+            ),
+            (
+                r#"{"value":"1","measurand":"Energy.Active.Import.Interval"}"#,
+                None,
+            ),
+            (r#"{"value":"4711","format":"SignedData"}"#, None),
+        ] {
+            let energy = reading(samples).energy.map(|energy| energy.0);
+            assert_eq!(energy, expected, "{samples}");
+        }
+    }
+
+    #[test]
+    fn offered_current_and_voltage_are_read_too() {
+        let read = reading(
+            r#"{"value":"13","measurand":"Current.Offered","phase":"L1"},
+               {"value":"16","measurand":"Current.Offered","phase":"L2"},
+               {"value":"231.5","measurand":"Voltage","phase":"L1-N","unit":"V"},
+               {"value":"400","measurand":"Voltage","phase":"L1-L2","unit":"V"}"#,
+        );
+        assert_eq!(read.current_offered, Some(MilliAmps(16_000)));
+        let volts = PerPhase([MilliVolts(231_500), MilliVolts(0), MilliVolts(0)]);
+        assert_eq!(read.voltage, Some(volts));
+        assert_eq!((read.current, read.power, read.energy), (None, None, None));
+    }
+
+    #[test]
+    fn the_newest_value_counts_whatever_the_order() {
+        let (old, new) = (
+            ("2026-01-15T10:00:00Z", r#"{"value":"100"}"#),
+            ("2026-01-15T11:00:10+01:00", r#"{"value":"200"}"#),
+        );
+        for order in [[old, new], [new, old]] {
+            assert_eq!(readings(&order).energy, Some(WattHours(200)));
+        }
+        let unknown = ("soon", r#"{"value":"300"}"#);
+        assert_eq!(readings(&[new, unknown]).energy, Some(WattHours(300)));
+    }
+
+    #[test]
+    fn samples_of_one_kind_each_in_its_own_meter_value_belong_together() {
+        let read = readings(&[
+            (
+                "2026-01-15T10:00:00Z",
+                r#"{"value":"6","measurand":"Current.Import","phase":"L1"}"#,
+            ),
+            (
+                "2026-01-15T10:00:01Z",
+                r#"{"value":"7","measurand":"Current.Import","phase":"L2"}"#,
+            ),
+        ]);
+        assert_eq!(read.current, Some(amps(6000, 7000, 0)));
+    }
+
+    #[test]
+    fn the_end_of_a_transaction_is_seen_even_in_signed_data() {
+        let end = r#"{"value":"OCMF|{}|{}","format":"SignedData","context":"Transaction.End"}"#;
+        assert!(reading(end).has_transaction_end);
+        assert!(!reading(r#"{"value":"1"}"#).has_transaction_end);
+    }
+}

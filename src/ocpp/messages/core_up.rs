@@ -264,3 +264,50 @@ fn error_code<'de, D: Deserializer<'de>>(
         Some(code) => ChargePointErrorCode::parse(code).unwrap_or(ChargePointErrorCode::OtherError),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::super::parse;
+    use super::*;
+
+    fn status(json: &str) -> StatusNotification {
+        parse(serde_json::from_str::<&RawValue>(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_boot_notification_needs_nothing() {
+        let json = r#"{"chargePointModel":22,"firmwareVersion":null,"new":{}}"#;
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let boot: BootNotification = parse(raw).unwrap();
+        assert_eq!(boot.charge_point_vendor, "");
+        assert_eq!(boot.charge_point_model, "22");
+        assert_eq!(boot.firmware_version, None);
+    }
+
+    #[test]
+    fn a_status_needs_only_the_status() {
+        let read = status(r#"{"status":"available"}"#);
+        assert_eq!(read.connector_id, ConnectorId(0));
+        assert_eq!(read.error_code, ChargePointErrorCode::NoError);
+        assert_eq!(read.status, ChargePointStatus::Available);
+    }
+
+    #[test]
+    fn an_unknown_error_code_is_an_error() {
+        for (code, expected) in [
+            ("\"E42\"", ChargePointErrorCode::OtherError),
+            ("\"groundfailure\"", ChargePointErrorCode::GroundFailure),
+            ("\" \"", ChargePointErrorCode::NoError),
+            ("null", ChargePointErrorCode::NoError),
+        ] {
+            let json = format!(r#"{{"connectorId":"1","status":"Faulted","errorCode":{code}}}"#);
+            let read = status(&json);
+            assert_eq!(
+                (read.connector_id, read.error_code),
+                (ConnectorId(1), expected)
+            );
+        }
+    }
+}

@@ -226,3 +226,41 @@ pub fn plausible_register(watt_hours: i64) -> Option<WattHours> {
     let plausible = watt_hours >= 0 && watt_hours != i64::from(i32::MAX);
     plausible.then_some(WattHours(watt_hours))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_that_is_not_understood_is_left_out_and_costs_no_other() {
+        let values: MeterValues<'_> = serde_json::from_str(
+            r#"{"connectorId":null,"meterValue":[null,{"timestamp":7,"sampledValue":[
+                {"value":1,"measurand":"","context":"Sometimes","unit":null},
+                {"value":"2","measurand":"Warp.Factor"},
+                {"value":"3","phase":"L4"},
+                {"value":"4","format":"Morse"},
+                {"value":{}},
+                {},
+                {"value":"5","measurand":"soc"}]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(values.connector_id, ConnectorId(0));
+        let [value] = values.meter_value.as_slice() else {
+            panic!("{values:?}");
+        };
+        assert_eq!(value.timestamp, "7");
+        let read: Vec<_> = value
+            .sampled_value
+            .iter()
+            .map(|sample| (&*sample.value, sample.measurand))
+            .collect();
+        assert_eq!(read, [("1", None), ("5", Some(Measurand::StateOfCharge))]);
+    }
+
+    #[test]
+    fn quirk_zaptec_go_2_starts_with_a_register_that_cannot_be() {
+        assert_eq!(plausible_register(2_147_483_647), None);
+        assert_eq!(plausible_register(-1), None);
+        assert_eq!(plausible_register(0), Some(WattHours(0)));
+    }
+}

@@ -204,3 +204,47 @@ fn no_tag() -> IdTag {
 fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IdTag, D::Error> {
     Ok(lenient::optional(deserializer)?.unwrap_or_else(no_tag))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::super::parse;
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_start_needs_only_its_connector() {
+        let start: StartTransaction = parse(raw(r#"{"connectorId":1.0}"#)).unwrap();
+        assert_eq!(start.connector_id, ConnectorId(1));
+        assert_eq!(start.id_tag, IdTag::from(""));
+        assert_eq!(start.meter_start, None);
+        assert_eq!(start.timestamp, "");
+        assert!(parse::<StartTransaction>(raw(r#"{"idTag":"x"}"#)).is_err());
+        assert!(parse::<StartTransaction>(raw(r#"{"connectorId":-1}"#)).is_err());
+    }
+
+    #[test]
+    fn a_stop_needs_nothing() {
+        let stop: StopTransaction = parse(raw("{}")).unwrap();
+        assert_eq!((stop.transaction_id, stop.meter_stop), (None, None));
+    }
+
+    #[test]
+    fn quirk_alfen_sends_a_transaction_id_beyond_32_bits() {
+        let json = r#"{"transactionId":9223372036854775807,"meterStop":-1,"reason":"Lost"}"#;
+        let stop: StopTransaction = parse(raw(json)).unwrap();
+        assert_eq!(stop.transaction_id, Some(i64::MAX));
+        assert_eq!(stop.meter_stop, Some(-1));
+        assert_eq!(stop.reason.as_deref(), Some("Lost"));
+    }
+
+    #[test]
+    fn an_id_tag_may_be_a_number() {
+        let authorize: Authorize = parse(raw(r#"{"idTag":4711,"connectorId":1}"#)).unwrap();
+        assert_eq!(authorize.id_tag, IdTag::from("4711"));
+    }
+}
