@@ -12,7 +12,7 @@ use crate::ids::EvseName;
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
-    self, Accepted, Acceptance, Authorize, AuthorizeResponse, BootNotification,
+    self, Acceptance, Accepted, Authorize, AuthorizeResponse, BootNotification,
     BootNotificationResponse, DataTransfer, DataTransferResponse, DataTransferStatus, Empty,
     HeartbeatResponse, MeterValues, RegistrationStatus, StatusNotification,
 };
@@ -58,7 +58,12 @@ impl Station {
             | "SecurityEventNotification"
             | "SignedFirmwareStatusNotification" => self.reply(id, &Empty {}),
             // Certificates of wallboxes are not ours to sign.
-            "SignCertificate" => self.reply(id, &Accepted { status: Acceptance::Rejected }),
+            "SignCertificate" => self.reply(
+                id,
+                &Accepted {
+                    status: Acceptance::Rejected,
+                },
+            ),
             _ => self.refuse_action(id, action),
         }
     }
@@ -67,7 +72,10 @@ impl Station {
     fn refuse_action(&mut self, id: &MessageId, action: &str) {
         let (code, what) = match Action::from_name(action) {
             None => (ErrorCode::NotImplemented, "unknown action"),
-            Some(_) => (ErrorCode::NotSupported, "not an action for a central system"),
+            Some(_) => (
+                ErrorCode::NotSupported,
+                "not an action for a central system",
+            ),
         };
         debug!(charge_point = %self.plan.id, action, what, "a call was refused");
         let frame = self.rpc.refuse(id, code, what);
@@ -131,7 +139,9 @@ impl Station {
 
     fn status(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
         self.reply(message, &Empty {});
-        let Ok(said) = messages::parse::<StatusNotification>(payload) else { return };
+        let Ok(said) = messages::parse::<StatusNotification>(payload) else {
+            return;
+        };
         let (id, status) = (said.connector_id, said.status);
 
         let Some(connector) = self.connector(id) else {
@@ -153,7 +163,9 @@ impl Station {
 
     fn meter_values(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
         self.reply_text(message, "{}");
-        let Ok(said) = messages::parse::<MeterValues<'_>>(payload) else { return };
+        let Ok(said) = messages::parse::<MeterValues<'_>>(payload) else {
+            return;
+        };
         let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
 
@@ -174,7 +186,8 @@ impl Station {
 
     /// Authorize names no connector: the tag may hold for whichever a car is waiting at.
     fn authorize(&mut self, id: &MessageId, payload: &RawValue) {
-        let tag = messages::parse::<Authorize>(payload).map_or_else(|_| "".into(), |said| said.id_tag);
+        let tag =
+            messages::parse::<Authorize>(payload).map_or_else(|_| "".into(), |said| said.id_tag);
         let preparing = self
             .connectors
             .iter()

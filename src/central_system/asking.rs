@@ -183,12 +183,7 @@ impl Station {
                     id: Some(Shape::profile_id(id)),
                     ..ClearChargingProfile::default()
                 };
-                self.call(
-                    context,
-                    &request,
-                    asked,
-                    lowers,
-                );
+                self.call(context, &request, asked, lowers);
             }
         }
     }
@@ -199,28 +194,21 @@ impl Station {
             return false;
         };
         match step {
-            Step::TriggerBoot => {
-                self.trigger(context, MessageTrigger::BootNotification, None, Asked::TriggerBoot)
-            }
+            Step::TriggerBoot => self.trigger(
+                context,
+                MessageTrigger::BootNotification,
+                None,
+                Asked::TriggerBoot,
+            ),
             Step::AllKeys => {
                 let request = GetConfiguration { key: Vec::new() };
-                self.call(
-                    context,
-                    &request,
-                    Asked::AllKeys,
-                    false,
-                );
+                self.call(context, &request, Asked::AllKeys, false);
             }
             Step::Key(key) => {
                 let request = GetConfiguration {
                     key: vec![key.to_owned()],
                 };
-                self.call(
-                    context,
-                    &request,
-                    Asked::Key,
-                    false,
-                );
+                self.call(context, &request, Asked::Key, false);
             }
             Step::Change {
                 key: "MeterValuesSampledData",
@@ -252,10 +240,20 @@ impl Station {
                 {
                     return true;
                 }
-                self.trigger(context, MessageTrigger::StatusNotification, Some(id), Asked::Housekeeping);
+                self.trigger(
+                    context,
+                    MessageTrigger::StatusNotification,
+                    Some(id),
+                    Asked::Housekeeping,
+                );
             }
             Step::TriggerMeterValues(id) => {
-                self.trigger(context, MessageTrigger::MeterValues, Some(id), Asked::Housekeeping);
+                self.trigger(
+                    context,
+                    MessageTrigger::MeterValues,
+                    Some(id),
+                    Asked::Housekeeping,
+                );
             }
             Step::Floor(id) => return !self.ask_floor(context, id),
         }
@@ -273,21 +271,18 @@ impl Station {
         let floor = shape.floor(id, plan.phases, plan.idle, self.plan.voltage, wall);
         let Some(profile) = floor else { return false };
         let request = SetChargingProfile {
-            connector_id: id, cs_charging_profiles: profile,
+            connector_id: id,
+            cs_charging_profiles: profile,
         };
-        self.call(
-            context,
-            &request,
-            Asked::Housekeeping,
-            false,
-        );
+        self.call(context, &request, Asked::Housekeeping, false);
         true
     }
 
     fn trigger(
         &mut self,
         context: &mut Context<'_>,
-        what: MessageTrigger, id: Option<ConnectorId>,
+        what: MessageTrigger,
+        id: Option<ConnectorId>,
         asked: Asked,
     ) {
         let request = TriggerMessage {
@@ -334,14 +329,12 @@ impl Station {
     ) {
         let now = context.now;
         match asked {
-            Asked::AllKeys => match keys_of(result)
-            {
+            Asked::AllKeys => match keys_of(result) {
                 Some(keys) if !keys.configuration_key.is_empty() => self.learn_keys(now, &keys),
                 _ => self.set_up.keys_one_by_one(now.mono),
             },
             Asked::Key => {
-                if let Some(keys) = keys_of(result)
-                {
+                if let Some(keys) = keys_of(result) {
                     self.learn_keys(now, &keys);
                 }
             }
@@ -383,11 +376,13 @@ impl Station {
         let verdict = match (limit, result) {
             // Unknown = there was nothing to clear: just as well.
             (Limit::Released, Ok(_)) => Verdict::Took,
-            (Limit::Current(_), Ok(raw)) => match messages::parse::<SetChargingProfileResponse>(raw) {
-                Ok(answer) if answer.status == ChargingProfileStatus::Accepted => Verdict::Took,
-                Ok(answer) => Verdict::Refused(answer.status.to_string()),
-                Err(_) => Verdict::None,
-            },
+            (Limit::Current(_), Ok(raw)) => {
+                match messages::parse::<SetChargingProfileResponse>(raw) {
+                    Ok(answer) if answer.status == ChargingProfileStatus::Accepted => Verdict::Took,
+                    Ok(answer) => Verdict::Refused(answer.status.to_string()),
+                    Err(_) => Verdict::None,
+                }
+            }
             (_, Err(failure)) => match failure.code {
                 ErrorCode::NotImplemented | ErrorCode::NotSupported => {
                     Verdict::Refused(failure.code.as_str().to_owned())
@@ -484,7 +479,9 @@ enum Verdict {
 }
 
 fn accepted_change(result: Result<&RawValue, CallFailure>) -> bool {
-    let answer = result.ok().and_then(|raw| messages::parse::<ChangeConfigurationResponse>(raw).ok());
+    let answer = result
+        .ok()
+        .and_then(|raw| messages::parse::<ChangeConfigurationResponse>(raw).ok());
     answer.is_some_and(|answer| {
         matches!(
             answer.status,

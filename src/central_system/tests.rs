@@ -38,7 +38,9 @@ impl Bench {
     fn with(connectors: u32, disk: Recovered) -> Self {
         let plan = StationPlan {
             id: "CB".into(),
-            connectors: (1..=connectors).map(|n| (ConnectorId(n), connector(n))).collect(),
+            connectors: (1..=connectors)
+                .map(|n| (ConnectorId(n), connector(n)))
+                .collect(),
             heartbeat_interval: Duration::from_secs(300),
             meter_interval: Duration::from_secs(10),
             voltage: MilliVolts(230_000),
@@ -79,10 +81,14 @@ impl Bench {
     fn act(&mut self, act: impl FnOnce(&mut Station, &mut Context<'_>)) {
         let now = Now {
             mono: Mono(self.time),
-            wall: NOON.parse::<jiff::Timestamp>().unwrap() + self.time.saturating_sub(Duration::from_secs(1000)),
+            wall: NOON.parse::<jiff::Timestamp>().unwrap()
+                + self.time.saturating_sub(Duration::from_secs(1000)),
         };
-        let mut context =
-            Context { now, random: &mut self.random, numbers: &mut self.numbers };
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            numbers: &mut self.numbers,
+        };
         act(&mut self.station, &mut context);
         self.drain();
     }
@@ -93,7 +99,8 @@ impl Bench {
                 Output::Persist(record) => self.disk.apply(record),
                 Output::Send { text, lowers, .. } => {
                     self.schema.sent(&text);
-                    self.sent.push((serde_json::from_str(&text).unwrap(), lowers));
+                    self.sent
+                        .push((serde_json::from_str(&text).unwrap(), lowers));
                 }
                 Output::Ping { .. } => {}
                 Output::Close { link, code, .. } => self.closed.push((link, code)),
@@ -118,7 +125,11 @@ impl Bench {
     fn wait(&mut self, seconds: u64) {
         for _ in 0..seconds * 10 {
             self.time += Duration::from_millis(100);
-            if self.station.poll_timeout().is_some_and(|due| due <= Mono(self.time)) {
+            if self
+                .station
+                .poll_timeout()
+                .is_some_and(|due| due <= Mono(self.time))
+            {
                 self.act(Station::handle_timeout);
             }
         }
@@ -176,7 +187,11 @@ impl Bench {
                     ("ChargeProfileMaxStackLevel", "8", true),
                     ("ChargingScheduleAllowedChargingRateUnit", "Current", true),
                     ("MeterValueSampleInterval", "60", false),
-                    ("MeterValuesSampledData", "Energy.Active.Import.Register", false),
+                    (
+                        "MeterValuesSampledData",
+                        "Energy.Active.Import.Register",
+                        false,
+                    ),
                 ]),
                 _ => json!({"status": "Accepted"}),
             };
@@ -188,7 +203,11 @@ impl Bench {
     fn offer(&mut self, number: u64, milliamps: i32) {
         let limit = Limit::Current(MilliAmps(milliamps));
         let reason = Reason::OwnMaximum;
-        let offer = Offer { number: OfferNumber(number), limit, reason };
+        let offer = Offer {
+            number: OfferNumber(number),
+            limit,
+            reason,
+        };
         self.act(|station, context| station.handle_offer(context, ONE, offer));
     }
 
@@ -209,7 +228,11 @@ impl Bench {
     }
 
     fn last_limit(&self) -> Option<f64> {
-        let profiles = self.sent.iter().rev().filter(|(frame, _)| frame[2] == "SetChargingProfile");
+        let profiles = self
+            .sent
+            .iter()
+            .rev()
+            .filter(|(frame, _)| frame[2] == "SetChargingProfile");
         profiles
             .map(|(frame, _)| &frame[3]["csChargingProfiles"])
             .find(|profile| profile["chargingProfileId"] == 1001)
@@ -218,7 +241,9 @@ impl Bench {
 
     fn open(&self) -> Vec<i64> {
         let all = self.disk.transactions.values();
-        all.filter(|t| t.stopped.is_none()).map(|t| t.wallbox_id).collect()
+        all.filter(|t| t.stopped.is_none())
+            .map(|t| t.wallbox_id)
+            .collect()
     }
 }
 
@@ -245,9 +270,7 @@ fn stop(id: i64, meter: i64) -> Value {
 }
 
 fn keys(entries: &[(&str, &str, bool)]) -> Value {
-    let entry = |(key, value, readonly): &(&str, &str, bool)| {
-        json!({"key": key, "value": value, "readonly": readonly})
-    };
+    let entry = |(key, value, readonly): &(&str, &str, bool)| json!({"key": key, "value": value, "readonly": readonly});
     json!({"configurationKey": entries.iter().map(entry).collect::<Vec<_>>()})
 }
 
@@ -268,7 +291,10 @@ fn a_boot_is_accepted_at_once_with_our_time_and_interval() {
     let mut bench = Bench::new();
     bench.up(LINK);
     let answer = bench.call("BootNotification", &boot("1.0"));
-    assert_eq!(answer, json!({"status": "Accepted", "currentTime": NOON, "interval": 300}));
+    assert_eq!(
+        answer,
+        json!({"status": "Accepted", "currentTime": NOON, "interval": 300})
+    );
     assert!(bench.reports.contains(&Report::Booted));
 }
 
@@ -288,7 +314,10 @@ fn a_wallbox_that_never_boots_is_asked_to_and_used_after_a_minute_all_the_same()
     bench.offer(1, 0);
     bench.wait(6);
     let (action, payload) = bench.respond(&json!({"status": "Accepted"}));
-    assert_eq!((action.as_str(), &payload["requestedMessage"]), ("TriggerMessage", &json!("BootNotification")));
+    assert_eq!(
+        (action.as_str(), &payload["requestedMessage"]),
+        ("TriggerMessage", &json!("BootNotification"))
+    );
     bench.wait(50);
     assert_eq!(bench.last_limit(), None);
     bench.wait(10);
@@ -322,7 +351,10 @@ fn the_keys_are_read_before_the_first_profile_because_they_say_which_one_fits() 
     let (_, action, payload) = bench.outstanding().unwrap();
     assert_eq!(action, "SetChargingProfile");
     assert_eq!(payload["csChargingProfiles"]["stackLevel"], 3);
-    assert_eq!(payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"], "W");
+    assert_eq!(
+        payload["csChargingProfiles"]["chargingSchedule"]["chargingRateUnit"],
+        "W"
+    );
 }
 
 #[test]
@@ -331,9 +363,18 @@ fn only_what_differs_is_changed() {
     bench.up(LINK);
     bench.call("BootNotification", &boot("1.0"));
     let asked = bench.answer_everything();
-    let changed: Vec<&Value> =
-        asked.iter().filter(|(a, _)| a == "ChangeConfiguration").map(|(_, p)| &p["key"]).collect();
-    assert_eq!(changed, [&json!("MeterValuesSampledData"), &json!("MeterValueSampleInterval")]);
+    let changed: Vec<&Value> = asked
+        .iter()
+        .filter(|(a, _)| a == "ChangeConfiguration")
+        .map(|(_, p)| &p["key"])
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            &json!("MeterValuesSampledData"),
+            &json!("MeterValueSampleInterval")
+        ]
+    );
 }
 
 #[test]
@@ -345,7 +386,13 @@ fn a_wallbox_that_does_not_list_its_keys_is_asked_for_those_that_matter() {
     let (id, ..) = bench.outstanding().unwrap();
     bench.frame(&json!([4, id, "InternalError", "", {}]).to_string());
     let (action, payload) = bench.respond(&keys(&[("ChargeProfileMaxStackLevel", "5", true)]));
-    assert_eq!((action.as_str(), payload), ("GetConfiguration", json!({"key": ["ChargeProfileMaxStackLevel"]})));
+    assert_eq!(
+        (action.as_str(), payload),
+        (
+            "GetConfiguration",
+            json!({"key": ["ChargeProfileMaxStackLevel"]})
+        )
+    );
 }
 
 #[test]
@@ -367,10 +414,18 @@ fn one_call_at_a_time() {
     bench.offer(1, 0);
     bench.offer(2, 6000);
     bench.offer(3, 8000);
-    let calls = bench.sent.iter().filter(|(frame, _)| frame[2] == "SetChargingProfile").count();
+    let calls = bench
+        .sent
+        .iter()
+        .filter(|(frame, _)| frame[2] == "SetChargingProfile")
+        .count();
     assert_eq!(calls, 1, "the second waits for the answer to the first");
     bench.respond(&json!({"status": "Accepted"}));
-    assert_eq!(bench.last_limit(), Some(8.0), "and the stale one was never sent");
+    assert_eq!(
+        bench.last_limit(),
+        Some(8.0),
+        "and the stale one was never sent"
+    );
 }
 
 #[test]
@@ -382,7 +437,9 @@ fn a_status_that_did_not_come_by_itself_is_asked_for_and_one_that_came_is_not() 
         }
         bench.wait(5);
         let asked = bench.answer_everything();
-        let triggered = asked.iter().any(|(_, p)| p["requestedMessage"] == "StatusNotification");
+        let triggered = asked
+            .iter()
+            .any(|(_, p)| p["requestedMessage"] == "StatusNotification");
         assert_eq!(triggered, expected);
     }
 }
@@ -398,7 +455,10 @@ fn an_accepted_limit_is_reported_and_not_sent_again() {
     bench.answer_everything();
     let sent = bench.sent.len();
     bench.wait(120);
-    let again = bench.sent[sent..].iter().filter(|(f, _)| f[2] == "SetChargingProfile").count();
+    let again = bench.sent[sent..]
+        .iter()
+        .filter(|(f, _)| f[2] == "SetChargingProfile")
+        .count();
     assert_eq!(again, 0);
 }
 
@@ -407,7 +467,12 @@ fn only_what_lowers_overtakes_the_journal() {
     let mut bench = Bench::booted();
     for (number, milliamps, lowers) in [(1, 6000, true), (2, 16_000, false), (3, 0, true)] {
         bench.offer(number, milliamps);
-        let sent = bench.sent.iter().rev().find(|(f, _)| f[2] == "SetChargingProfile").unwrap();
+        let sent = bench
+            .sent
+            .iter()
+            .rev()
+            .find(|(f, _)| f[2] == "SetChargingProfile")
+            .unwrap();
         assert_eq!(sent.1, lowers, "offer {number}");
         bench.answer_everything();
     }
@@ -418,7 +483,10 @@ fn a_refused_limit_is_reported_with_what_the_wallbox_said() {
     let mut bench = Bench::booted();
     bench.offer(1, 0);
     bench.respond(&json!({"status": "NotSupported"}));
-    let refused = Report::Refused { offer: OfferNumber(1), why: "NotSupported".to_owned() };
+    let refused = Report::Refused {
+        offer: OfferNumber(1),
+        why: "NotSupported".to_owned(),
+    };
     assert!(bench.reports.contains(&refused));
 }
 
@@ -427,7 +495,11 @@ fn a_limit_that_is_not_answered_is_sent_again() {
     let mut bench = Bench::booted();
     bench.offer(1, 0);
     let count = |bench: &Bench| {
-        bench.sent.iter().filter(|(frame, _)| frame[2] == "SetChargingProfile").count()
+        bench
+            .sent
+            .iter()
+            .filter(|(frame, _)| frame[2] == "SetChargingProfile")
+            .count()
     };
     bench.call("Heartbeat", &json!({}));
     bench.wait(35);
@@ -453,8 +525,14 @@ fn below_an_accepted_absolute_profile_a_relative_one_is_laid() {
     let (_, action, payload) = bench.outstanding().unwrap();
     assert_eq!(action, "SetChargingProfile");
     let floor = &payload["csChargingProfiles"];
-    assert_eq!((&floor["stackLevel"], &floor["chargingProfileKind"]), (&json!(7), &json!("Relative")));
-    assert_eq!(floor["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"], 0);
+    assert_eq!(
+        (&floor["stackLevel"], &floor["chargingProfileKind"]),
+        (&json!(7), &json!("Relative"))
+    );
+    assert_eq!(
+        floor["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"],
+        0
+    );
 }
 
 // ---- transactions -------------------------------------------------------------------------
@@ -508,8 +586,19 @@ fn a_stop_ends_the_demand_and_is_kept_with_its_register() {
     let id = bench.start()["transactionId"].as_i64().unwrap();
     assert_eq!(bench.call("StopTransaction", &stop(id, 5100)), json!({}));
     assert_eq!(bench.open(), [] as [i64; 0]);
-    let ended = bench.disk.transactions.values().next().unwrap().stopped.clone().unwrap();
-    assert_eq!((ended.meter_stop, ended.reason.as_str()), (Some(WattHours(5100)), "Local"));
+    let ended = bench
+        .disk
+        .transactions
+        .values()
+        .next()
+        .unwrap()
+        .stopped
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (ended.meter_stop, ended.reason.as_str()),
+        (Some(WattHours(5100)), "Local")
+    );
     assert_ne!(bench.demand(), Some(Demand::Charging));
 }
 
@@ -536,7 +625,11 @@ fn a_stop_of_nothing_is_answered_and_a_stop_with_a_tag_says_what_the_tag_is_wort
 #[test]
 fn malformed_starts_and_stops_are_answered_too() {
     let mut bench = Bench::booted();
-    for payload in [json!({}), json!({"connectorId": "x", "meterStart": []}), json!(null)] {
+    for payload in [
+        json!({}),
+        json!({"connectorId": "x", "meterStart": []}),
+        json!(null),
+    ] {
         let answer = bench.call("StartTransaction", &payload);
         assert!(answer["transactionId"].is_i64(), "{payload}");
         bench.call("StopTransaction", &payload);
@@ -558,7 +651,10 @@ fn a_connector_that_is_no_evse_of_ours_never_charges() {
     let mut bench = Bench::booted();
     let mut second = start(100);
     second["connectorId"] = json!(2);
-    bench.verdict = Verdict { status: AuthorizationStatus::Invalid, ..Verdict::ACCEPTED };
+    bench.verdict = Verdict {
+        status: AuthorizationStatus::Invalid,
+        ..Verdict::ACCEPTED
+    };
     let answer = bench.call("StartTransaction", &second);
     assert_eq!(answer["idTagInfo"]["status"], "Invalid");
     assert_eq!(bench.demand(), None);
@@ -586,7 +682,11 @@ fn late_meter_values_revive_nothing() {
     assert_eq!(bench.open(), [] as [i64; 0]);
     bench.status("Available");
     bench.call("MeterValues", &sampled(Some(4712), "Sample.Periodic"));
-    assert_eq!(bench.open(), [] as [i64; 0], "nothing charges at a free connector");
+    assert_eq!(
+        bench.open(),
+        [] as [i64; 0],
+        "nothing charges at a free connector"
+    );
 }
 
 #[test]
@@ -600,8 +700,20 @@ fn a_wallbox_that_is_free_but_never_stops_loses_its_transaction_after_a_minute()
     assert_eq!(bench.open().len(), 1);
     bench.wait(2);
     assert_eq!(bench.open(), [] as [i64; 0]);
-    let ended = bench.disk.transactions.values().next().unwrap().stopped.clone().unwrap();
-    assert_eq!(ended.meter_stop, Some(WattHours(7000)), "the last register that was seen");
+    let ended = bench
+        .disk
+        .transactions
+        .values()
+        .next()
+        .unwrap()
+        .stopped
+        .clone()
+        .unwrap();
+    assert_eq!(
+        ended.meter_stop,
+        Some(WattHours(7000)),
+        "the last register that was seen"
+    );
 }
 
 #[test]
@@ -610,12 +722,19 @@ fn a_start_that_comes_hours_late_from_a_free_connector_gets_no_current() {
     late["timestamp"] = json!("2026-06-01T08:00:00Z");
     let mut bench = Bench::booted();
     bench.status("Available");
-    assert_eq!(bench.call("StartTransaction", &late)["idTagInfo"]["status"], "Accepted");
+    assert_eq!(
+        bench.call("StartTransaction", &late)["idTagInfo"]["status"],
+        "Accepted"
+    );
     assert_ne!(bench.demand(), Some(Demand::Charging));
     let mut bench = Bench::booted();
     bench.status("Charging");
     bench.call("StartTransaction", &late);
-    assert_eq!(bench.demand(), Some(Demand::Charging), "a timestamp alone proves nothing");
+    assert_eq!(
+        bench.demand(),
+        Some(Demand::Charging),
+        "a timestamp alone proves nothing"
+    );
 }
 
 #[test]
@@ -649,22 +768,32 @@ fn the_newest_link_wins_and_loses_no_state() {
     bench.up(LinkId(2));
     assert_eq!(bench.closed, [(LINK, 1000)]);
     assert_eq!(bench.open().len(), 1);
-    assert!(!bench.reports.contains(&Report::Online(false)), "it was never away");
+    assert!(
+        !bench.reports.contains(&Report::Online(false)),
+        "it was never away"
+    );
 }
 
 #[test]
 fn meter_values_are_reported_per_phase() {
     let mut bench = Bench::booted();
     let value = |v: &str, m: &str, phase: &str, unit: &str| json!({"value": v, "measurand": m, "phase": phase, "unit": unit});
-    bench.call("MeterValues", &json!({"connectorId": 1, "meterValue": [{"timestamp": NOON, "sampledValue": [
-        value("10.5", "Current.Import", "L1", "A"),
-        value("10.6", "Current.Import", "L2-N", "A"),
-        value("10.4", "Current.Import", "L3", "A"),
-        {"value": "7.25", "measurand": "Power.Active.Import", "unit": "kW"},
-        {"value": "123456"},
-    ]}]}));
+    bench.call(
+        "MeterValues",
+        &json!({"connectorId": 1, "meterValue": [{"timestamp": NOON, "sampledValue": [
+            value("10.5", "Current.Import", "L1", "A"),
+            value("10.6", "Current.Import", "L2-N", "A"),
+            value("10.4", "Current.Import", "L3", "A"),
+            {"value": "7.25", "measurand": "Power.Active.Import", "unit": "kW"},
+            {"value": "123456"},
+        ]}]}),
+    );
     let expected = Measured {
-        current: Some(PerPhase([MilliAmps(10_500), MilliAmps(10_600), MilliAmps(10_400)])),
+        current: Some(PerPhase([
+            MilliAmps(10_500),
+            MilliAmps(10_600),
+            MilliAmps(10_400),
+        ])),
         power: Some(Watts(7250)),
         energy: Some(WattHours(123_456)),
     };
@@ -693,7 +822,10 @@ fn a_list_of_measurands_that_is_rejected_is_probed_one_by_one() {
 #[test]
 fn unknown_actions_and_those_of_the_wrong_direction_are_told_apart() {
     let mut bench = Bench::booted();
-    for (action, code) in [("DoMagic", "NotImplemented"), ("RemoteStartTransaction", "NotSupported")] {
+    for (action, code) in [
+        ("DoMagic", "NotImplemented"),
+        ("RemoteStartTransaction", "NotSupported"),
+    ] {
         bench.frame(&json!([2, "x", action, {}]).to_string());
         let (last, _) = bench.sent.last().unwrap();
         assert_eq!((&last[0], &last[2]), (&json!(4), &json!(code)), "{action}");
@@ -704,18 +836,36 @@ fn unknown_actions_and_those_of_the_wrong_direction_are_told_apart() {
 fn data_transfer_noise_of_evbox_is_accepted_and_other_vendors_are_unknown() {
     let mut bench = Bench::booted();
     let noise = json!({"vendorId": "EV-BOX", "messageId": "evbStatusNotification", "data": "x"});
-    assert_eq!(bench.call("DataTransfer", &noise), json!({"status": "Accepted"}));
+    assert_eq!(
+        bench.call("DataTransfer", &noise),
+        json!({"status": "Accepted"})
+    );
     let other = json!({"vendorId": "com.example"});
-    assert_eq!(bench.call("DataTransfer", &other), json!({"status": "UnknownVendorId"}));
+    assert_eq!(
+        bench.call("DataTransfer", &other),
+        json!({"status": "UnknownVendorId"})
+    );
 }
 
 #[test]
 fn garbage_costs_nothing() {
     let mut bench = Bench::booted();
-    for text in ["", "nonsense", "[]", "[2]", "[9,\"a\"]", "{}", "[2,\"q\",\"MeterValues\",7]", "[3,\"nobody\",{}]"] {
+    for text in [
+        "",
+        "nonsense",
+        "[]",
+        "[2]",
+        "[9,\"a\"]",
+        "{}",
+        "[2,\"q\",\"MeterValues\",7]",
+        "[3,\"nobody\",{}]",
+    ] {
         bench.frame(text);
     }
-    assert_eq!(bench.call("Heartbeat", &json!({})), json!({"currentTime": NOON}));
+    assert_eq!(
+        bench.call("Heartbeat", &json!({})),
+        json!({"currentTime": NOON})
+    );
 }
 
 #[test]
@@ -751,7 +901,11 @@ fn what_a_wallbox_told_of_itself_is_remembered_over_a_restart_until_its_firmware
     after.up(LINK);
     after.offer(1, 0);
     after.call("BootNotification", &boot("1.0"));
-    assert_eq!(after.outstanding().unwrap().1, "SetChargingProfile", "at once");
+    assert_eq!(
+        after.outstanding().unwrap().1,
+        "SetChargingProfile",
+        "at once"
+    );
     let mut updated = Bench::with(1, after.disk);
     updated.up(LINK);
     updated.offer(1, 0);
@@ -765,8 +919,15 @@ fn the_raw_start_and_stop_are_kept_byte_for_byte() {
     let raw = r#"{ "connectorId":1,"idTag":"T\u0041G" ,"meterStart":100.0,"timestamp":"2026-06-01T12:00:00Z","x":1e2}"#;
     let mut kept = Vec::new();
     let text = format!("[2,\"raw\",\"StartTransaction\",{raw}]");
-    let now = Now { mono: Mono(bench.time), wall: NOON.parse().unwrap() };
-    let mut context = Context { now, random: &mut bench.random, numbers: &mut bench.numbers };
+    let now = Now {
+        mono: Mono(bench.time),
+        wall: NOON.parse().unwrap(),
+    };
+    let mut context = Context {
+        now,
+        random: &mut bench.random,
+        numbers: &mut bench.numbers,
+    };
     bench.station.handle_frame(&mut context, &text);
     while let Some(output) = bench.station.poll_output() {
         if let Output::Persist(Record::Entry(entry)) = output {

@@ -21,7 +21,6 @@ use crate::ocpp::messages::{
 };
 use crate::ocpp::{Reading, timestamp};
 
-
 use super::ledger::Meant;
 use super::station::{Context, MOST_CONNECTORS, Output, Station, Waiting};
 

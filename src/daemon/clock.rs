@@ -14,13 +14,17 @@ impl Clock {
     /// Starts monotonic time.
     #[expect(clippy::disallowed_methods, reason = "the daemon's clock")]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 
     /// What time it is.
     #[expect(clippy::disallowed_methods, reason = "the daemon's clock")]
     pub fn now(self) -> Now {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
         let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(0);
         let nanos = i32::try_from(since_1970.subsec_nanos()).unwrap_or(0);
         Now {

@@ -1,0 +1,356 @@
+//! What one EVSE must be assumed to draw (c5 of the transition rule: an acknowledged limit is not
+//! an effective one).
+
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::evse::{Limit, Measured};
+use crate::ids::OfferNumber;
+use crate::units::{MilliAmps, PerPhase};
+
+use super::plan::EvsePlan;
+
+/// Cars and meters are not exact: so much above the limit is still obeying.
+const TOLERANCE: MilliAmps = MilliAmps(500);
+
+/// Without meter values an accepted lowering counts as obeyed after this: cars must follow a
+/// pilot signal within 5 s (IEC 61851-1).
+const OBEYS_WITHIN: Duration = Duration::from_secs(6);
+
+/// A wallbox that sent no current for this long counts as one without meter values.
+const METER_VALUES_WITHIN: Duration = Duration::from_secs(60);
+
+/// A link may be gone for a moment; from then on the failsafe current is booked too.
+const AWAY_AFTER: Duration = Duration::from_secs(3);
+
+/// A lowering that is not even accepted in this time counts as not obeyed.
+const ACCEPTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// More than its limit for so long: the draw counts like a fixed load.
+const OVERDRAWS_AFTER: Duration = Duration::from_secs(10);
+
+/// The last offer to an EVSE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Offered {
+    pub(super) number: OfferNumber,
+    pub(super) limit: Limit,
+    pub(super) since: Mono,
+}
+
+/// What an EVSE was offered, what it is known to obey, and what it draws.
+#[derive(Debug)]
+pub(super) struct Booking {
+    max: MilliAmps,
+    failsafe: MilliAmps,
+    pub(super) online: bool,
+    lost_at: Option<Mono>,
+    offered: Option<Offered>,
+    /// Was in force before the newest offers and is not known to be obeyed yet.
+    held: MilliAmps,
+    took_at: Option<Mono>,
+    confirmed: bool,
+    pub(super) refused: bool,
+    measured: Option<(PerPhase<MilliAmps>, Mono)>,
+    over_since: Option<Mono>,
+}
+
+impl Booking {
+    /// Before an EVSE was seen it is booked at what it was last offered, or at its failsafe
+    /// current if that is more or nothing is remembered.
+    pub(super) fn new(plan: &EvsePlan, remembered: Option<Limit>) -> Self {
+        let last = remembered.map_or(MilliAmps::ZERO, |limit| amps(limit, plan.max));
+        Self {
+            max: plan.max,
+            failsafe: plan.failsafe,
+            online: false,
+            lost_at: Some(Mono::START),
+            offered: None,
+            held: if remembered.is_some() { last } else { plan.failsafe },
+            took_at: None,
+            confirmed: false,
+            refused: false,
+            measured: None,
+            over_since: None,
+        }
+    }
+
+    /// What must be assumed to flow on each of its phases now.
+    pub(super) fn booked(&self, now: Mono) -> MilliAmps {
+        let offer = self.offered.map_or(MilliAmps::ZERO, |offer| amps(offer.limit, self.max));
+        let over = self.over_since.and(self.drawn()).unwrap_or(MilliAmps::ZERO);
+        let deaf = if self.refused { self.max } else { MilliAmps::ZERO };
+        let away = if self.is_away(now) { self.failsafe } else { MilliAmps::ZERO };
+        offer.max(self.held).max(over).max(deaf).max(away)
+    }
+
+    /// Cannot be moved by an offer: others must live with it.
+    pub(super) fn is_fixed(&self, now: Mono) -> bool {
+        let overdraws = self.over_since.is_some_and(|at| now.since(at) >= OVERDRAWS_AFTER);
+        !self.online || self.refused || overdraws
+    }
+
+    /// A lowering that was not accepted in time.
+    pub(super) fn ignores(&self, now: Mono) -> bool {
+        self.waits_for_took().is_some_and(|since| now.since(since) >= ACCEPTS_WITHIN)
+    }
+
+    fn waits_for_took(&self) -> Option<Mono> {
+        let offer = self.offered.filter(|offer| amps(offer.limit, self.max) < self.held)?;
+        self.took_at.is_none().then_some(offer.since)
+    }
+
+    fn is_away(&self, now: Mono) -> bool {
+        self.lost_at.is_some_and(|lost| now.since(lost) >= AWAY_AFTER || lost == Mono::START)
+    }
+
+    /// The last offer.
+    pub(super) fn offered(&self) -> Option<Offered> {
+        self.offered
+    }
+
+    /// What is in force as far as we know: the offer once it is confirmed, else the old value.
+    pub(super) fn setpoint(&self) -> Option<Limit> {
+        self.offered.filter(|_| self.confirmed).map(|offer| offer.limit)
+    }
+
+    pub(super) fn offer(&mut self, now: Mono, number: OfferNumber, limit: Limit) {
+        self.held = self.booked(now);
+        self.offered = Some(Offered { number, limit, since: now });
+        self.took_at = None;
+        self.confirmed = false;
+    }
+
+    /// Accepted by the device. True if it was the newest offer.
+    pub(super) fn took(&mut self, now: Mono, number: OfferNumber) -> bool {
+        let newest = self.offered.is_some_and(|offer| offer.number == number);
+        if newest {
+            self.refused = false;
+            self.took_at = Some(now);
+        }
+        newest
+    }
+
+    /// Refused by the device. True if it was the newest offer.
+    pub(super) fn refuse(&mut self, number: OfferNumber) -> bool {
+        let newest = self.offered.is_some_and(|offer| offer.number == number);
+        self.refused |= newest;
+        if newest {
+            self.held = self.max;
+        }
+        newest
+    }
+
+    pub(super) fn connect(&mut self, now: Mono, online: bool) {
+        if online {
+            self.lost_at = None;
+        } else if self.online {
+            self.held = self.booked(now);
+            self.lost_at = Some(now);
+            self.measured = None;
+            self.over_since = None;
+        }
+        self.online = online;
+    }
+
+    /// Takes a measurement. True if what must be booked may have changed.
+    pub(super) fn measure(&mut self, now: Mono, measured: &Measured) -> bool {
+        let Some(current) = measured.current else { return false };
+        let before = (self.over_since.is_some(), self.drawn());
+        self.measured = Some((current, now));
+        let offer = self.offered.map(|offer| amps(offer.limit, self.max) + TOLERANCE);
+        let over = offer.is_some_and(|offer| self.drawn() > Some(offer));
+        self.over_since = over.then(|| self.over_since.unwrap_or(now));
+        let waits = !self.confirmed && self.took_at.is_some();
+        waits || before.0 != over || (over && before.1 != self.drawn())
+    }
+
+    /// The largest of the measured phase currents, while that is fresh.
+    fn drawn(&self) -> Option<MilliAmps> {
+        self.measured.and_then(|(current, _)| current.0.into_iter().max())
+    }
+
+    /// Looks whether the newest offer is obeyed by now. `charging` says whether the car may draw:
+    /// without a transaction no meter values are to be expected.
+    pub(super) fn look(&mut self, now: Mono, charging: bool) {
+        let (Some(offer), Some(took)) = (self.offered, self.took_at) else { return };
+        if self.confirmed {
+            return;
+        }
+        let limit = amps(offer.limit, self.max);
+        let raised = limit >= self.held;
+        let sample = self.measured.filter(|(_, at)| *at >= took).map(|(current, _)| current);
+        let obeys = sample.is_some_and(|current| current.0.into_iter().all(|a| a <= limit + TOLERANCE));
+        let metered = charging
+            && self.measured.is_some_and(|(_, at)| now.since(at) < METER_VALUES_WITHIN);
+        let assumed = !metered && now.since(took) >= OBEYS_WITHIN;
+        if raised || obeys || assumed {
+            self.confirmed = true;
+            self.held = limit;
+        }
+    }
+
+    /// When the booking may change by time alone.
+    pub(super) fn poll_timeout(&self, now: Mono) -> Option<Mono> {
+        let took = self.took_at.filter(|_| !self.confirmed);
+        let times = [
+            took.map(|took| took + OBEYS_WITHIN),
+            took.and(self.measured).map(|(_, at)| at + METER_VALUES_WITHIN),
+            self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
+            self.lost_at.map(|lost| lost + AWAY_AFTER),
+            self.over_since.map(|over| over + OVERDRAWS_AFTER),
+        ];
+        times.into_iter().flatten().filter(|at| *at > now).min()
+    }
+}
+
+/// A limit as a current; a released EVSE takes what its hardware can.
+pub(super) fn amps(limit: Limit, max: MilliAmps) -> MilliAmps {
+    match limit {
+        Limit::Current(amps) => amps,
+        Limit::Released => max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::plan::Rotation;
+
+    fn plan() -> EvsePlan {
+        EvsePlan {
+            name: "left".into(),
+            circuit: "house".into(),
+            phases: 3,
+            rotation: Rotation::L1L2L3,
+            min: MilliAmps(6000),
+            max: MilliAmps(16_000),
+            priority: 1,
+            weight: 1,
+            failsafe: MilliAmps(6000),
+            idle: MilliAmps(0),
+            step: MilliAmps(100),
+            enabled: true,
+        }
+    }
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    fn limit(milliamps: i32) -> Limit {
+        Limit::Current(MilliAmps(milliamps))
+    }
+
+    fn draws(milliamps: i32) -> Measured {
+        Measured { current: Some(PerPhase::all(MilliAmps(milliamps))), ..Measured::default() }
+    }
+
+    /// Online and obeying 16 A.
+    fn at_16_amps() -> Booking {
+        let mut booking = Booking::new(&plan(), None);
+        booking.connect(at(1), true);
+        booking.offer(at(1), OfferNumber(1), limit(16_000));
+        booking.took(at(1), OfferNumber(1));
+        booking.look(at(1), true);
+        booking
+    }
+
+    #[test]
+    fn an_evse_that_was_never_seen_is_booked_at_its_failsafe_current() {
+        assert_eq!(Booking::new(&plan(), None).booked(at(0)), MilliAmps(6000));
+    }
+
+    #[test]
+    fn after_a_restart_the_last_offer_is_booked() {
+        assert_eq!(Booking::new(&plan(), Some(limit(16_000))).booked(at(0)), MilliAmps(16_000));
+        let released = Booking::new(&plan(), Some(Limit::Released));
+        assert_eq!(released.booked(at(0)), MilliAmps(16_000));
+    }
+
+    #[test]
+    fn a_raise_is_booked_when_it_is_offered() {
+        assert_eq!(at_16_amps().booked(at(1)), MilliAmps(16_000));
+    }
+
+    #[test]
+    fn a_lowering_stays_booked_at_its_old_value_until_a_measurement_confirms_it() {
+        let mut booking = at_16_amps();
+        booking.measure(at(5), &draws(16_000));
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        assert_eq!(booking.booked(at(10)), MilliAmps(16_000));
+        booking.took(at(11), OfferNumber(2));
+        booking.measure(at(12), &draws(16_000));
+        booking.look(at(12), true);
+        assert_eq!(booking.booked(at(12)), MilliAmps(16_000), "accepted, but it still draws 16 A");
+        booking.look(at(30), true);
+        assert_eq!(booking.booked(at(30)), MilliAmps(16_000), "time proves nothing with a meter");
+        booking.measure(at(31), &draws(8400));
+        booking.look(at(31), true);
+        assert_eq!(booking.booked(at(31)), MilliAmps(8000));
+        assert_eq!(booking.setpoint(), Some(limit(8000)));
+    }
+
+    #[test]
+    fn without_meter_values_a_lowering_is_confirmed_6_seconds_after_it_was_accepted() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.look(at(60), true);
+        assert_eq!(booking.booked(at(60)), MilliAmps(16_000), "never accepted, never confirmed");
+        booking.took(at(60), OfferNumber(2));
+        booking.look(at(65), true);
+        assert_eq!(booking.booked(at(65)), MilliAmps(16_000));
+        booking.look(at(66), true);
+        assert_eq!(booking.booked(at(66)), MilliAmps(8000));
+    }
+
+    #[test]
+    fn a_late_acceptance_of_an_older_offer_confirms_nothing() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.offer(at(11), OfferNumber(3), limit(6000));
+        assert!(!booking.took(at(12), OfferNumber(2)));
+        booking.look(at(30), true);
+        assert_eq!(booking.booked(at(30)), MilliAmps(16_000));
+    }
+
+    #[test]
+    fn a_refusal_books_the_maximum_until_a_limit_is_taken() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(0));
+        booking.refuse(OfferNumber(2));
+        assert_eq!(booking.booked(at(99)), MilliAmps(16_000));
+        assert!(booking.is_fixed(at(99)));
+        booking.offer(at(100), OfferNumber(3), limit(0));
+        booking.took(at(100), OfferNumber(3));
+        booking.look(at(106), false);
+        assert_eq!(booking.booked(at(106)), MilliAmps(0));
+    }
+
+    #[test]
+    fn who_is_away_keeps_its_last_limit_and_after_3_seconds_the_failsafe_current_too() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(0));
+        booking.took(at(10), OfferNumber(2));
+        booking.look(at(16), false);
+        assert_eq!(booking.booked(at(20)), MilliAmps(0));
+        booking.connect(at(20), false);
+        assert_eq!(booking.booked(at(22)), MilliAmps(0));
+        assert_eq!(booking.booked(at(23)), MilliAmps(6000));
+        booking.connect(at(30), true);
+        assert_eq!(booking.booked(at(30)), MilliAmps(0));
+    }
+
+    #[test]
+    fn who_draws_more_than_its_limit_is_booked_at_what_it_draws() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.took(at(10), OfferNumber(2));
+        booking.measure(at(11), &draws(8000));
+        booking.look(at(11), true);
+        assert!(booking.measure(at(20), &draws(12_000)));
+        assert_eq!(booking.booked(at(20)), MilliAmps(12_000));
+        assert!(!booking.is_fixed(at(29)) && booking.is_fixed(at(30)));
+        booking.measure(at(31), &draws(8500));
+        assert_eq!(booking.booked(at(31)), MilliAmps(8000));
+    }
+}

@@ -1,0 +1,177 @@
+//! Whose turn it is: attained service, slots and waiting, for sharing over time what is too
+//! little to share at once.
+
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::evse::{Limit, Measured};
+use crate::units::{MilliAmps, MilliVolts, WattHours};
+
+use super::booking::amps;
+use super::plan::EvsePlan;
+
+/// Nobody loses a slot to somebody who has not waited this long.
+pub(super) const WAITED: Duration = Duration::from_secs(60);
+
+/// Attained service is compared in steps of this, so that a few Wh decide nothing.
+const BUCKET_WH: i64 = 100;
+
+/// A car's place in the sharing over time, from plugging to unplugging.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// When the transaction began; `None` without one.
+    pub(super) plugged_at: Option<Mono>,
+    /// Since when it has had current without a pause, or since its slot was renewed.
+    pub(super) slot_since: Option<Mono>,
+    /// Since when it has had none.
+    pub(super) waiting_since: Option<Mono>,
+    register: Option<WattHours>,
+    /// Energy so far, in mW·s where it had to be estimated, on top of the register's difference.
+    attained_wh: i64,
+    estimated_mws: i64,
+    counted_until: Mono,
+}
+
+impl Turn {
+    /// A transaction begins.
+    pub(super) fn begin(&mut self, now: Mono) {
+        let waiting_since = Some(now);
+        *self = Self {
+            plugged_at: Some(now),
+            waiting_since,
+            counted_until: now,
+            ..Self::default()
+        };
+    }
+
+    /// The transaction ended.
+    pub(super) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The register says what was drawn; from now on it counts instead of the estimate.
+    pub(super) fn measure(&mut self, measured: &Measured) {
+        let Some(register) = measured.energy.filter(|_| self.plugged_at.is_some()) else { return };
+        let before = *self.register.get_or_insert(register);
+        if register > before {
+            self.attained_wh += (register - before).0;
+            self.register = Some(register);
+        }
+    }
+
+    /// Estimates, where no register tells, that it draws what it is allowed.
+    pub(super) fn count(&mut self, now: Mono, plan: &EvsePlan, limit: Option<Limit>, voltage: MilliVolts) {
+        let span = now.since(self.counted_until);
+        self.counted_until = now;
+        if self.register.is_some() || self.plugged_at.is_none() {
+            return;
+        }
+        let current = limit.map_or(MilliAmps::ZERO, |limit| amps(limit, plan.max));
+        let milliwatts = i64::from(current.0) * i64::from(voltage.0) / 1000 * i64::from(plan.phases);
+        let milliseconds = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let energy = milliwatts.saturating_mul(milliseconds) / 1000;
+        self.estimated_mws = self.estimated_mws.saturating_add(energy);
+    }
+
+    /// Attained service per weight, in buckets.
+    pub(super) fn attained(&self, weight: i32) -> i64 {
+        let estimated_wh = self.estimated_mws / 3_600_000;
+        (self.attained_wh.saturating_add(estimated_wh)) / i64::from(weight.max(1)) / BUCKET_WH
+    }
+
+    /// How long it has been waiting.
+    pub(super) fn waited(&self, now: Mono) -> Duration {
+        self.waiting_since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// It has current and its slot is not over.
+    pub(super) fn in_slot(&self, now: Mono, period: Duration) -> bool {
+        self.slot_since.is_some_and(|since| now.since(since) < period)
+    }
+
+    /// It got current, or lost it.
+    pub(super) fn admitted(&mut self, now: Mono, has_current: bool) {
+        if has_current {
+            self.slot_since.get_or_insert(now);
+            self.waiting_since = None;
+        } else {
+            self.slot_since = None;
+            self.waiting_since.get_or_insert(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::plan::Rotation;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    fn plan() -> EvsePlan {
+        EvsePlan {
+            name: "left".into(),
+            circuit: "house".into(),
+            phases: 3,
+            rotation: Rotation::L1L2L3,
+            min: MilliAmps(6000),
+            max: MilliAmps(16_000),
+            priority: 1,
+            weight: 2,
+            failsafe: MilliAmps(6000),
+            idle: MilliAmps(0),
+            step: MilliAmps(100),
+            enabled: true,
+        }
+    }
+
+    const V230: MilliVolts = MilliVolts(230_000);
+
+    fn register(wh: i64) -> Measured {
+        Measured { energy: Some(WattHours(wh)), ..Measured::default() }
+    }
+
+    #[test]
+    fn service_is_the_difference_of_the_register_over_the_weight_in_steps_of_100_wh() {
+        let mut turn = Turn::default();
+        turn.begin(at(0));
+        turn.measure(&register(50_000));
+        turn.measure(&register(50_399));
+        assert_eq!(turn.attained(1), 3);
+        assert_eq!(turn.attained(2), 1);
+    }
+
+    #[test]
+    fn a_register_that_falls_takes_nothing_away() {
+        let mut turn = Turn::default();
+        turn.begin(at(0));
+        turn.measure(&register(50_000));
+        turn.measure(&register(51_000));
+        turn.measure(&register(0));
+        assert_eq!(turn.attained(1), 10);
+    }
+
+    #[test]
+    fn without_a_register_service_is_estimated_from_the_limit() {
+        let mut turn = Turn::default();
+        turn.begin(at(0));
+        turn.count(at(3600), &plan(), Some(Limit::Current(MilliAmps(10_000))), V230);
+        assert_eq!(turn.attained(1), 69, "10 A × 230 V × 3 phases × 1 h = 6900 Wh");
+    }
+
+    #[test]
+    fn a_slot_begins_with_current_and_ends_after_the_period() {
+        let period = Duration::from_secs(900);
+        let mut turn = Turn::default();
+        turn.begin(at(0));
+        assert_eq!(turn.waited(at(70)), Duration::from_secs(70));
+        turn.admitted(at(70), true);
+        turn.admitted(at(100), true);
+        assert_eq!(turn.waited(at(100)), Duration::ZERO);
+        assert!(turn.in_slot(at(969), period) && !turn.in_slot(at(970), period));
+        turn.admitted(at(970), false);
+        assert_eq!(turn.waited(at(971)), Duration::from_secs(1));
+    }
+}
