@@ -143,7 +143,7 @@ fn is_read(extended_code: i32) -> bool {
 /// A damaged file is no error: a daemon that does not start protects no fuse. It is set aside as
 /// `chargewarden.db.damaged-1` (or the next free number), and the journal begins anew.
 ///
-/// Takes a while after years, because the whole file is checked: about a second for each 100 MB.
+/// Takes a while after years, because the whole file is checked: some seconds for each 100 MB.
 ///
 /// # Errors
 ///
@@ -212,5 +212,196 @@ fn file_error(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |source| StoreError::File {
         path: path.into(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::Random;
+    use crate::ids::Seq;
+    use crate::journal::Record;
+
+    fn record(n: u64) -> Record {
+        Record::Memory {
+            owner: format!("owner {n}"),
+            key: "key".to_owned(),
+            value: Some("x".repeat(200)),
+        }
+    }
+
+    /// What is there after the first `n` records.
+    fn after(n: usize) -> Recovered {
+        let mut recovered = Recovered::default();
+        for record in (0..).map(record).take(n) {
+            recovered.apply(record);
+        }
+        recovered
+    }
+
+    /// A directory as a loss of power leaves it: 300 records, each in a commit of its own, the
+    /// first 100 in the file and the others in its log.
+    fn after_a_loss_of_power() -> TempDir {
+        let living = tempfile::tempdir().unwrap();
+        let dead = tempfile::tempdir().unwrap();
+        let path = living.path().join(FILE_NAME);
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        for n in 0..300 {
+            if n == 100 {
+                drop(journal);
+                (journal, _) = Journal::open(&path).unwrap();
+            }
+            journal.commit(&[record(n)]).unwrap();
+        }
+        for suffix in ["", "-wal"] {
+            let name = with_suffix(Path::new(FILE_NAME), suffix);
+            fs::copy(living.path().join(&name), dead.path().join(&name)).unwrap();
+        }
+        dead
+    }
+
+    fn damage(dir: &TempDir, suffix: &str, spoil: impl FnOnce(&mut Vec<u8>)) {
+        let path = with_suffix(&dir.path().join(FILE_NAME), suffix);
+        let mut bytes = fs::read(&path).unwrap();
+        spoil(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+    }
+
+    fn reopen(dir: &TempDir) -> Opened {
+        open(dir.path(), |_| {}).unwrap()
+    }
+
+    #[test]
+    fn a_loss_of_power_loses_nothing_that_was_committed() {
+        let dir = after_a_loss_of_power();
+        let opened = reopen(&dir);
+        assert_eq!(opened.damage, None);
+        assert_eq!(opened.recovered, after(300));
+    }
+
+    #[test]
+    fn a_cut_or_spoilt_log_gives_back_what_was_committed_before_that_place() {
+        let mut random = Random::new(1);
+        for _ in 0..20 {
+            let dir = after_a_loss_of_power();
+            damage(&dir, "-wal", |bytes| {
+                let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+                if random.below(2) == 0 {
+                    bytes.truncate(at);
+                } else {
+                    bytes[at] ^= 0x55;
+                }
+            });
+            let opened = reopen(&dir);
+            assert_eq!(opened.damage, None);
+            let n = opened.recovered.memory.len();
+            assert!(n >= 100);
+            assert_eq!(opened.recovered, after(n));
+        }
+    }
+
+    #[test]
+    fn garbage_is_set_aside_under_the_next_free_number_and_the_journal_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 1..=2 {
+            let garbage = vec![b'x'; 10_000 * n];
+            fs::write(dir.path().join(FILE_NAME), &garbage).unwrap();
+            let Opened {
+                writer,
+                recovered,
+                damage,
+            } = reopen(&dir);
+            let damage = damage.unwrap();
+            assert_eq!(recovered, Recovered::default());
+            assert_eq!(
+                damage.set_aside,
+                dir.path().join(format!("chargewarden.db.damaged-{n}"))
+            );
+            assert_eq!(fs::read(&damage.set_aside).unwrap(), garbage);
+            assert!(damage.why.contains("not a database"), "{}", damage.why);
+            writer.write(Seq(1), record(0));
+            writer.close();
+            let again = reopen(&dir);
+            assert_eq!(again.damage, None);
+            assert_eq!(again.recovered, after(1));
+            again.writer.close();
+        }
+    }
+
+    #[test]
+    fn a_file_that_opens_but_is_torn_inside_is_set_aside_together_with_its_log() {
+        let dir = after_a_loss_of_power();
+        // Whatever the log does not cover is read from here.
+        damage(&dir, "", |bytes| bytes[8192..].fill(0x55));
+        let read = |path: &Path| ["", "-wal"].map(|it| fs::read(with_suffix(path, it)).unwrap());
+        let before = read(&dir.path().join(FILE_NAME));
+        let opened = reopen(&dir);
+        assert_eq!(opened.recovered, Recovered::default());
+        assert!(
+            read(&opened.damage.unwrap().set_aside) == before,
+            "the evidence was touched"
+        );
+    }
+
+    #[test]
+    fn a_cut_file_is_set_aside() {
+        let dir = after_a_loss_of_power();
+        fs::remove_file(dir.path().join("chargewarden.db-wal")).unwrap();
+        damage(&dir, "", |bytes| bytes.truncate(5000));
+        assert!(reopen(&dir).damage.is_some());
+    }
+
+    #[test]
+    fn no_spoilt_byte_keeps_the_daemon_from_starting() {
+        let mut random = Random::new(2);
+        for _ in 0..40 {
+            let dir = after_a_loss_of_power();
+            for suffix in ["", "-wal"] {
+                damage(&dir, suffix, |bytes| {
+                    for _ in 0..=random.below(3) {
+                        let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+                        bytes[at] = random.next_u64().to_le_bytes()[0];
+                    }
+                });
+            }
+            let result = open(dir.path(), |_| {});
+            // The schema version is one of the bytes, and a newer one must be refused.
+            let fine = matches!(result, Ok(_) | Err(StoreError::UnknownSchema { .. }));
+            assert!(fine, "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_directory_is_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("lib/chargewarden");
+        let _opened = open(&state, |_| {}).unwrap();
+        let mode = state.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_takes_no_files_is_a_clear_error() {
+        // Refuses also root.
+        let error = open(Path::new("/proc/self"), |_| {}).unwrap_err();
+        assert!(matches!(error, StoreError::File { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains("/proc/self/chargewarden.db"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_the_file_is_a_clear_error_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs::create_dir(&path).unwrap();
+        let error = open(dir.path(), |_| {}).unwrap_err();
+        assert!(matches!(error, StoreError::File { .. }), "{error:?}");
+        assert!(path.is_dir());
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params, params};
 
@@ -55,6 +56,7 @@ impl Journal {
         schema::migrate(&mut connection, found).map_err(sqlite)?;
         let recovered = recover(&connection).map_err(sqlite)?;
         let next_entry = next_entry(&connection).map_err(sqlite)?;
+        keep_as_found(&connection, false).map_err(sqlite)?;
         let journal = Self {
             connection,
             next_entry,
@@ -106,6 +108,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    keep_as_found(&connection, true)?;
     // Before the first access to the log: a second daemon is kept out, and there is no index in
     // shared memory that could be damaged.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -114,6 +117,13 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     Ok(connection)
+}
+
+/// Whether closing leaves file and log as they are: a damaged file is evidence.
+fn keep_as_found(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
+        .map(drop)
 }
 
 fn quick_check(connection: &Connection) -> rusqlite::Result<String> {
@@ -241,4 +251,248 @@ fn time(text: &str) -> rusqlite::Result<Timestamp> {
     text.parse().map_err(|error: jiff::Error| {
         rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
     })
+}
+
+#[cfg(test)]
+impl Journal {
+    /// The file can grow by this many pages and no more, as on a disk that is nearly full.
+    pub(super) fn leave_pages(&self, free: i64) {
+        let used: i64 = self
+            .connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        self.connection
+            .pragma_update(None, "max_page_count", used + free)
+            .unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt;
+
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn times() -> impl Strategy<Value = Timestamp> {
+        (
+            Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
+            0..1_000_000_000i32,
+        )
+            .prop_filter_map("in range", |(s, ns)| Timestamp::new(s, ns).ok())
+    }
+
+    fn ends() -> impl Strategy<Value = Stopped> {
+        (
+            option::of(any::<i64>()),
+            any::<String>(),
+            any::<String>(),
+            times(),
+        )
+            .prop_map(|(meter_stop, timestamp, reason, received)| Stopped {
+                meter_stop: meter_stop.map(WattHours),
+                timestamp,
+                reason,
+                received,
+            })
+    }
+
+    fn transactions() -> impl Strategy<Value = Transaction> {
+        let numbers = (0..200i64, "CB-[12]", any::<u32>(), any::<i64>());
+        let values = (
+            option::of(any::<String>()),
+            option::of(any::<i64>()),
+            any::<String>(),
+            times(),
+        );
+        (numbers, values, option::weighted(0.8, ends())).prop_map(
+            |(
+                (number, address, connector, wallbox_id),
+                (tag, start, started, received),
+                stopped,
+            )| {
+                Transaction {
+                    number: TransactionNumber(number),
+                    address: address.as_str().into(),
+                    connector: ConnectorId(connector),
+                    wallbox_id,
+                    id_tag: tag.as_deref().map(IdTag::from),
+                    meter_start: start.map(WattHours),
+                    started,
+                    received,
+                    stopped,
+                }
+            },
+        )
+    }
+
+    fn records() -> impl Strategy<Value = Record> {
+        let entry = (any::<i64>(), any::<String>(), any::<String>(), times()).prop_map(
+            |(number, action, payload, received)| {
+                Record::Entry(Entry {
+                    transaction: TransactionNumber(number),
+                    action,
+                    payload,
+                    received,
+                })
+            },
+        );
+        let memory = ("[ab]", "[xyz]", option::of(any::<String>()))
+            .prop_map(|(owner, key, value)| Record::Memory { owner, key, value });
+        prop_oneof![
+            8 => transactions().prop_map(Record::Transaction),
+            1 => entry,
+            2 => memory,
+        ]
+    }
+
+    /// What a start shall see of everything that was ever applied.
+    fn recent(mut all: Recovered) -> Recovered {
+        let mut ended: BTreeMap<ChargeBoxId, usize> = BTreeMap::new();
+        let mut newest_first: Vec<_> = all.transactions.into_iter().rev().collect();
+        newest_first.retain(|(_, it)| {
+            it.stopped.is_none() || {
+                let count = ended.entry(it.address.clone()).or_default();
+                *count += 1;
+                *count <= RECENT_TRANSACTIONS
+            }
+        });
+        all.transactions = newest_first.into_iter().collect();
+        all
+    }
+
+    fn entries(journal: &Journal) -> Vec<Entry> {
+        journal
+            .connection
+            .prepare("SELECT * FROM entries ORDER BY position")
+            .unwrap()
+            .query_map([], |row| {
+                Ok(Entry {
+                    transaction: TransactionNumber(row.get("transaction_number")?),
+                    action: row.get("action")?,
+                    payload: row.get("payload")?,
+                    received: time(row.get_ref("received")?.as_str()?)?,
+                })
+            })
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_reopened_journal_is_what_its_records_say(
+            batches in vec(vec(records(), 1..60), 1..8),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("journal.db");
+            let mut expected = Recovered::default();
+            let mut expected_entries = Vec::new();
+            for batch in batches {
+                // Opened anew for each batch: positions of entries go on where they were.
+                let (mut journal, _) = Journal::open(&path).unwrap();
+                journal.commit(&batch).unwrap();
+                for record in batch {
+                    if let Record::Entry(entry) = &record {
+                        expected_entries.push(entry.clone());
+                    }
+                    expected.apply(record);
+                }
+            }
+            let (journal, recovered) = Journal::open(&path).unwrap();
+            // Id tags are equal without regard to case, but shall come back as they were.
+            prop_assert_eq!(format!("{recovered:?}"), format!("{:?}", recent(expected)));
+            prop_assert_eq!(entries(&journal), expected_entries);
+        }
+    }
+
+    #[test]
+    fn a_commit_that_is_refused_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.leave_pages(2);
+        let memory = |key: &str, bytes| Record::Memory {
+            owner: "o".to_owned(),
+            key: key.to_owned(),
+            value: Some("x".repeat(bytes)),
+        };
+        let entry = Record::Entry(Entry {
+            transaction: TransactionNumber(1),
+            action: "StartTransaction".to_owned(),
+            payload: "{}".to_owned(),
+            received: Timestamp::UNIX_EPOCH,
+        });
+        let error = journal
+            .commit(&[memory("small", 1), entry.clone(), memory("large", 100_000)])
+            .unwrap_err();
+        assert_eq!(
+            error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DiskFull)
+        );
+        journal.commit(&[entry]).unwrap();
+        assert_eq!(entries(&journal).len(), 1);
+        drop(journal);
+        let (_, recovered) = Journal::open(&path).unwrap();
+        assert_eq!(recovered, Recovered::default());
+    }
+
+    #[test]
+    fn only_the_owner_can_read_the_journal_and_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let (_journal, _) = Journal::open(&path).unwrap();
+        for name in ["journal.db", "journal.db-wal"] {
+            let mode = dir
+                .path()
+                .join(name)
+                .metadata()
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_process_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let (_journal, _) = Journal::open(&path).unwrap();
+        let error = Journal::open(&path).err().unwrap();
+        assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let (journal, _) = Journal::open(&path).unwrap();
+        journal
+            .connection
+            .pragma_update(None, "user_version", schema::VERSION + 1)
+            .unwrap();
+        drop(journal);
+        let before = std::fs::read(&path).unwrap();
+        let error = Journal::open(&path).err().unwrap();
+        assert!(
+            matches!(
+                error,
+                StoreError::UnknownSchema {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("schema 2"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
 }

@@ -148,3 +148,135 @@ fn drop_superseded(batch: &mut Vec<Record>) {
     });
     batch.reverse();
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::journal::{Entry, Recovered};
+
+    /// Longer than any wait of a writer, so that a test ends also when it fails.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn memory(key: u8, value: Option<&str>) -> Record {
+        Record::Memory {
+            owner: "station CB-1".to_owned(),
+            key: key.to_string(),
+            value: value.map(str::to_owned),
+        }
+    }
+
+    fn entry(payload: &str) -> Record {
+        Record::Entry(Entry {
+            transaction: TransactionNumber(1),
+            action: "StartTransaction".to_owned(),
+            payload: payload.to_owned(),
+            received: jiff::Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    /// A writer on a disk with room for `pages` more pages.
+    fn on_a_small_disk(dir: &TempDir, pages: i64) -> (Writer, Receiver<Outcome>) {
+        let (journal, _) = Journal::open(&dir.path().join("journal.db")).unwrap();
+        journal.leave_pages(pages);
+        let (sender, outcomes) = channel();
+        let writer = Writer::start(journal, move |outcome| {
+            let _ = sender.send(outcome);
+        });
+        (writer.unwrap(), outcomes)
+    }
+
+    fn reopened(dir: &TempDir) -> Recovered {
+        Journal::open(&dir.path().join("journal.db")).unwrap().1
+    }
+
+    fn one_memory(key: u8, value: &str) -> Recovered {
+        let mut expected = Recovered::default();
+        expected.apply(memory(key, Some(value)));
+        expected
+    }
+
+    #[test]
+    fn records_are_reported_in_order_and_all_are_there_after_closing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, outcomes) = on_a_small_disk(&dir, 1000);
+        let mut expected = Recovered::default();
+        for n in 0..=u8::MAX {
+            let record = memory(n, Some("1"));
+            expected.apply(record.clone());
+            writer.write(Seq(n.into()), record);
+        }
+        writer.close();
+        let reported: Vec<Outcome> = outcomes.iter().collect();
+        assert_eq!(reported.last(), Some(&Outcome::Committed(Seq(255))));
+        let committed = reported.iter().map(|outcome| match outcome {
+            Outcome::Committed(seq) => *seq,
+            Outcome::Failed => panic!("nothing was wrong with the disk"),
+        });
+        assert!(committed.is_sorted());
+        assert_eq!(reopened(&dir), expected);
+    }
+
+    #[test]
+    fn what_a_full_disk_refused_is_written_in_order_once_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, outcomes) = on_a_small_disk(&dir, 2);
+        writer.write(Seq(1), memory(1, Some(&"x".repeat(100_000))));
+        assert_eq!(outcomes.recv_timeout(PATIENCE), Ok(Outcome::Failed));
+        writer.write(Seq(2), memory(2, Some("kept")));
+        writer.write(Seq(3), memory(1, None));
+        let next = outcomes.iter().find(|outcome| *outcome != Outcome::Failed);
+        assert_eq!(next, Some(Outcome::Committed(Seq(3))));
+        writer.close();
+        assert_eq!(reopened(&dir), one_memory(2, "kept"));
+    }
+
+    #[test]
+    fn closing_does_not_wait_for_a_disk_that_stays_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, outcomes) = on_a_small_disk(&dir, 2);
+        writer.write(Seq(1), memory(1, Some("kept")));
+        assert_eq!(
+            outcomes.recv_timeout(PATIENCE),
+            Ok(Outcome::Committed(Seq(1)))
+        );
+        writer.write(Seq(2), memory(2, Some(&"x".repeat(100_000))));
+        writer.close();
+        assert_eq!(outcomes.recv_timeout(PATIENCE), Ok(Outcome::Failed));
+        assert_eq!(
+            outcomes.recv_timeout(PATIENCE),
+            Err(RecvTimeoutError::Disconnected)
+        );
+        assert_eq!(reopened(&dir), one_memory(1, "kept"));
+    }
+
+    proptest! {
+        #[test]
+        fn dropping_what_is_superseded_changes_no_outcome_and_loses_no_entry(
+            choices in prop::collection::vec((0..4u8, 0..4u8), 0..40),
+        ) {
+            let batch: Vec<Record> = choices
+                .into_iter()
+                .map(|(kind, value)| match kind {
+                    3 => entry(&value.to_string()),
+                    key => memory(key, (value > 0).then_some(&value.to_string())),
+                })
+                .collect();
+            let apply = |batch: &[Record]| {
+                let mut recovered = Recovered::default();
+                batch.iter().for_each(|record| recovered.apply(record.clone()));
+                recovered
+            };
+            let entries = |batch: &[Record]| -> Vec<Record> {
+                batch.iter().filter(|it| matches!(it, Record::Entry(_))).cloned().collect()
+            };
+            let mut short = batch.clone();
+            drop_superseded(&mut short);
+            prop_assert_eq!(apply(&short), apply(&batch));
+            prop_assert_eq!(entries(&short), entries(&batch));
+            prop_assert!(short.len() <= entries(&batch).len() + 3);
+        }
+    }
+}
