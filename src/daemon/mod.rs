@@ -1,3 +1,6 @@
 //! The tasks. They carry bytes; decisions are in [`crate::site`].
 
+pub mod control;
 pub mod field;
+pub mod logging;
+pub mod systemd;

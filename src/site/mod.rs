@@ -1,5 +1,6 @@
 //! The one pure machine that holds every decision.
 
+pub mod control;
 pub mod io;
 pub mod plan;
 pub mod status;

@@ -158,7 +158,7 @@ mod tests {
     use crate::journal::{Entry, Recovered};
 
     /// Longer than any wait of a writer, so that a test ends also when it fails.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     fn memory(key: u8, value: Option<&str>) -> Record {
         Record::Memory {

@@ -1,6 +1,6 @@
 //! Integration tests: one binary, one link.
 
 mod child;
-//mod control_socket;
+mod control_socket;
 mod journal;
-//mod service;
+mod service;
