@@ -266,7 +266,9 @@ mod tests {
                 .collect();
             let apply = |batch: &[Record]| {
                 let mut recovered = Recovered::default();
-                batch.iter().for_each(|record| recovered.apply(record.clone()));
+                for record in batch {
+                    recovered.apply(record.clone());
+                }
                 recovered
             };
             let entries = |batch: &[Record]| -> Vec<Record> {

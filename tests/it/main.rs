@@ -1,5 +1,13 @@
 //! Integration tests: one binary, one link.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may end with a panic, spawn, and look at the clock"
+)]
+
 mod child;
 mod control_socket;
 mod journal;
