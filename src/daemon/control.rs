@@ -179,8 +179,8 @@ fn remove_stale(path: &Path) -> Result<(), ControlError> {
     }
 }
 
-/// Never waits, unlike the standard library's.
-fn connect(path: &Path) -> rustix::io::Result<OwnedFd> {
+/// Connects without ever waiting, unlike the standard library; the socket is non-blocking.
+pub(crate) fn connect(path: &Path) -> rustix::io::Result<OwnedFd> {
     let socket = socket()?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)

@@ -1,6 +1,6 @@
 //! The journal outlives kill -9.
 
-use std::io::{BufRead, BufReader, Write, stdout};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -77,7 +77,7 @@ fn write_until_killed(dir: &Path) -> ! {
     let mut n = entries(dir).len() as u64;
     let Opened { writer, .. } = store::open(dir, |outcome| {
         if let Outcome::Committed(Seq(n)) = outcome {
-            writeln!(stdout(), "committed {n}").unwrap();
+            println!("committed {n}");
         }
     })
     .unwrap();

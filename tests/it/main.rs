@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test may end with a panic, spawn, and look at the clock"
 )]
@@ -12,3 +13,4 @@ mod child;
 mod control_socket;
 mod journal;
 mod service;
+mod status_command;
