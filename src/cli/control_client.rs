@@ -172,15 +172,11 @@ impl ControlClient {
 /// Tells the person at the terminal what went wrong and what to do, and says what the process ends
 /// with.
 pub(super) fn failed(error: &ClientError) -> ExitCode {
-    let mut text = format!("error: {error}");
-    if let Some(source) = error.source() {
-        text += &format!(": {source}");
-    }
-    if let Some(remedy) = error.remedy() {
-        text += &format!("\n  help: {remedy}");
-    }
+    let why = error.source().map(|it| format!(": {it}"));
+    let help = error.remedy().map(|it| format!("\n  help: {it}"));
+    let (why, help) = (why.unwrap_or_default(), help.unwrap_or_default());
     // A closed stderr leaves the exit code.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "error: {error}{why}{help}");
     error.exit_code()
 }
 

@@ -218,6 +218,7 @@ fn file_error(path: &Path) -> impl Fn(io::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::LazyLock;
 
     use tempfile::TempDir;
 
@@ -243,12 +244,11 @@ mod tests {
         recovered
     }
 
-    /// A directory as a loss of power leaves it: 300 records, each in a commit of its own, the
+    /// File and log as a loss of power leaves them: 300 records, each in a commit of its own, the
     /// first 100 in the file and the others in its log.
-    fn after_a_loss_of_power() -> TempDir {
-        let living = tempfile::tempdir().unwrap();
-        let dead = tempfile::tempdir().unwrap();
-        let path = living.path().join(FILE_NAME);
+    static LEFT: LazyLock<[(&str, Vec<u8>); 2]> = LazyLock::new(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
         let (mut journal, _) = Journal::open(&path).unwrap();
         for n in 0..300 {
             if n == 100 {
@@ -257,11 +257,15 @@ mod tests {
             }
             journal.commit(&[record(n)]).unwrap();
         }
-        for suffix in ["", "-wal"] {
-            let name = with_suffix(Path::new(FILE_NAME), suffix);
-            fs::copy(living.path().join(&name), dead.path().join(&name)).unwrap();
+        ["", "-wal"].map(|suffix| (suffix, fs::read(with_suffix(&path, suffix)).unwrap()))
+    });
+
+    fn after_a_loss_of_power() -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (suffix, bytes) in LEFT.iter() {
+            fs::write(with_suffix(&dir.path().join(FILE_NAME), suffix), bytes).unwrap();
         }
-        dead
+        dir
     }
 
     fn damage(dir: &TempDir, suffix: &str, spoil: impl FnOnce(&mut Vec<u8>)) {
