@@ -1,6 +1,7 @@
 //! The one pure machine that holds every decision.
 
 mod gate;
+pub mod control;
 pub mod io;
 mod memory;
 pub mod plan;

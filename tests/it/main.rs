@@ -1,11 +1,19 @@
 //! Integration tests: one binary, one link.
+
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a panic is how a test fails; clippy spares only the functions marked #[test]"
+    reason = "a test may end with a panic, spawn, and look at the clock; clippy spares only the functions marked #[test]"
 )]
 
 mod architecture;
+mod child;
+mod control_socket;
+mod journal;
 mod schema;
 mod schema_bites;
+mod service;
+mod status_command;
