@@ -1,3 +1,3 @@
 //! Integration tests: one binary, one link.
 
-fn main() {}
+mod config;
