@@ -1,7 +1,210 @@
 //! The command line: what is typed, and what is printed for people.
 
+mod check;
+mod columns;
 pub mod control_client;
+mod demo;
 pub mod evse;
+pub mod exit;
 mod grid;
+pub mod output;
+mod run;
+mod simulate;
 pub mod status;
 pub mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config;
+use crate::units::MilliAmps;
+
+/// Reads the command line, does what it says and returns the exit code.
+pub fn main() -> ExitCode {
+    exit::on_panic();
+    dispatch(Cli::parse())
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
+    match cli.command.unwrap_or(Command::Run(cli.bare)) {
+        Command::Run(file) => run::run(&file.config),
+        Command::Check(file) => check::check(&file.config),
+        Command::Status(args) => status::status(&args.at.socket, args.json, args.watch),
+        Command::Evse(EvseCommand::Enable(args)) => evse::evse(&args.at.socket, &args.name, true),
+        Command::Evse(EvseCommand::Disable(args)) => evse::evse(&args.at.socket, &args.name, false),
+        Command::Demo => demo::demo(),
+        Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
+    }
+}
+
+/// A charging manager: wallboxes that speak OCPP 1.6J share a building's fuse.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+First steps:
+  chargewarden demo                        watch two simulated cars share a fuse
+  chargewarden check --config my.toml      judge a configuration without running it
+  chargewarden run --config my.toml        run it; wallboxes connect to ws://this-machine:19520/
+  chargewarden status --watch              see who charges, with how much, and why not more
+
+Exit codes: 0 well, 2 usage, 69 the daemon cannot be reached, 70 a bug, 73 a file or socket cannot
+be made, 74 input/output, 78 the configuration is wrong."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    bare: ConfigFile,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon (also what a bare `chargewarden` does)
+    ///
+    /// Listens for wallboxes, shares the fuses among them and answers on the control socket until
+    /// SIGTERM or SIGINT. Logs to the journal under systemd, else to standard error.
+    #[command(after_long_help = "Example:\n  chargewarden run --config ./chargewarden.toml")]
+    Run(ConfigFile),
+    /// Reads and judges the configuration; prints what it understood
+    ///
+    /// Reports every mistake with its line and what to do about it, and ends with 78 if there is
+    /// one. Passwords are never printed. Nothing is started and nothing is written.
+    #[command(after_long_help = "Example:\n  chargewarden check --config ./chargewarden.toml")]
+    Check(ConfigFile),
+    /// EVSEs, circuits, meters and gateways of the running daemon, as a table
+    ///
+    /// The last column answers for each EVSE: why not more?
+    #[command(after_long_help = "\
+Examples:
+  chargewarden status --watch
+  chargewarden status --json | jq '.evses[] | {name, offered_a, reason}'")]
+    Status(StatusArgs),
+    /// Switches an EVSE on or off until the next restart
+    ///
+    /// `disable` leaves the EVSE with what `manager.when-disabled` says; `enable` lets it take part
+    /// again.
+    #[command(
+        subcommand,
+        after_long_help = "Example:\n  chargewarden evse disable garage-left"
+    )]
+    Evse(EvseCommand),
+    /// The daemon, on free loopback ports, with simulated wallboxes; a table each second
+    ///
+    /// Cars come, share 32 A and leave. Needs no configuration and leaves nothing behind; Ctrl-C
+    /// ends it.
+    #[command(after_long_help = "Example:\n  chargewarden demo")]
+    Demo,
+    /// Stand-ins for commissioning and tests
+    ///
+    /// A simulated device behaves as a correct one would, so that a configuration can be tried
+    /// before the real ones are wired.
+    #[command(subcommand)]
+    Simulate(SimulateCommand),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct ControlSocket {
+    /// The control socket of the daemon (manager.control-socket)
+    #[arg(long, value_name = "PATH", default_value = config::DEFAULT_CONTROL_SOCKET)]
+    socket: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    at: ControlSocket,
+    /// Print the status document as the daemon sends it, one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Print it again each second, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum EvseCommand {
+    /// Lets an EVSE take part again
+    ///
+    /// It gets its share as soon as the others have made room for it.
+    #[command(after_long_help = "Example:\n  chargewarden evse enable garage-left")]
+    Enable(EvseArgs),
+    /// Takes an EVSE out, until the next restart
+    ///
+    /// It is left with what manager.when-disabled says; a session goes on with that. To keep it
+    /// out, write enabled = false into its [[evse]].
+    #[command(after_long_help = "Example:\n  chargewarden evse disable garage-left")]
+    Disable(EvseArgs),
+}
+
+#[derive(Debug, Args)]
+struct EvseArgs {
+    /// Its name in the configuration
+    name: String,
+    #[command(flatten)]
+    at: ControlSocket,
+}
+
+#[derive(Debug, Subcommand)]
+enum SimulateCommand {
+    /// An OCPP 1.6J wallbox with a car
+    ///
+    /// Connects, boots, lets a car arrive, charges within its limits and prints what it does.
+    #[command(after_long_help = "\
+Examples:
+  chargewarden simulate wallbox --id CB-4711 --arrive 5s
+  chargewarden simulate wallbox --url wss://192.168.1.10:19520 --id CB-2 --phases 1 --car-max 32")]
+    Wallbox(WallboxArgs),
+}
+
+/// `simulate wallbox`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct WallboxArgs {
+    /// Where the central system is; the ChargeBox ID is appended
+    #[arg(long, default_value = "ws://127.0.0.1:19520")]
+    pub url: String,
+    /// ChargeBox ID
+    #[arg(long, default_value = "CB-1")]
+    pub id: String,
+    /// Number of connectors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub connectors: u32,
+    /// Phases that the car charges on
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub phases: u8,
+    /// What the wallbox itself allows at most, in A
+    #[arg(long, value_name = "A", default_value = "32", value_parser = amps)]
+    pub hardware_max: MilliAmps,
+    /// What the car takes at most, in A
+    #[arg(long, value_name = "A", default_value = "16", value_parser = amps)]
+    pub car_max: MilliAmps,
+    /// The id tag that the driver shows
+    #[arg(long, default_value = "04A2B3C4D5")]
+    pub tag: String,
+    /// The password for HTTP Basic
+    #[arg(long)]
+    pub password: Option<String>,
+    /// When the car arrives, counted from the start, for example 10s
+    #[arg(long, value_name = "AFTER", default_value = "0s", value_parser = config::duration::parse)]
+    pub arrive: Duration,
+    /// A bad habit of some real wallbox; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub quirk: Vec<String>,
+}
+
+fn amps(text: &str) -> Result<MilliAmps, String> {
+    let amps = text.parse().ok().and_then(MilliAmps::from_amps_f64);
+    let in_range = |amps: &MilliAmps| (MilliAmps::ZERO..=MilliAmps::from_amps(1000)).contains(amps);
+    amps.filter(in_range).ok_or_else(|| "write 0 to 1000 A".to_owned())
+}

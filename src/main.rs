@@ -1,3 +1,9 @@
 //! The daemon and its command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+use chargewarden::cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

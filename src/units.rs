@@ -107,6 +107,13 @@ impl MilliAmps {
     }
 }
 
+impl MilliVolts {
+    /// Nearest millivolt; `None` for what is not finite or does not fit.
+    pub fn from_volts_f64(volts: f64) -> Option<Self> {
+        to_i32((volts * 1000.0).round()).map(Self)
+    }
+}
+
 impl Watts {
     /// Nearest watt; `None` for what is not finite or does not fit.
     pub fn from_f64(watts: f64) -> Option<Self> {

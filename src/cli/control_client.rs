@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::exit;
 use crate::daemon::control::connect;
 
 /// A daemon that is well answers in milliseconds.
@@ -17,10 +18,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longer than the status of any site.
 const MAX_ANSWER: u64 = 64 << 20;
-
-const USAGE: u8 = 2;
-const UNAVAILABLE: u8 = 69;
-const INPUT_OUTPUT: u8 = 74;
 
 /// A connection to the control socket.
 #[derive(Debug)]
@@ -65,9 +62,9 @@ impl ClientError {
     /// What the process ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Unreachable { .. } => UNAVAILABLE.into(),
-            Self::NoAnswer { .. } | Self::NotUnderstood { .. } => INPUT_OUTPUT.into(),
-            Self::Refused(_) => USAGE.into(),
+            Self::Unreachable { .. } => exit::UNAVAILABLE.into(),
+            Self::NoAnswer { .. } | Self::NotUnderstood { .. } => exit::IO.into(),
+            Self::Refused(_) => exit::USAGE.into(),
         }
     }
 
@@ -187,7 +184,7 @@ pub(super) fn output_failed(error: &io::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let _ = writeln!(io::stderr(), "error: the output cannot be written: {error}");
-    INPUT_OUTPUT.into()
+    exit::IO.into()
 }
 
 #[cfg(test)]

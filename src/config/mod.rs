@@ -1,1 +1,224 @@
 //! The configuration file: model, loading with positions, checks; builds the plan.
+//!
+//! [`load`] reads the file once, section by section, and reports every mistake that it finds: a
+//! person who corrects a file wants to do it in one go. Each section has a file of its own here,
+//! with what it means, its defaults and the rules inside it. Rules between sections (names,
+//! the tree of circuits, addresses, backends, failsafe currents) follow when all are read.
+
+mod authorization;
+mod circuit;
+pub mod duration;
+mod evse;
+mod failsafe;
+mod files;
+mod gateway;
+mod manager;
+mod meter;
+mod modbus;
+mod names;
+mod plan;
+mod problem;
+mod reader;
+mod secret;
+mod server;
+mod suggest;
+mod value;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+pub use circuit::Circuit;
+pub use evse::{Device, Evse, EvseMeter};
+pub use files::KeyPair;
+pub use gateway::{Boot, Gateway, Trust};
+pub use manager::{DEFAULT_CONTROL_SOCKET, LoadManagement, Log, LogFormat, Manager, OnShutdown};
+pub use meter::{Meter, MeterDevice, Register, RegisterTable, RegisterType, WordOrder};
+pub use modbus::{ModbusAddress, Parity};
+pub use problem::{Finding, Place, Problems, Warning};
+pub use secret::Secret;
+pub use server::{Server, TlsMode};
+
+use self::names::Names;
+use self::problem::Report;
+use self::reader::Section;
+use self::value::At;
+use crate::load::WhenDisabled;
+use crate::site::Plan;
+
+/// Where the daemon looks for its configuration, unless told otherwise.
+pub const DEFAULT_PATH: &str = "/etc/chargewarden/chargewarden.toml";
+
+/// A configuration that passed every check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[manager]`.
+    pub manager: Manager,
+    /// `[log]`.
+    pub log: Log,
+    /// `[ocpp-server]`, and the passwords of single wallboxes.
+    pub server: Server,
+    /// Every `[[circuit]]`; parents come before their children.
+    pub circuits: Vec<Circuit>,
+    /// Every `[[meter]]`, in the order of the file.
+    pub meters: Vec<Meter>,
+    /// Every `[[evse]]`, in the order of the file.
+    pub evses: Vec<Evse>,
+    /// All of it that the pure core needs.
+    pub plan: Plan,
+    /// What is understood, but does not work in this version; see [`refusal`](Self::refusal).
+    pub unsupported: Vec<String>,
+}
+
+impl Config {
+    /// Why this version cannot run this configuration: one sentence, `None` if it can.
+    pub fn refusal(&self) -> Option<String> {
+        let parts = self.unsupported.join(", ");
+        (!parts.is_empty())
+            .then(|| format!("this version cannot run this configuration yet: {parts}"))
+    }
+}
+
+/// Reads and judges a configuration file.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in the order of the file.
+pub fn load(path: &Path) -> Result<(Config, Vec<Warning>), Problems> {
+    let whole = |what, remedy| Problems(vec![Finding::of_file(path, what, remedy)]);
+    let bytes = std::fs::read(path).map_err(|error| {
+        let remedy = "check the path and who may read it; --config FILE names another file";
+        whole(format!("cannot be read: {error}"), remedy)
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| whole("is not UTF-8".to_owned(), "save it as UTF-8 text"))?;
+    read(path, &text)
+}
+
+/// Judges the text of a configuration file; `path` is where it stands, or would stand.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in the order of the file.
+pub fn read(path: &Path, text: &str) -> Result<(Config, Vec<Warning>), Problems> {
+    let report = Report::new(path, text);
+    let config = match DeTable::parse(text) {
+        Ok(table) => read_file(Section::of_file(&report, table.get_ref())),
+        Err(error) => {
+            let at = error.span().unwrap_or(0..0);
+            report.problem(&at, error.message(), syntax_remedy(error.message()));
+            None
+        }
+    };
+    report.finish(config)
+}
+
+fn read_file(mut file: Section<'_>) -> Option<Config> {
+    let report = file.report;
+    let manager = manager::read_manager(&mut file);
+    let log = manager::read_log(&mut file);
+    let mut server = server::read(&mut file);
+    let circuits = circuit::read(&mut file);
+    let meters = meter::read(&mut file);
+    let evses = evse::read(&mut file);
+    let circuit_names = Names::collect(report, "[[circuit]]", circuits.iter().map(|it| &it.name));
+    let meter_names = Names::collect(report, "[[meter]]", meters.iter().map(|it| &it.name));
+    let evse_names = Names::collect(report, "[[evse]]", evses.iter().map(|it| &it.name));
+    let authorization = authorization::read(&mut file, &evse_names);
+    file.finish(&[]);
+
+    for at in circuits.iter().filter_map(|it| it.meter.given()) {
+        meter_names.check(report, at, &at.span);
+    }
+    evse::check_references(report, &evses, &circuit_names, &meter_names);
+    evse::check_addresses(report, &evses);
+    let gateways: Vec<_> = evses.iter().filter_map(|it| it.gateway.as_ref()).collect();
+    gateway::check_identities(report, &gateways);
+    let circuits = circuit::tree(report, &circuit_names, circuits);
+    if !report.is_clean() {
+        return None;
+    }
+
+    let evses: Vec<Evse> = evses.into_iter().filter_map(|it| it.evse).collect();
+    let meters = meters.into_iter().filter_map(|it| it.meter).collect();
+    let failsafe = failsafe::currents(report, &circuits, &evses, manager.voltage);
+    let circuits: Vec<Circuit> = circuits.into_iter().map(|At { value, .. }| value).collect();
+    for evse in &evses {
+        if let (Device::Ocpp(id), Some(password)) = (&evse.device, &evse.password) {
+            server.passwords.insert(id.clone(), password.clone());
+        }
+    }
+    let plan = plan::build(
+        &manager,
+        &server,
+        authorization,
+        &circuits,
+        &evses,
+        &failsafe,
+    );
+    let mut config = Config {
+        manager,
+        log,
+        server,
+        circuits,
+        meters,
+        evses,
+        plan,
+        unsupported: Vec::new(),
+    };
+    config.unsupported = unsupported(&config);
+    Some(config)
+}
+
+/// What has a meaning in the file and none yet in the daemon. Keys that matter only beside a
+/// meter or a backend are covered by these.
+fn unsupported(config: &Config) -> Vec<String> {
+    let mut parts = Vec::new();
+    let manager = &config.manager;
+    if manager.when_disabled != WhenDisabled::Pause {
+        parts.push("manager.when-disabled other than \"pause\"".to_owned());
+    }
+    if manager.on_shutdown != OnShutdown::Keep {
+        parts.push("manager.on-shutdown other than \"keep\"".to_owned());
+    }
+    if !config.server.client_ca.is_empty() {
+        parts.push("ocpp-server.client-ca".to_owned());
+    }
+    for circuit in &config.circuits {
+        if circuit.limit_signal.is_some() {
+            parts.push(format!("limit-signal of circuit {}", circuit.name));
+        }
+    }
+    for meter in &config.meters {
+        parts.push(format!("[[meter]] {}", meter.name));
+    }
+    for evse in &config.evses {
+        let name = &evse.name;
+        match evse.device {
+            Device::PowerBrain(_) => parts.push(format!("device = \"power-brain\" of {name}")),
+            Device::Ocpp(_) => {}
+        }
+        if evse.fixed_id_tag.is_some() {
+            parts.push(format!("fixed-id-tag of {name}"));
+        }
+        if evse.meter != EvseMeter::Evse {
+            parts.push(format!("meter of {name}"));
+        }
+        if evse.gateway.is_some() {
+            parts.push(format!("[evse.gateway] of {name}"));
+        }
+    }
+    parts
+}
+
+fn syntax_remedy(message: &str) -> &'static str {
+    if message.starts_with("duplicate key") {
+        "keep one of them; sections that may come several times have double brackets: [[evse]]"
+    } else if message.starts_with("string values must be quoted") {
+        "put text in double quotes: key = \"text\"; numbers, true and false stand without"
+    } else if message.starts_with("key with no value") {
+        "write key = value; a section stands in brackets: [manager] or [[evse]]"
+    } else {
+        "the file is TOML: [section] lines, and below each key = value"
+    }
+}

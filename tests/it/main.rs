@@ -11,6 +11,7 @@
 
 mod architecture;
 mod child;
+mod config;
 mod control_socket;
 mod journal;
 mod schema;

@@ -1,0 +1,295 @@
+//! `[[meter]]` and `[meter.registers]`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::modbus::ModbusAddress;
+use super::reader::{Bounds, Section};
+use super::value::Value;
+
+/// `[[meter]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Meter {
+    /// Unique.
+    pub name: String,
+    /// Which registers it has.
+    pub device: MeterDevice,
+    /// Where it is.
+    pub address: ModbusAddress,
+    /// Modbus unit.
+    pub id: u8,
+    /// How often it is read.
+    pub poll: Duration,
+    /// Import reads negative.
+    pub invert: bool,
+    /// By value; only and always for [`MeterDevice::Custom`].
+    pub registers: BTreeMap<&'static str, Register>,
+}
+
+/// `meter.device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeterDevice {
+    /// Eastron SDM630.
+    Sdm630,
+    /// Eastron SDM72.
+    Sdm72,
+    /// The meter in a Power Brain.
+    PowerBrain,
+    /// Whatever speaks SunSpec.
+    SunSpec,
+    /// As `[meter.registers]` says.
+    Custom,
+}
+
+impl MeterDevice {
+    const ALL: [(&'static str, Self); 5] = [
+        ("sdm630", Self::Sdm630),
+        ("sdm72", Self::Sdm72),
+        ("power-brain-meter", Self::PowerBrain),
+        ("sunspec", Self::SunSpec),
+        ("custom", Self::Custom),
+    ];
+
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL
+            .into_iter()
+            .find(|(_, it)| *it == self)
+            .map_or("", |(word, _)| word)
+    }
+}
+
+/// Where one value is found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Register {
+    /// From 0.
+    pub address: u16,
+    /// Which of the two tables.
+    pub table: RegisterTable,
+    /// How it is coded.
+    pub kind: RegisterType,
+    /// What the number is multiplied by.
+    pub scale: f64,
+    /// Which register of several comes first.
+    pub word_order: WordOrder,
+}
+
+/// Which registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegisterTable {
+    /// Function code 4.
+    Input,
+    /// Function code 3.
+    Holding,
+}
+
+/// How a number is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum RegisterType {
+    I16,
+    U16,
+    I32,
+    U32,
+    I64,
+    U64,
+    F32,
+    F64,
+}
+
+/// Which register of several comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WordOrder {
+    /// The one with the highest bits.
+    Big,
+    /// The one with the lowest bits.
+    Little,
+}
+
+/// What a custom meter can have. A house load needs currents.
+const VALUES: [&str; 13] = [
+    "current-l1",
+    "current-l2",
+    "current-l3",
+    "voltage-l1",
+    "voltage-l2",
+    "voltage-l3",
+    "power-l1",
+    "power-l2",
+    "power-l3",
+    "power",
+    "import-energy",
+    "export-energy",
+    "frequency",
+];
+
+const REGISTERS: &str = "write [meter.registers] and below it for example current-l1 = { address = \
+                         6, table = \"input\", type = \"f32\" }";
+
+/// A meter, and its name as it was read.
+pub(super) struct Entry {
+    pub(super) name: Value<String>,
+    /// `None` if something in it is broken.
+    pub(super) meter: Option<Meter>,
+}
+
+/// Reads every `[[meter]]`.
+pub(super) fn read(file: &mut Section<'_>) -> Vec<Entry> {
+    file.tables("meter", "[[meter]]")
+        .into_iter()
+        .map(read_one)
+        .collect()
+}
+
+fn read_one(mut s: Section<'_>) -> Entry {
+    let report = s.report;
+    let name = s
+        .text(
+            "name",
+            "write the name that circuits call it by, for example \"grid\"",
+        )
+        .and_then(|name, span| {
+            if name == "evse" || name == "none" {
+                let what = format!("a meter cannot be named \"{name}\"");
+                report.problem(span, what, "these words mean something else in evse.meter");
+                return None;
+            }
+            Some(name)
+        });
+    let device = s.choice("device", &MeterDevice::ALL);
+    let address = s.text("address", "write \"host:port\" or a serial line");
+    let id = s
+        .integer("id", "write the Modbus unit, 1 to 247", 0, 255)
+        .and_then(|id, _| u8::try_from(id).ok());
+    let poll = s.duration(
+        "poll",
+        "write for example \"1s\"",
+        Duration::from_millis(100),
+        Duration::from_secs(60),
+    );
+    let invert = s.flag("invert");
+    let registers = read_registers(&mut s, &device);
+    s.finish(&["name", "device", "address"]);
+
+    let address = ModbusAddress::read(report, &address);
+    let meter = || {
+        Some(Meter {
+            name: name.clone().option()?,
+            device: device.option()?,
+            address: address?,
+            id: id.or(1),
+            poll: poll.or(Duration::from_secs(1)),
+            invert: invert.or(false),
+            registers,
+        })
+    };
+    Entry {
+        meter: meter(),
+        name,
+    }
+}
+
+fn read_registers(
+    s: &mut Section<'_>,
+    device: &Value<MeterDevice>,
+) -> BTreeMap<&'static str, Register> {
+    let report = s.report;
+    let mut registers = BTreeMap::new();
+    let Some(mut part) = s.table("registers", "[meter.registers]") else {
+        if let Some(at) = device.given().filter(|at| at.value == MeterDevice::Custom) {
+            report.problem(
+                &at.span,
+                "a custom meter needs [meter.registers]",
+                REGISTERS,
+            );
+        }
+        return registers;
+    };
+    let header = part.header.clone();
+    for value in VALUES {
+        if let Some(register) = part.table(value, value) {
+            registers.insert(value, read_register(register));
+        }
+    }
+    part.finish(&[]);
+    match device.given().map(|at| at.value) {
+        None => {}
+        Some(MeterDevice::Custom) => {
+            if !registers.contains_key("current-l1") {
+                report.problem(
+                    &header,
+                    "a meter without current-l1 guards nothing",
+                    REGISTERS,
+                );
+            }
+        }
+        Some(known) => {
+            let what = format!("the registers of \"{}\" are known", known.as_str());
+            report.problem(
+                &header,
+                what,
+                "leave [meter.registers] out, or write device = \"custom\"",
+            );
+        }
+    }
+    registers
+}
+
+fn read_register(mut s: Section<'_>) -> Register {
+    let address = s.integer(
+        "address",
+        "write the number of the register, from 0",
+        0,
+        65_535,
+    );
+    let register = Register {
+        address: address.and_then(|it, _| u16::try_from(it).ok()).or(0),
+        table: s
+            .choice(
+                "table",
+                &[
+                    ("input", RegisterTable::Input),
+                    ("holding", RegisterTable::Holding),
+                ],
+            )
+            .or(RegisterTable::Input),
+        kind: s
+            .choice(
+                "type",
+                &[
+                    ("i16", RegisterType::I16),
+                    ("u16", RegisterType::U16),
+                    ("i32", RegisterType::I32),
+                    ("u32", RegisterType::U32),
+                    ("i64", RegisterType::I64),
+                    ("u64", RegisterType::U64),
+                    ("f32", RegisterType::F32),
+                    ("f64", RegisterType::F64),
+                ],
+            )
+            .or(RegisterType::F32),
+        scale: read_scale(&mut s),
+        word_order: s
+            .choice(
+                "word-order",
+                &[("big", WordOrder::Big), ("little", WordOrder::Little)],
+            )
+            .or(WordOrder::Big),
+    };
+    s.finish(&["address", "table", "type"]);
+    register
+}
+
+fn read_scale(s: &mut Section<'_>) -> f64 {
+    const REMEDY: &str = "write what the number is multiplied by, for example 0.1";
+    let report = s.report;
+    s.number("scale", REMEDY, Bounds::Between(-1e6, 1e6))
+        .and_then(|scale, span| {
+            if scale == 0.0 {
+                report.problem(span, "scale must not be 0", REMEDY);
+                return None;
+            }
+            Some(scale)
+        })
+        .or(1.0)
+}

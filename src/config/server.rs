@@ -1,0 +1,184 @@
+//! `[ocpp-server]`: where wallboxes connect.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::files::{self, KeyPair};
+use super::reader::Section;
+use super::secret::Secret;
+use super::value::Value;
+use crate::ids::ChargeBoxId;
+
+/// `[ocpp-server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where to listen; `::` means all interfaces, IPv4 included.
+    pub address: IpAddr,
+    /// TCP port.
+    pub port: u16,
+    /// Which of ws and wss are spoken.
+    pub tls: TlsMode,
+    /// What wallboxes must know, unless they have their own in `passwords`.
+    pub password: Option<Secret>,
+    /// `evse.ocpp.password` of the wallboxes that have one.
+    pub passwords: BTreeMap<ChargeBoxId, Secret>,
+    /// Certificate and key; `None`: a self-signed one is made in the state directory.
+    pub key_pair: Option<KeyPair>,
+    /// PEM files; if there are any, wss clients must present a certificate of one of them.
+    pub client_ca: Vec<PathBuf>,
+    /// Unknown ChargeBox IDs may connect and are shown, never charged.
+    pub accept_unknown: bool,
+    /// What BootNotification is answered with.
+    pub heartbeat_interval: Duration,
+    /// What wallboxes are asked to sample at.
+    pub meter_interval: Duration,
+    /// More are not let in.
+    pub max_connections: usize,
+    /// In bytes; a larger message ends its connection.
+    pub max_message_size: usize,
+}
+
+/// `ocpp-server.tls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// ws only.
+    Off,
+    /// ws and wss on the same port.
+    Detect,
+    /// wss only.
+    On,
+}
+
+impl TlsMode {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Detect => "detect",
+            Self::On => "on",
+        }
+    }
+}
+
+/// Reads `[ocpp-server]`; the passwords of single wallboxes are added later.
+pub(super) fn read(file: &mut Section<'_>) -> Server {
+    let mut section = file.table_or_empty("ocpp-server", "[ocpp-server]");
+    let s = &mut section;
+    let (tls, client_ca) = read_tls(s);
+    let server = Server {
+        address: read_address(s),
+        port: read_port(s),
+        tls,
+        password: s.password().option(),
+        passwords: BTreeMap::new(),
+        key_pair: read_key_pair(s),
+        client_ca,
+        accept_unknown: s.flag("accept-unknown").or(false),
+        heartbeat_interval: whole_seconds(s, "heartbeat-interval", 86_400)
+            .or(Duration::from_secs(300)),
+        meter_interval: whole_seconds(s, "meter-interval", 3600).or(Duration::from_secs(10)),
+        max_connections: read_size(s, "max-connections", 1, 100_000).or(1024),
+        max_message_size: read_size(s, "max-message-size", 1024, 1 << 28).or(1 << 20),
+    };
+    section.finish(&[]);
+    server
+}
+
+fn read_address(s: &mut Section<'_>) -> IpAddr {
+    const REMEDY: &str = "write an IP address of this machine, or \"::\" for all of them";
+    let report = s.report;
+    s.text("address", REMEDY)
+        .and_then(|text, span| {
+            let address = text.parse().ok();
+            if address.is_none() {
+                report.problem(span, "address is no IP address", REMEDY);
+            }
+            address
+        })
+        .or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+}
+
+fn read_port(s: &mut Section<'_>) -> u16 {
+    s.integer(
+        "port",
+        "write a TCP port, usually 19520",
+        1,
+        u32::from(u16::MAX),
+    )
+    .and_then(|port, _| u16::try_from(port).ok())
+    .or(19520)
+}
+
+/// `certificate` and `private-key` of a section.
+pub(super) fn read_key_pair(s: &mut Section<'_>) -> Option<KeyPair> {
+    let certificate = s.path("certificate", "write the path of a PEM file with the chain");
+    let private_key = s.path("private-key", "write the path of a PEM file with the key");
+    files::key_pair(s.report, &certificate, &private_key)
+}
+
+fn read_tls(s: &mut Section<'_>) -> (TlsMode, Vec<PathBuf>) {
+    let modes = [
+        ("off", TlsMode::Off),
+        ("detect", TlsMode::Detect),
+        ("on", TlsMode::On),
+    ];
+    let tls = s.choice("tls", &modes);
+    let paths = s.texts(
+        "client-ca",
+        "write a list of PEM files, for example [\"ca.crt\"]",
+    );
+    let client_ca: Vec<PathBuf> = paths
+        .or(Vec::new())
+        .into_iter()
+        .filter_map(|at| {
+            let path = s.report.resolve(&at.value);
+            files::check_certificates(s.report, &path, &at.span)?;
+            Some(path)
+        })
+        .collect();
+    if client_ca.is_empty() {
+        return (tls.or(TlsMode::Detect), client_ca);
+    }
+    if let Value::Given(at) = &tls {
+        match at.value {
+            TlsMode::Off => s.report.problem(
+                &at.span,
+                "client-ca asks for client certificates, but tls is off",
+                "write tls = \"on\", or leave client-ca out",
+            ),
+            TlsMode::Detect => s.report.warning(
+                &at.span,
+                "wallboxes that speak ws need no certificate, in spite of client-ca",
+                "write tls = \"on\" to close ws",
+            ),
+            TlsMode::On => {}
+        }
+    }
+    (tls.or(TlsMode::On), client_ca)
+}
+
+/// OCPP counts these intervals in whole seconds.
+fn whole_seconds(s: &mut Section<'_>, key: &'static str, most: u64) -> Value<Duration> {
+    const REMEDY: &str = "write whole seconds or minutes, for example \"10s\"";
+    let report = s.report;
+    s.duration(
+        key,
+        REMEDY,
+        Duration::from_secs(1),
+        Duration::from_secs(most),
+    )
+    .and_then(|interval, span| {
+        if interval.subsec_millis() != 0 {
+            report.problem(span, format!("{key} must be whole seconds"), REMEDY);
+            return None;
+        }
+        Some(interval)
+    })
+}
+
+fn read_size(s: &mut Section<'_>, key: &'static str, min: u32, max: u32) -> Value<usize> {
+    s.integer(key, "write a whole number, or leave it out", min, max)
+        .and_then(|size, _| usize::try_from(size).ok())
+}
