@@ -11,17 +11,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-/// `log.format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// journald under systemd, else text.
-    #[default]
-    Auto,
-    /// Lines for people, on stderr.
-    Text,
-    /// One JSON object a line, on stderr.
-    Json,
-}
+use crate::config::LogFormat;
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,27 @@
 //! The tasks. They carry bytes; decisions are in [`crate::site`].
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `start` | puts everything together, and ends it |
+//! | `site_task` | the only task that decides |
+//! | `listener`, `admission`, `entrance` | who may connect, and the way in |
+//! | `link` | one connection of a wallbox |
+//! | `control` | the control socket |
+//! | `field` | what the tasks tell each other |
+//! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
 
+pub mod admission;
 pub mod clock;
 pub mod control;
+mod entrance;
 pub mod field;
+pub mod host;
+pub mod link;
+pub mod listener;
 pub mod logging;
+pub mod rate_limited;
+mod site_task;
+mod start;
 pub mod systemd;
+
+pub use start::{Daemon, StartError};

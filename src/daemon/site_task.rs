@@ -20,7 +20,7 @@ use crate::store::{Outcome, Writer};
 
 use super::clock::Clock;
 use super::field::{Field, ToLink};
-use super::systemd::Systemd;
+use super::systemd;
 
 /// Frames handled in one go before commits and timers are looked at again.
 const BATCH: usize = 64;
@@ -34,7 +34,6 @@ pub(super) struct SiteTask {
     pub(super) field: mpsc::Receiver<Field>,
     pub(super) port: u16,
     pub(super) tls: &'static str,
-    pub(super) systemd: Systemd,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -44,7 +43,7 @@ impl SiteTask {
         let mut links: HashMap<LinkId, mpsc::Sender<ToLink>> = HashMap::new();
         let mut batch = Vec::with_capacity(BATCH);
         let mut watchdog =
-            tokio::time::interval(self.systemd.watchdog_every().unwrap_or(Duration::from_secs(3600)));
+            tokio::time::interval(systemd::watchdog_period().unwrap_or(Duration::from_secs(3600)));
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.carry_out(&mut links);
         loop {
@@ -66,7 +65,7 @@ impl SiteTask {
                         None => std::future::pending().await,
                     }
                 } => self.site.handle_timeout(self.clock.now()),
-                _ = watchdog.tick() => self.systemd.watchdog(),
+                _ = watchdog.tick() => systemd::feed_watchdog(),
                 _ = self.field.recv_many(&mut batch, BATCH) => {
                     for field in batch.drain(..) {
                         self.take(field, &mut links);

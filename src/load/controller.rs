@@ -438,7 +438,7 @@ impl Controller {
     }
 
     /// The limit to raise this EVSE to now, if any; notes why not.
-    fn raise_to(&mut self, bookings: &mut Bookings<'_>, index: usize, target: &Target) -> Option<Limit> {
+    fn raise_to(&mut self, bookings: &mut Bookings, index: usize, target: &Target) -> Option<Limit> {
         let now = self.now;
         let starting = self.is_starting();
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
@@ -487,7 +487,7 @@ impl Controller {
             && self.evses.iter().any(|evse| !evse.seen)
     }
 
-    fn bookings(&self) -> Bookings<'_> {
+    fn bookings(&self) -> Bookings {
         let mut bookings = Bookings::new(&self.circuits);
         for (index, evse) in self.evses.iter().enumerate() {
             bookings.set(index, evse.booking.booked(self.now));
@@ -542,7 +542,7 @@ struct Target {
 
 /// The largest current above `least`, in steps below `wanted`, that fits.
 fn part_of(
-    bookings: &Bookings<'_>,
+    bookings: &Bookings,
     index: usize,
     least: MilliAmps,
     wanted: MilliAmps,

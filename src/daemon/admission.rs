@@ -1,0 +1,210 @@
+//! How many connections there may be, and how fast they may come.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// One new connection in this time from one address, in the long run: 100 a second.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How far an address may run ahead of that: 200 at once.
+const BURST: Duration = Duration::from_secs(2);
+/// Addresses that are remembered. Beyond them only the total counts.
+const ADDRESSES: usize = 4096;
+/// Connections of one address that may be short of the upgrade, at least.
+const PENDING: usize = 100;
+
+/// Counts connections.
+#[derive(Debug)]
+pub struct Admission {
+    max: usize,
+    counts: Mutex<Counts>,
+}
+
+/// Why a connection is dropped unheard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Dropped {
+    /// There are `max-connections` already.
+    #[error("max-connections reached")]
+    Full,
+    /// More than 100 a second.
+    #[error("too many new connections from this address")]
+    TooFast,
+    /// This address alone holds half of all connections and has not completed the upgrade.
+    #[error("too many connections without an upgrade from this address")]
+    TooManyPending,
+}
+
+/// The right to one connection; given back when dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    admission: Arc<Admission>,
+    peer: IpAddr,
+    pending: bool,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    addresses: BTreeMap<IpAddr, Address>,
+}
+
+#[derive(Debug)]
+struct Address {
+    /// Up to when its connections are paid for, at one in [`INTERVAL`].
+    paid_until: Instant,
+    pending: usize,
+}
+
+impl Admission {
+    /// At most this many connections.
+    pub fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            max,
+            counts: Mutex::default(),
+        })
+    }
+
+    /// Lets a new connection in.
+    ///
+    /// # Errors
+    /// When there are too many, or too many from this address.
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Result<Ticket, Dropped> {
+        let mut counts = self.counts();
+        counts.admit(peer, now, self.max)?;
+        counts.total += 1;
+        Ok(Ticket {
+            admission: self.clone(),
+            peer,
+            pending: true,
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn admit(&mut self, peer: IpAddr, now: Instant, max: usize) -> Result<(), Dropped> {
+        if self.addresses.len() >= ADDRESSES && !self.addresses.contains_key(&peer) {
+            self.addresses
+                .retain(|_, address| address.pending > 0 || address.paid_until > now);
+        }
+        let address = if self.addresses.len() < ADDRESSES {
+            Some(self.addresses.entry(peer).or_insert(Address {
+                paid_until: now,
+                pending: 0,
+            }))
+        } else {
+            self.addresses.get_mut(&peer)
+        };
+        if let Some(address) = &address {
+            if address.paid_until > now + BURST {
+                return Err(Dropped::TooFast);
+            }
+            if address.pending >= PENDING.max(max / 2) {
+                return Err(Dropped::TooManyPending);
+            }
+        }
+        if self.total >= max {
+            return Err(Dropped::Full);
+        }
+        if let Some(address) = address {
+            address.paid_until = address.paid_until.max(now) + INTERVAL;
+            address.pending += 1;
+        }
+        Ok(())
+    }
+
+    fn no_longer_pending(&mut self, peer: IpAddr) {
+        if let Some(address) = self.addresses.get_mut(&peer) {
+            address.pending = address.pending.saturating_sub(1);
+        }
+    }
+}
+
+impl Ticket {
+    /// The upgrade is done: from now on it counts only in the total.
+    pub fn upgraded(&mut self) {
+        if std::mem::take(&mut self.pending) {
+            self.admission.counts().no_longer_pending(self.peer);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.upgraded();
+        let mut counts = self.admission.counts();
+        counts.total = counts.total.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const WALLBOX: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn one_address_may_come_200_times_at_once_and_then_100_times_a_second() {
+        let start = Instant::now();
+        let admission = Admission::new(10_000);
+        let come = |peer, at| admission.admit(peer, at).is_ok();
+        let burst = (0..1000).filter(|_| come(HOSTILE, start)).count();
+        assert_eq!(burst, 201);
+        assert!(come(WALLBOX, start), "others are not touched");
+        let later = start + Duration::from_secs(1);
+        let second = (0..1000).filter(|_| come(HOSTILE, later)).count();
+        assert_eq!(second, 100);
+    }
+
+    #[test]
+    fn the_total_is_bounded_and_given_back() {
+        let now = Instant::now();
+        let admission = Admission::new(2);
+        let first = admission.admit(WALLBOX, now).unwrap();
+        let _second = admission.admit(WALLBOX, now).unwrap();
+        assert_eq!(admission.admit(WALLBOX, now).unwrap_err(), Dropped::Full);
+        drop(first);
+        assert!(admission.admit(WALLBOX, now).is_ok());
+    }
+
+    #[test]
+    fn one_address_that_never_upgrades_leaves_room_for_others() {
+        let mut now = Instant::now();
+        let admission = Admission::new(1024);
+        let mut held = Vec::new();
+        for _ in 0..2000 {
+            now += INTERVAL;
+            held.extend(admission.admit(HOSTILE, now));
+        }
+        assert_eq!(held.len(), 512);
+        assert_eq!(
+            admission.admit(HOSTILE, now).unwrap_err(),
+            Dropped::TooManyPending
+        );
+        assert!(admission.admit(WALLBOX, now).is_ok());
+        held.iter_mut().for_each(Ticket::upgraded);
+        assert!(admission.admit(HOSTILE, now).is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_addresses_is_not_remembered_for_ever() {
+        let now = Instant::now();
+        let admission = Admission::new(10);
+        for n in 0..3 * u32::try_from(ADDRESSES).unwrap() {
+            let _ = admission.admit(IpAddr::V4(n.into()), now);
+        }
+        assert_eq!(admission.counts().addresses.len(), ADDRESSES);
+        assert!(admission.admit(WALLBOX, now).is_ok(), "the total decides");
+        let later = now + Duration::from_secs(1);
+        assert!(admission.admit(HOSTILE, later).is_ok());
+        assert_eq!(admission.counts().addresses.len(), 1);
+    }
+}

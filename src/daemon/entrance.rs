@@ -1,0 +1,288 @@
+//! What a new connection passes through: TLS or not, the upgrade, then it is a link.
+//!
+//! Whatever a client does costs nothing but its own connection: every step has a deadline, every
+//! buffer a bound, and every address a share.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::admission::Ticket;
+use super::field::Field;
+use super::link::Link;
+use super::listener::{Settings, Tls};
+use super::rate_limited::RateLimited;
+use crate::ids::{ChargeBoxId, LinkId};
+use crate::net::handshake::{Oddity, Progress, Refusal, Verdict, judge, read_head};
+use crate::net::tls::{HandshakeError, TlsServer};
+use crate::net::transport::Transport;
+use crate::net::websocket::{WebSocket, drain};
+
+/// The first byte of a TLS record that holds a handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    settings: Settings,
+    field: mpsc::Sender<Field>,
+    cancel: CancellationToken,
+    links: AtomicU64,
+    said: RateLimited,
+}
+
+/// A request that arrived, and how it was judged.
+struct Judged {
+    transport: Transport,
+    verdict: Verdict,
+    /// What was read beyond the request.
+    early: Vec<u8>,
+}
+
+/// A connection that passed the upgrade.
+struct Guest {
+    address: ChargeBoxId,
+    socket: WebSocket<Transport>,
+}
+
+impl Entrance {
+    pub(super) fn new(
+        settings: Settings,
+        field: mpsc::Sender<Field>,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            settings,
+            field,
+            cancel,
+            links: AtomicU64::new(1),
+            said: RateLimited::default(),
+        }
+    }
+
+    /// One connection from its first byte to its last.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut ticket: Ticket,
+    ) {
+        // On the heap, because it is large and gone when the link begins.
+        let open = Box::pin(self.open(stream, peer));
+        let Some(Some(guest)) = self.cancel.run_until_cancelled(open).await else {
+            return;
+        };
+        ticket.upgraded();
+        let link = Link {
+            id: LinkId(self.links.fetch_add(1, Ordering::Relaxed)),
+            address: guest.address,
+            peer,
+            field: self.field.clone(),
+            cancel: self.cancel.clone(),
+            deadlines: self.settings.deadlines,
+        };
+        link.run(guest.socket).await;
+    }
+
+    /// Says that a connection was not let in, and why.
+    pub(super) fn refused(&self, peer: SocketAddr, why: &dyn Display) {
+        if self.may_say(peer.ip(), &why.to_string()) {
+            warn!(%peer, %why, "refused");
+        }
+    }
+
+    /// May this line about this peer go into the log?
+    pub(super) fn may_say(&self, peer: IpAddr, line: &str) -> bool {
+        self.said.allows(peer, line)
+    }
+
+    async fn open(&self, stream: TcpStream, peer: SocketAddr) -> Option<Guest> {
+        // Without it frames wait for each other's acknowledgement; it still works, only slower.
+        let _ = stream.set_nodelay(true);
+        let transport = self.secure(stream, peer).await?;
+        let request = timeout(
+            self.settings.deadlines.upgrade,
+            self.read_request(transport),
+        );
+        let Ok(Some(judged)) = request.await else {
+            debug!(%peer, "gone or too slow before its request was complete");
+            return None;
+        };
+        match judged.verdict {
+            Verdict::Accept {
+                address,
+                unknown,
+                response,
+                warnings,
+            } => {
+                if unknown {
+                    self.show_unknown(address.as_str(), peer);
+                }
+                for oddity in warnings {
+                    self.odd(&address, peer, oddity);
+                }
+                let socket = self
+                    .switch(judged.transport, judged.early, &response)
+                    .await?;
+                Some(Guest { address, socket })
+            }
+            Verdict::AcceptThenClose {
+                response,
+                code,
+                why,
+            } => {
+                self.refused(peer, &why);
+                let socket = self
+                    .switch(judged.transport, judged.early, &response)
+                    .await?;
+                let goodbye = socket.close(Some((code, "only ocpp1.6 is spoken here")));
+                let _ = timeout(self.settings.deadlines.goodbye, goodbye).await;
+                None
+            }
+            Verdict::Refuse { response, why } => {
+                if let Refusal::UnknownId(id) = &why {
+                    self.show_unknown(id, peer);
+                    if self.may_say(peer.ip(), id) {
+                        warn!(charge_point = id, %peer, %why, "refused");
+                    }
+                } else {
+                    self.refused(peer, &why);
+                }
+                self.answer(judged.transport, &response).await;
+                None
+            }
+        }
+    }
+
+    /// Tells TLS from plain HTTP by the first byte.
+    async fn secure(&self, stream: TcpStream, peer: SocketAddr) -> Option<Transport> {
+        let mut first = [0];
+        let peeked = timeout(self.settings.deadlines.first_byte, stream.peek(&mut first)).await;
+        if !matches!(peeked, Ok(Ok(1))) {
+            debug!(%peer, "gone or silent");
+            return None;
+        }
+        match (&self.settings.tls, first == [TLS_HANDSHAKE]) {
+            (Tls::Off | Tls::Detect(_), false) => Some(Transport::Plain(stream)),
+            (Tls::Detect(server) | Tls::On(server), true) => {
+                self.handshake(server, stream, peer).await
+            }
+            (Tls::On(_), false) => {
+                self.refused(peer, &Refusal::TlsOnly);
+                self.answer(Transport::Plain(stream), &Refusal::TlsOnly.response())
+                    .await;
+                None
+            }
+            (Tls::Off, true) => {
+                self.refused(peer, &"only ws:// is spoken on this port");
+                None
+            }
+        }
+    }
+
+    async fn handshake(
+        &self,
+        server: &TlsServer,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<Transport> {
+        let handshake = timeout(self.settings.deadlines.tls, server.accept(stream));
+        match Box::pin(handshake).await {
+            Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream))),
+            Ok(Err(HandshakeError::NothingInCommon {
+                error,
+                offered,
+                advice,
+            })) => {
+                if self.may_say(peer.ip(), advice) {
+                    warn!(%peer, %error, offered, advice, "TLS handshake impossible");
+                }
+                None
+            }
+            Ok(Err(HandshakeError::Failed(error))) => {
+                if self.may_say(peer.ip(), "TLS") {
+                    warn!(%peer, %error, "TLS handshake ended early");
+                }
+                None
+            }
+            Err(_) => {
+                debug!(%peer, "too slow in the TLS handshake");
+                None
+            }
+        }
+    }
+
+    /// Reads a request head and judges it; `None` if the peer goes first.
+    async fn read_request(&self, mut transport: Transport) -> Option<Judged> {
+        let mut head = Vec::with_capacity(1024);
+        loop {
+            if matches!(transport.read_buf(&mut head).await, Ok(0) | Err(_)) {
+                return None;
+            }
+            let (verdict, early) = match read_head(&head) {
+                Progress::Incomplete => continue,
+                Progress::Complete(length) => {
+                    let early = head.split_off(length);
+                    (judge(&head, &self.settings.directory), early)
+                }
+                Progress::TooLarge => {
+                    let why = Refusal::TooLarge;
+                    let response = why.response();
+                    (Verdict::Refuse { response, why }, Vec::new())
+                }
+            };
+            return Some(Judged {
+                transport,
+                verdict,
+                early,
+            });
+        }
+    }
+
+    /// Answers the upgrade: from here on it is a WebSocket.
+    async fn switch(
+        &self,
+        mut transport: Transport,
+        early: Vec<u8>,
+        response: &[u8],
+    ) -> Option<WebSocket<Transport>> {
+        let answer = async {
+            transport.write_all(response).await?;
+            transport.flush().await
+        };
+        let answered = timeout(self.settings.deadlines.upgrade, answer).await;
+        answered.ok()?.ok()?;
+        Some(WebSocket::new(transport, early, self.settings.max_message_size).await)
+    }
+
+    /// Writes a last answer and waits shortly until the peer has it.
+    async fn answer(&self, mut transport: Transport, response: &[u8]) {
+        let _ = timeout(self.settings.deadlines.goodbye, async {
+            if transport.write_all(response).await.is_ok() {
+                drain(&mut transport).await;
+            }
+        })
+        .await;
+    }
+
+    /// Shows it in the status, if the site has time for it.
+    fn show_unknown(&self, id: &str, peer: SocketAddr) {
+        let address = id.to_owned();
+        let _ = self.field.try_send(Field::Unknown { address, peer });
+    }
+
+    fn odd(&self, address: &ChargeBoxId, peer: SocketAddr, oddity: Oddity) {
+        let line = format!("{address} {oddity}");
+        if self.may_say(peer.ip(), &line) {
+            warn!(charge_point = %address, %peer, %oddity, "odd upgrade request");
+        }
+    }
+}

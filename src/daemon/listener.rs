@@ -1,0 +1,209 @@
+//! The socket that wallboxes connect to.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use super::admission::Admission;
+use super::entrance::Entrance;
+use super::field::Field;
+use crate::net::directory::Directory;
+use crate::net::tls::TlsServer;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1024;
+/// Rest after an accept that failed for lack of file descriptors: they come back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the listener is configured to do.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to listen; `::` is all interfaces, IPv4 included.
+    pub address: IpAddr,
+    /// TCP port; 0 lets the system choose.
+    pub port: u16,
+    /// With or without TLS.
+    pub tls: Tls,
+    /// Who may connect.
+    pub directory: Arc<Directory>,
+    /// Connections in all.
+    pub max_connections: usize,
+    /// Bytes of one WebSocket message.
+    pub max_message_size: usize,
+    /// How long a peer may take.
+    pub deadlines: Deadlines,
+}
+
+/// `ocpp-server.tls`, with what it needs.
+#[derive(Debug)]
+pub enum Tls {
+    /// ws:// only.
+    Off,
+    /// ws:// and wss:// on the same port.
+    Detect(TlsServer),
+    /// wss:// only.
+    On(TlsServer),
+}
+
+/// How long a peer may take for each step.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// Until its first byte.
+    pub first_byte: Duration,
+    /// For the TLS handshake.
+    pub tls: Duration,
+    /// For its HTTP request.
+    pub upgrade: Duration,
+    /// To take what is written to it.
+    pub write: Duration,
+    /// To answer our goodbye.
+    pub goodbye: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(5),
+            tls: Duration::from_secs(10),
+            upgrade: Duration::from_secs(10),
+            write: Duration::from_secs(15),
+            goodbye: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why the listener cannot listen.
+#[derive(Debug, Error)]
+#[error("listening on {address}: {error}")]
+pub struct BindError {
+    /// Where it should have listened.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    port: u16,
+    settings: Settings,
+}
+
+impl Listener {
+    /// Binds the socket. Needs the tokio runtime.
+    ///
+    /// # Errors
+    /// When the address is not ours or the port is taken.
+    pub fn bind(settings: Settings) -> Result<Self, BindError> {
+        let wanted = SocketAddr::new(settings.address, settings.port);
+        let bound = bind(wanted).or_else(|error| {
+            let no_ipv6 = matches!(
+                Errno::from_io_error(&error),
+                Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+            );
+            if no_ipv6 && settings.address == Ipv6Addr::UNSPECIFIED {
+                info!("no IPv6 on this machine: listening on 0.0.0.0");
+                bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), settings.port))
+            } else {
+                Err(error)
+            }
+        });
+        bound
+            .and_then(|socket| {
+                let port = socket.local_addr()?.port();
+                let socket = TcpListener::from_std(socket)?;
+                Ok((socket, port))
+            })
+            .map(|(socket, port)| Self {
+                socket,
+                port,
+                settings,
+            })
+            .map_err(|error| BindError {
+                address: wanted,
+                error,
+            })
+    }
+
+    /// The port, also where the system chose it.
+    pub const fn local_port(&self) -> u16 {
+        self.port
+    }
+
+    /// Accepts until cancelled. Every connection is a task of its own on the tracker.
+    pub async fn run(
+        self,
+        field: mpsc::Sender<Field>,
+        tasks: TaskTracker,
+        cancel: CancellationToken,
+    ) {
+        let admission = Admission::new(self.settings.max_connections);
+        let entrance = Arc::new(Entrance::new(self.settings, field, cancel.clone()));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok((stream, peer)) => {
+                    let address = peer.ip().to_canonical();
+                    (stream, SocketAddr::new(address, peer.port()))
+                }
+                Err(error) => {
+                    if entrance.may_say(Ipv6Addr::UNSPECIFIED.into(), "accept") {
+                        error!(%error, "no connection can be accepted");
+                    }
+                    // Otherwise it is the fault of this one peer.
+                    if is_shortage(&error) {
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                    continue;
+                }
+            };
+            match admission.admit(peer.ip(), Instant::now()) {
+                Ok(ticket) => {
+                    tasks.spawn(entrance.clone().serve(stream, peer, ticket));
+                }
+                Err(why) => entrance.refused(peer, &why),
+            }
+        }
+    }
+}
+
+/// Out of file descriptors or memory: that passes.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+/// A listening socket; `::` takes IPv4 as well, whatever the system's default is.
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}

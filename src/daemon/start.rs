@@ -1,0 +1,211 @@
+//! Puts the tasks together, and ends them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::clock::Clock;
+use super::control::{ControlError, ControlSocket};
+use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
+use super::site_task::SiteTask;
+use super::{host, systemd};
+use crate::clock::Random;
+use crate::config::{Config, KeyPair, Server, TlsMode};
+use crate::net::directory::{Directory, Password};
+use crate::net::self_signed::{self, Origin, SelfSignedError};
+use crate::net::tls::{TlsError, TlsServer};
+use crate::site::Site;
+use crate::store::{self, StoreError};
+
+/// Messages from the tasks that the site task has not taken yet; a full channel makes them wait.
+const FIELD: usize = 1024;
+
+/// Why the daemon does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The journal cannot be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The port cannot be had.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The self-signed certificate can neither be read nor made.
+    #[error(transparent)]
+    SelfSigned(#[from] SelfSignedError),
+    /// The configured certificate cannot be read.
+    #[error("{}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configured certificate does not serve.
+    #[error("{}", path.display())]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    port: u16,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Daemon {
+    /// Starts everything; returns when wallboxes can connect. Needs the tokio runtime.
+    ///
+    /// # Errors
+    /// When a file, the port or the control socket cannot be had.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let state_dir = &config.manager.state_dir;
+        let (committed, commits) = mpsc::unbounded_channel();
+        let opened = store::open(state_dir, move |outcome| {
+            // Fails only after the site task has ended.
+            let _ = committed.send(outcome);
+        })?;
+        if let Some(damage) = &opened.damage {
+            error!(
+                set_aside = %damage.set_aside.display(),
+                why = damage.why.as_str(),
+                "the journal was damaged: a new one was begun, open transactions are lost"
+            );
+        }
+        let tls = tls(&config.server, state_dir, clock)?;
+        let listener = Listener::bind(settings(config, tls))?;
+        let control = ControlSocket::bind(&config.manager.control_socket)?;
+        let site =
+            Site::new(clock.now(), config.plan.clone(), opened.recovered, Random::new(seed()));
+
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let (to_site, field) = mpsc::channel(FIELD);
+        let port = listener.local_port();
+        let site_task = SiteTask {
+            site,
+            clock,
+            journal: opened.writer,
+            commits,
+            field,
+            port,
+            tls: config.server.tls.as_str(),
+            shutdown: shutdown.clone(),
+        };
+        tasks.spawn(site_task.run());
+        tasks.spawn(control.run(to_site.clone(), shutdown.clone()));
+        tasks.spawn(listener.run(to_site, tasks.clone(), shutdown.clone()));
+        tasks.close();
+        info!(
+            port,
+            tls = config.server.tls.as_str(),
+            evses = config.plan.load.evses.len(),
+            circuits = config.plan.load.circuits.len(),
+            "chargewarden is running"
+        );
+        systemd::ready();
+        Ok(Self { port, tasks, shutdown })
+    }
+
+    /// The port that wallboxes connect to.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Says goodbye to every wallbox and writes what is left to the journal. Limits stay as they
+    /// are (`on-shutdown = "keep"`).
+    pub async fn stop(self) {
+        systemd::stopping();
+        self.shutdown.cancel();
+        self.tasks.wait().await;
+        info!("chargewarden has ended");
+    }
+}
+
+/// Message ids must be new over restarts: the seed comes from the system.
+fn seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| {
+        warn!("the system has no randomness to give: message ids begin with the process id");
+        u64::from(std::process::id())
+    })
+}
+
+fn settings(config: &Config, tls: Tls) -> Settings {
+    let server = &config.server;
+    let password = |secret: &crate::config::Secret| Password::new(secret.expose());
+    let directory = Directory {
+        known: config
+            .plan
+            .stations
+            .iter()
+            .map(|plan| (plan.id.clone(), server.passwords.get(&plan.id).map(password)))
+            .collect(),
+        password: server.password.as_ref().map(password),
+        accept_unknown: server.accept_unknown,
+    };
+    Settings {
+        address: server.address,
+        port: server.port,
+        tls,
+        directory: Arc::new(directory),
+        max_connections: server.max_connections,
+        max_message_size: server.max_message_size,
+        deadlines: Deadlines::default(),
+    }
+}
+
+fn tls(server: &Server, state_dir: &Path, clock: Clock) -> Result<Tls, StartError> {
+    match server.tls {
+        TlsMode::Off => Ok(Tls::Off),
+        TlsMode::Detect => Ok(Tls::Detect(certificate(server, state_dir, clock)?)),
+        TlsMode::On => Ok(Tls::On(certificate(server, state_dir, clock)?)),
+    }
+}
+
+fn certificate(server: &Server, state_dir: &Path, clock: Clock) -> Result<TlsServer, StartError> {
+    if let Some(pair) = &server.key_pair {
+        return configured(pair);
+    }
+    let own = self_signed::load_or_make(
+        state_dir,
+        &host::name(),
+        &host::addresses(),
+        clock.now().wall,
+    )?;
+    match own.origin {
+        Origin::Kept => {}
+        Origin::Made => {
+            info!(directory = %state_dir.display(), "a self-signed certificate was made");
+        }
+        Origin::MadeAnew(why) => warn!(
+            why = why.as_str(),
+            "the self-signed certificate was damaged and made anew: wallboxes that store it need the new one"
+        ),
+    }
+    Ok(own.server)
+}
+
+fn configured(pair: &KeyPair) -> Result<TlsServer, StartError> {
+    let read = |path: &PathBuf| {
+        fs::read(path).map_err(|source| StartError::Read { path: path.clone(), source })
+    };
+    let (chain, key) = (read(&pair.certificate)?, read(&pair.private_key)?);
+    TlsServer::from_pem(&chain, &key).map_err(|source| StartError::Certificate {
+        path: pair.certificate.clone(),
+        source,
+    })
+}

@@ -1,0 +1,327 @@
+//! The certificate that is made at first start, so that `wss://` works out of the box.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, ToSpan as _, civil::Date, civil::date, tz::TimeZone};
+use rcgen::{
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
+};
+use thiserror::Error;
+
+use super::tls::{TlsError, TlsServer};
+
+/// Name of the certificate in the state directory.
+pub const CERTIFICATE: &str = "server.crt";
+/// Name of its private key in the state directory.
+pub const KEY: &str = "server.key";
+
+/// Years until the certificate ends.
+const YEARS: i32 = 10;
+/// A Pi without network starts in the past: no certificate is dated before this program.
+const EARLIEST: Date = date(2026, 1, 1);
+
+/// The pair as it was found or made.
+#[derive(Debug)]
+pub struct SelfSigned {
+    /// Answers with it.
+    pub server: TlsServer,
+    /// What happened.
+    pub origin: Origin,
+}
+
+/// Where a pair comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was there.
+    Kept,
+    /// There was none: made now.
+    Made,
+    /// What was there was damaged or half: set aside as `*.damaged`, made anew. Says why.
+    MadeAnew(String),
+}
+
+/// Why there is no certificate.
+#[derive(Debug, Error)]
+pub enum SelfSignedError {
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The certificate cannot be made.
+    #[error("making a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// What was made does not serve.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Loads the pair of the state directory, or makes one: EC P-256, ten years, for the host name,
+/// localhost and these addresses.
+///
+/// # Errors
+/// When the directory cannot be read or written.
+pub fn load_or_make(
+    state_dir: &Path,
+    host_name: &str,
+    addresses: &[IpAddr],
+    now: Timestamp,
+) -> Result<SelfSigned, SelfSignedError> {
+    let certificate = File::read(state_dir.join(CERTIFICATE))?;
+    let key = File::read(state_dir.join(KEY))?;
+    let why = match (&certificate.bytes, &key.bytes) {
+        (None, None) => None,
+        (Some(_), None) => Some(format!("{KEY} is missing")),
+        (None, Some(_)) => Some(format!("{CERTIFICATE} is missing")),
+        (Some(chain), Some(secret)) => match TlsServer::from_pem(chain, secret) {
+            Ok(server) => {
+                key.hide()?;
+                let origin = Origin::Kept;
+                return Ok(SelfSigned { server, origin });
+            }
+            Err(error) => Some(error.to_string()),
+        },
+    };
+    certificate.set_aside()?;
+    key.set_aside()?;
+    let (chain, secret) = make(host_name, addresses, now)?;
+    let server = TlsServer::from_pem(chain.as_bytes(), secret.as_bytes())?;
+    // The key first: a certificate alone would look as if its key had been lost.
+    key.write(secret.as_bytes(), 0o600)?;
+    certificate.write(chain.as_bytes(), 0o644)?;
+    let origin = why.map_or(Origin::Made, Origin::MadeAnew);
+    Ok(SelfSigned { server, origin })
+}
+
+/// Certificate and key as PEM.
+fn make(
+    host_name: &str,
+    addresses: &[IpAddr],
+    now: Timestamp,
+) -> Result<(String, String), rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(
+        DnType::CommonName,
+        if host_name.is_empty() {
+            "chargewarden"
+        } else {
+            host_name
+        },
+    );
+    for name in [host_name, "localhost"] {
+        // A host name that fits no certificate is left out: its addresses remain.
+        if !name.is_empty()
+            && let Ok(name) = name.try_into()
+        {
+            params.subject_alt_names.push(SanType::DnsName(name));
+        }
+    }
+    let loopback = [[127, 0, 0, 1].into(), IpAddr::V6(1u128.into())];
+    for address in addresses.iter().chain(&loopback) {
+        let name = SanType::IpAddress(*address);
+        if !params.subject_alt_names.contains(&name) {
+            params.subject_alt_names.push(name);
+        }
+    }
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let today = now.to_zoned(TimeZone::UTC).date().max(EARLIEST);
+    let yesterday = today.saturating_sub(1.day());
+    let end = today.saturating_add(YEARS.years());
+    [params.not_before, params.not_after] = [yesterday, end].map(|date| {
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        date_time_ymd(date.year().into(), month, day)
+    });
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// One of the two files.
+struct File {
+    path: PathBuf,
+    bytes: Option<Vec<u8>>,
+}
+
+impl File {
+    fn read(path: PathBuf) -> Result<Self, SelfSignedError> {
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(SelfSignedError::File { path, error }),
+        };
+        Ok(Self { path, bytes })
+    }
+
+    fn set_aside(&self) -> Result<(), SelfSignedError> {
+        if self.bytes.is_some() {
+            let aside = self.beside("damaged");
+            fs::rename(&self.path, aside).map_err(|error| self.error(error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes beside and renames: the file is whole or not there, and never open to others.
+    fn write(&self, bytes: &[u8], mode: u32) -> Result<(), SelfSignedError> {
+        let new = self.beside("new");
+        let write = || {
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)
+        };
+        write().map_err(|error| self.error(error))
+    }
+
+    /// Takes away what others may do with it.
+    fn hide(&self) -> Result<(), SelfSignedError> {
+        let hide = || {
+            let mode = fs::metadata(&self.path)?.permissions().mode();
+            if mode & 0o777 == 0o600 {
+                return Ok(());
+            }
+            fs::set_permissions(&self.path, Permissions::from_mode(0o600))
+        };
+        hide().map_err(|error| self.error(error))
+    }
+
+    fn beside(&self, extension: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".");
+        name.push(extension);
+        name.into()
+    }
+
+    fn error(&self, error: io::Error) -> SelfSignedError {
+        SelfSignedError::File {
+            path: self.path.clone(),
+            error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2028-02-29T12:00:00Z".parse().unwrap()
+    }
+
+    fn load(dir: &Path) -> Origin {
+        let addresses = ["192.168.1.5".parse().unwrap()];
+        load_or_make(dir, "pi", &addresses, now()).unwrap().origin
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_pair_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load(dir.path()), Origin::Made);
+        let files = || [CERTIFICATE, KEY].map(|name| fs::read(dir.path().join(name)).unwrap());
+        let made = files();
+        assert_eq!(load(dir.path()), Origin::Kept);
+        assert_eq!(files(), made);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn the_key_is_for_its_owner_alone_and_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        load(dir.path());
+        let key = dir.path().join(KEY);
+        assert_eq!(mode(&key), 0o600);
+        fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(load(dir.path()), Origin::Kept);
+        assert_eq!(mode(&key), 0o600);
+    }
+
+    #[test]
+    fn half_a_pair_is_set_aside_and_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        load(dir.path());
+        fs::remove_file(dir.path().join(CERTIFICATE)).unwrap();
+        assert_eq!(
+            load(dir.path()),
+            Origin::MadeAnew("server.crt is missing".into())
+        );
+        assert!(dir.path().join("server.key.damaged").exists());
+        assert_eq!(mode(&dir.path().join("server.key.damaged")), 0o600);
+        assert_eq!(load(dir.path()), Origin::Kept);
+    }
+
+    #[test]
+    fn a_damaged_pair_is_set_aside_and_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, damage) in [(CERTIFICATE, ""), (CERTIFICATE, "x"), (KEY, "x"), (KEY, "")] {
+            load(dir.path());
+            fs::write(dir.path().join(name), damage).unwrap();
+            assert!(matches!(load(dir.path()), Origin::MadeAnew(_)), "{name}");
+            let aside = dir.path().join(format!("{name}.damaged"));
+            assert_eq!(fs::read_to_string(aside).unwrap(), damage);
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let stale = dir.path().join("server.key.new");
+        fs::write(&stale, "half a k").unwrap();
+        assert_eq!(load(dir.path()), Origin::Made);
+        assert!(!stale.exists());
+        assert_eq!(mode(&dir.path().join(KEY)), 0o600);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let error = load_or_make(Path::new("/nonexistent"), "pi", &[], now()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("/nonexistent/server.key: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn it_names_the_host_and_its_addresses_for_ten_years() {
+        let addresses = ["192.168.1.5".parse().unwrap()];
+        let (pem, _) = make("pi", &addresses, now()).unwrap();
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        for part in [
+            &b"\x82\x02pi\x82\x09localhost\x87\x04\xc0\xa8\x01\x05\x87\x04\x7f\0\0\x01\x87\x10\0\0\0"[..],
+            b"280228000000Z",
+            b"380228000000Z",
+        ] {
+            assert!(
+                der.windows(part.len()).any(|bytes| bytes == part),
+                "{}",
+                part.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn odd_host_names_and_a_clock_in_1970_still_make_a_certificate() {
+        for name in ["", "büro-pi", "a b", "pi.fritz.box"] {
+            let (certificate, _) = make(name, &[], Timestamp::UNIX_EPOCH).unwrap();
+            assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+        }
+    }
+}
