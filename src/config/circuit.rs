@@ -73,7 +73,11 @@ fn read_one(mut section: Section<'_>) -> Entry {
         "write what all EVSEs below may draw together while the meter is silent, in A per phase",
         Bounds::Between(0.0, 10_000.0),
     );
-    let default_reserve = if meter.is_absent() { 0 } else { 1 };
+    // A house load moves between two readings of its meter.
+    let default_reserve = match meter {
+        Value::Absent => MilliAmps::ZERO,
+        Value::Broken | Value::Given(_) => MilliAmps::from_amps(1),
+    };
     not_above(
         s,
         &failsafe,
@@ -95,7 +99,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
                 Bounds::Positive(1e9),
             )
             .option(),
-        reserve: reserve.or(MilliAmps::from_amps(default_reserve)),
+        reserve: reserve.or(default_reserve),
         meter: meter.clone().option(),
         failsafe_current: failsafe.or(MilliAmps::ZERO),
         max_asymmetry: s

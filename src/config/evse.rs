@@ -50,8 +50,8 @@ pub struct Evse {
     pub meter: EvseMeter,
     /// `[evse.ocpp]`: how a wallbox is limited.
     pub profile: ProfileSettings,
-    /// `evse.ocpp.step`: offers are multiples of this.
-    pub step: MilliAmps,
+    /// `evse.ocpp.step`: offers are multiples of this; `None`: of [`DEFAULT_STEP`].
+    pub step: Option<MilliAmps>,
     /// `evse.ocpp.password`: its own instead of the server's.
     pub password: Option<Secret>,
     /// `[evse.gateway]`: its backend.
@@ -241,6 +241,10 @@ fn read_rotation(s: &mut Section<'_>) -> Rotation {
     .or(Rotation::L1L2L3)
 }
 
+/// `evse.ocpp.step`, unless the file says otherwise.
+pub const DEFAULT_STEP: MilliAmps = MilliAmps(100);
+
+/// `evse.min-current`, unless the file says otherwise.
 const DEFAULT_MIN: MilliAmps = MilliAmps::from_amps(6);
 
 struct Currents {
@@ -314,18 +318,16 @@ impl Currents {
 
 struct Ocpp {
     profile: ProfileSettings,
-    step: MilliAmps,
+    step: Option<MilliAmps>,
     password: Option<Secret>,
 }
-
-const DEFAULT_STEP: MilliAmps = MilliAmps(100);
 
 fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
     let report = evse.report;
     let Some(mut s) = evse.table("ocpp", "[evse.ocpp]") else {
         return Ocpp {
             profile: ProfileSettings::default(),
-            step: DEFAULT_STEP,
+            step: None,
             password: None,
         };
     };
@@ -371,7 +373,7 @@ fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
     ocpp
 }
 
-fn read_step(s: &mut Section<'_>) -> MilliAmps {
+fn read_step(s: &mut Section<'_>) -> Option<MilliAmps> {
     const REMEDY: &str = "write 1.0, 0.1 or 0.001: the wallbox is offered multiples of this many A";
     let report = s.report;
     s.amps("step", REMEDY, Bounds::Positive(1.0))
@@ -382,7 +384,7 @@ fn read_step(s: &mut Section<'_>) -> MilliAmps {
             }
             Some(step)
         })
-        .or(DEFAULT_STEP)
+        .option()
 }
 
 /// Checks that circuits and meters exist.

@@ -12,6 +12,7 @@ use super::value::{At, Value};
 
 /// `[evse.gateway]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the file has five switches")]
 pub struct Gateway {
     /// `ws://` or `wss://`.
     pub url: String,
@@ -29,13 +30,13 @@ pub struct Gateway {
     pub key_pair: Option<KeyPair>,
     /// The connector id that the backend sees.
     pub connector: Option<u32>,
-    /// What BootNotification says for a Modbus EVSE.
+    /// What `BootNotification` says for a Modbus EVSE.
     pub boot: Boot,
     /// The backend is away: may a tag that nobody knows charge?
     pub offline_unknown_tags: bool,
-    /// `vendorId`s whose DataTransfer is kept and delivered later.
+    /// `vendorId`s whose `DataTransfer` is kept and delivered later.
     pub queue_data_transfer: Vec<String>,
-    /// A lost session gets a StopTransaction with the last register value.
+    /// A lost session gets a `StopTransaction` with the last register value.
     pub synthesize_stop: bool,
     /// Firmware updates are relayed.
     pub allow_firmware: bool,
@@ -54,7 +55,7 @@ pub enum Trust {
     Files(Vec<PathBuf>),
 }
 
-/// What BootNotification says for a Modbus EVSE.
+/// What `BootNotification` says for a Modbus EVSE.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Boot {
     /// `chargePointVendor`

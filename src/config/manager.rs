@@ -85,8 +85,8 @@ pub enum LogFormat {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Reads `[manager]`; without one, every default holds.
 pub(super) fn read_manager(file: &mut Section<'_>) -> Manager {

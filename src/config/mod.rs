@@ -29,7 +29,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use circuit::Circuit;
-pub use evse::{Device, Evse, EvseMeter};
+pub use evse::{DEFAULT_STEP, Device, Evse, EvseMeter};
 pub use files::KeyPair;
 pub use gateway::{Boot, Gateway, Trust};
 pub use manager::{DEFAULT_CONTROL_SOCKET, LoadManagement, Log, LogFormat, Manager, OnShutdown};
@@ -214,7 +214,8 @@ fn unsupported(config: &Config) -> Vec<String> {
 fn syntax_remedy(message: &str) -> &'static str {
     if message.starts_with("duplicate key") {
         "keep one of them; sections that may come several times have double brackets: [[evse]]"
-    } else if message.starts_with("string values must be quoted") {
+    } else if message.starts_with("string values must be quoted") || message.starts_with("invalid")
+    {
         "put text in double quotes: key = \"text\"; numbers, true and false stand without"
     } else if message.starts_with("key with no value") {
         "write key = value; a section stands in brackets: [manager] or [[evse]]"

@@ -183,8 +183,8 @@ fn place(text: &str, at: &Span) -> Place {
     }
 }
 
-/// The line as it may be shown, and whether something was left out: whatever follows a key that
-/// looks like a password (misspelled ones too), and user information in a URL.
+/// The line as it may be shown, and whether something was left out: whatever follows a word that
+/// looks like the key of a password (misspelled ones too), and user information in a URL.
 fn without_secrets(line: &str) -> (String, bool) {
     let shown: String = line
         .trim_start_matches('\u{feff}')
@@ -192,19 +192,20 @@ fn without_secrets(line: &str) -> (String, bool) {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let lower = shown.to_ascii_lowercase();
-    let key = ["pas", "swor"]
-        .iter()
-        .filter_map(|needle| lower.find(needle))
-        .min();
-    let value = key.and_then(|key| Some(key + lower.get(key..)?.find('=')? + 1));
-    let user = lower
-        .find("://")
-        .map(|i| i + 3)
-        .filter(|i| lower.get(*i..).is_some_and(|s| s.contains('@')));
-    match value.into_iter().chain(user).min() {
-        Some(end) => (format!("{} …", shown.get(..end).unwrap_or_default()), true),
-        None => (shown, false),
+    let mut end = 0;
+    for word in lower.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
+        let key = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_secret = (key.contains("pas") || key.contains("swor")) && !key.ends_with("-file");
+        let is_url = lower
+            .get(end..)
+            .is_some_and(|rest| rest.starts_with("//") && rest.contains('@'));
+        if is_secret || is_url {
+            let kept = shown.get(..end + key.len()).unwrap_or_default();
+            return (format!("{kept} …"), true);
+        }
+        end += word.len();
     }
+    (shown, false)
 }
 
 #[cfg(test)]
@@ -253,6 +254,8 @@ mod tests {
             "pasword=\"geheim\"",
             "Passwort = geheim",
             "ocpp = { step = 5, password = \"geheim\" }",
+            "ocpp = { password-file = \"x\", password = \"geheim\" }",
+            "password: geheim",
             "url = \"wss://user:geheim@example.org\"",
         ] {
             let text = shown(line, "geheim");

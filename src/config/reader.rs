@@ -122,7 +122,7 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let DeValue::Table(table) = item.get_ref() else {
                 let what = format!("{key} must be sections, not {}", kind(item.get_ref()));
                 self.report.problem(&item.span(), what, remedy.clone());
@@ -216,7 +216,10 @@ impl<'a> Section<'a> {
             ),
         };
         let words: Vec<String> = choices.iter().map(|(c, _)| format!("\"{c}\"")).collect();
-        let remedy = format!("write {}", words.join(" or "));
+        let remedy = match words.as_slice() {
+            [rest @ .., last] => format!("write {} or {last}", rest.join(", ")),
+            [] => String::new(),
+        };
         self.report.problem(&value.span(), what, remedy);
         Value::Broken
     }
