@@ -97,6 +97,11 @@ enum DeviceKind {
     PowerBrain,
 }
 
+impl DeviceKind {
+    const WORDS: [(&'static str, Self); 2] =
+        [("ocpp1.6", Self::Ocpp), ("power-brain", Self::PowerBrain)];
+}
+
 /// Reads every `[[evse]]`.
 pub(super) fn read(file: &mut Section<'_>) -> Vec<Entry> {
     file.tables("evse", "[[evse]]")
@@ -112,11 +117,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         "name",
         "write the name that it has in the status, for example \"left\"",
     );
-    let kinds = [
-        ("ocpp1.6", DeviceKind::Ocpp),
-        ("power-brain", DeviceKind::PowerBrain),
-    ];
-    let kind = s.choice("device", &kinds);
+    let kind = s.choice("device", &DeviceKind::WORDS);
     let address = s.text(
         "address",
         "write the ChargeBox ID, or where the Power Brain is",
@@ -131,13 +132,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         "write \"evse\", \"none\" or the name of a [[meter]]",
     );
     let (enabled, priority, weight) = read_share(s);
-    let fixed_id_tag = s
-        .short_text(
-            "fixed-id-tag",
-            "write the tag, at most 20 characters",
-            TAG_LENGTH,
-        )
-        .option();
+    let tag = s.short_text("fixed-id-tag", "write at most 20 characters", TAG_LENGTH);
     let ocpp = read_ocpp(s, &kind);
     let gateway = s.table("gateway", "[evse.gateway]").map(gateway::read);
 
@@ -148,9 +143,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         device,
         id: id.clone().or(1),
         enabled,
-        circuit: circuit
-            .given()
-            .map(|circuit| CircuitName::from(circuit.as_str())),
+        circuit: circuit.given().map(|at| CircuitName::from(at.as_str())),
         phases: phases.and_then(|n, _| u8::try_from(n).ok()).or(3),
         rotation,
         min_current: currents.min.clone().or(DEFAULT_MIN),
@@ -159,12 +152,8 @@ fn read_one(mut section: Section<'_>) -> Entry {
         weight,
         failsafe_current: currents.failsafe.clone().option(),
         idle_current: currents.idle.clone().or(MilliAmps::ZERO),
-        fixed_id_tag: fixed_id_tag.map(|tag| IdTag::from(tag.as_str())),
-        meter: match meter.given().map(|at| at.as_str()) {
-            None | Some("evse") => EvseMeter::Evse,
-            Some("none") => EvseMeter::None,
-            Some(name) => EvseMeter::Meter(name.to_owned()),
-        },
+        fixed_id_tag: tag.option().map(|tag| IdTag::from(tag.as_str())),
+        meter: evse_meter(&meter),
         profile: ocpp.profile,
         step: ocpp.step,
         password: ocpp.password,
@@ -179,6 +168,14 @@ fn read_one(mut section: Section<'_>) -> Entry {
         circuit,
         meter,
         id,
+    }
+}
+
+fn evse_meter(meter: &Value<String>) -> EvseMeter {
+    match meter.given().map(|at| at.as_str()) {
+        None | Some("evse") => EvseMeter::Evse,
+        Some("none") => EvseMeter::None,
+        Some(name) => EvseMeter::Meter(name.to_owned()),
     }
 }
 

@@ -141,12 +141,16 @@ fn a_syntax_error_ends_the_reading_and_is_explained() {
     for (text, expected) in [
         ("[manager\nvoltage = 230\n", "1:9: unclosed table"),
         (
-            "[log]\nlevel = info\nformat = \n",
+            "[log]\nlevel = warn\nformat = \n",
             "2:9: string values must be quoted",
         ),
         (
             "[log]\nlevel = \"info\"\nlevel = \"info\"\n",
             "3:1: duplicate key",
+        ),
+        (
+            "[log]\nlevel = info\n",
+            "2:9: a value that TOML does not know",
         ),
         ("[log]\nlevel\n[", "2:6: key with no value"),
     ] {
@@ -230,10 +234,7 @@ fn what_is_not_in_the_file_has_the_documented_default() {
     assert_eq!(config.refusal(), None);
 }
 
-#[test]
-fn what_is_in_the_file_reaches_the_plan() {
-    let config = good(
-        r#"
+const OTHER_SITE: &str = r#"
 [manager]
 load-management = "observe"
 voltage = 231.5
@@ -284,8 +285,11 @@ step = 1.0
 unit = "W"
 stack-level = 3
 remote-start = true
-"#,
-    );
+"#;
+
+#[test]
+fn what_is_in_the_file_reaches_the_plan() {
+    let config = good(OTHER_SITE);
     assert_eq!(config.manager.state_dir, Path::new("state"));
     let load = &config.plan.load;
     assert!(load.observe);
