@@ -218,7 +218,8 @@ fn syntax(message: &str) -> (&str, &'static str) {
     if message.starts_with("invalid float") {
         // The parser guesses from the first letter: `info` could have become `inf`.
         ("a value that TOML does not know", quotes)
-    } else if message.starts_with("string values must be quoted") || message.starts_with("invalid")
+    } else if message.starts_with("string values must be quoted")
+        || message.starts_with("invalid basic string")
     {
         (message, quotes)
     } else if message.starts_with("duplicate key") {

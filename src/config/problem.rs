@@ -76,7 +76,7 @@ impl Finding {
         if let Some(place) = &self.place {
             let Place { line, column, .. } = place;
             writeln!(f, "{file}:{line}:{column}: {severity}{what}")?;
-            writeln!(f, "{line:>5} | {}", place.excerpt)?;
+            writeln!(f, "{}", format!("{line:>5} | {}", place.excerpt).trim_end())?;
             if place.width > 0 {
                 let (indent, carets) = (" ".repeat(column - 1), "^".repeat(place.width));
                 writeln!(f, "      | {indent}{carets}")?;
@@ -116,13 +116,13 @@ impl<'a> Report<'a> {
         place(self.text, at).line
     }
 
-    pub(super) fn problem(&self, at: &Span, what: impl Into<String>, remedy: impl Into<String>) {
-        let finding = self.finding(at, what.into(), remedy.into());
+    pub(super) fn problem(&self, at: &Span, what: impl AsRef<str>, remedy: impl Into<String>) {
+        let finding = self.finding(at, what.as_ref(), remedy.into());
         self.problems.borrow_mut().push((at.start, finding));
     }
 
-    pub(super) fn warning(&self, at: &Span, what: impl Into<String>, remedy: impl Into<String>) {
-        let finding = self.finding(at, what.into(), remedy.into());
+    pub(super) fn warning(&self, at: &Span, what: impl AsRef<str>, remedy: impl Into<String>) {
+        let finding = self.finding(at, what.as_ref(), remedy.into());
         self.warnings.borrow_mut().push((at.start, finding));
     }
 
@@ -143,11 +143,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn finding(&self, at: &Span, what: String, remedy: String) -> Finding {
+    fn finding(&self, at: &Span, what: &str, remedy: String) -> Finding {
         Finding {
             file: self.path.display().to_string(),
             place: Some(place(self.text, at)),
-            what,
+            // It may quote what the file says, which must not reach the terminal as it is.
+            what: what.replace(char::is_control, " "),
             remedy,
         }
     }
@@ -237,6 +238,15 @@ mod tests {
         let problems = report.finish(Some(())).unwrap_err();
         let order: Vec<&str> = problems.0.iter().map(|f| f.what.as_str()).collect();
         assert_eq!(order, ["first", "second"]);
+    }
+
+    #[test]
+    fn what_the_file_says_cannot_steer_the_terminal() {
+        let text = "name = \"\u{1b}[2J\"";
+        let report = Report::new(Path::new("x.toml"), text);
+        report.problem(&(0..4), "unknown key \u{1b}[2J", "…");
+        let problems = report.finish(Some(())).unwrap_err();
+        assert!(!problems.to_string().contains('\u{1b}'));
     }
 
     #[test]

@@ -335,7 +335,7 @@ fn single_and_double_brackets_are_not_mixed_up() {
     let text = SITE.replace("[[circuit]]", "[circuit]");
     assert!(
         wrong(&text)
-            .contains(&"1: there may be several circuit sections, this is a single one".to_owned())
+            .contains(&"1: there may be several circuit sections, this is a section".to_owned())
     );
     assert_eq!(
         wrong(&format!("{SITE}[[manager]]\n")),

@@ -317,3 +317,11 @@ fn only_the_defaults_behind_the_tight_circuit_give_way() {
     let text = format!("{}{garage}", evse("circuit = \"garage\""));
     assert_eq!(failsafe(&text), [amps(6), amps(0)]);
 }
+
+#[test]
+fn in_a_list_the_item_that_does_not_fit_is_pointed_at() {
+    let text = format!("{SITE}[ocpp-server]\nclient-ca = [\"a\", 5]\n");
+    let problems = super::read(&text).unwrap_err();
+    let place = problems.0[0].place.clone().unwrap();
+    assert_eq!((place.line, place.column), (10, 19));
+}
