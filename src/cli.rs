@@ -206,5 +206,79 @@ pub struct WallboxArgs {
 fn amps(text: &str) -> Result<MilliAmps, String> {
     let amps = text.parse().ok().and_then(MilliAmps::from_amps_f64);
     let in_range = |amps: &MilliAmps| (MilliAmps::ZERO..=MilliAmps::from_amps(1000)).contains(amps);
-    amps.filter(in_range).ok_or_else(|| "write 0 to 1000 A".to_owned())
+    amps.filter(in_range)
+        .ok_or_else(|| "write 0 to 1000 A".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Command {
+        let words = std::iter::once("chargewarden").chain(words.iter().copied());
+        let cli = Cli::try_parse_from(words).unwrap();
+        cli.command.unwrap_or(Command::Run(cli.bare))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_runs_with_or_without_a_file() {
+        let config = |words: &[&str]| match parse(words) {
+            Command::Run(file) => file.config,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            config(&[]),
+            PathBuf::from("/etc/chargewarden/chargewarden.toml")
+        );
+        assert_eq!(config(&["--config", "x.toml"]), PathBuf::from("x.toml"));
+        assert_eq!(
+            config(&["run", "--config", "x.toml"]),
+            PathBuf::from("x.toml")
+        );
+    }
+
+    #[test]
+    fn a_simulated_wallbox_has_sensible_defaults_and_may_have_several_quirks() {
+        let Command::Simulate(SimulateCommand::Wallbox(args)) = parse(&["simulate", "wallbox"])
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (args.url.as_str(), args.id.as_str()),
+            ("ws://127.0.0.1:19520", "CB-1")
+        );
+        assert_eq!((args.connectors, args.phases), (1, 3));
+        assert_eq!(args.car_max, MilliAmps::from_amps(16));
+
+        let words = [
+            "simulate", "wallbox", "--arrive", "1min 5s", "--quirk", "a", "--quirk", "b",
+        ];
+        let Command::Simulate(SimulateCommand::Wallbox(args)) = parse(&words) else {
+            panic!()
+        };
+        assert_eq!(args.arrive, Duration::from_secs(65));
+        assert_eq!(args.quirk, ["a", "b"]);
+    }
+
+    #[test]
+    fn absurd_options_are_usage_errors() {
+        for words in [
+            ["--phases", "4"],
+            ["--car-max", "nan"],
+            ["--car-max", "-1"],
+            ["--arrive", "5"],
+        ] {
+            let all = ["chargewarden", "simulate", "wallbox"]
+                .into_iter()
+                .chain(words);
+            let error = Cli::try_parse_from(all).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words:?}");
+        }
+    }
 }

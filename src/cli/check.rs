@@ -6,10 +6,13 @@ use std::process::ExitCode;
 
 use super::columns::Table;
 use super::{exit, output};
+use crate::central_system::plan::{Kind, Purpose, Unit};
 use crate::config::duration::Written;
 use crate::config::{
-    self, Circuit, Config, Device, Gateway, LoadManagement, TlsMode, Trust, Warning,
+    self, Circuit, Config, Device, Evse, EvseMeter, Gateway, LoadManagement, TlsMode, Trust,
+    Warning,
 };
+use crate::ids::IdTag;
 use crate::load::{EvsePlan, PriorityMode, Rotation};
 use crate::site::{AuthorizationMode, TagPlan};
 
@@ -33,11 +36,11 @@ pub(super) fn understood(path: &Path, config: &Config, warnings: &[Warning]) -> 
         format!("{}: no mistakes\n", path.display()),
         manager(config),
         circuits(config),
+        meters(config),
+        evses(config),
+        gateways(config),
+        tags(config),
     ];
-    parts.push(meters(config));
-    parts.push(evses(config));
-    parts.push(gateways(config));
-    parts.push(authorization(config));
     parts.extend(warnings.iter().map(ToString::to_string));
     parts.extend(config.refusal().map(|refusal| format!("note: {refusal}\n")));
     parts.retain(|part| !part.is_empty());
@@ -71,6 +74,7 @@ fn manager(config: &Config) -> String {
             manager.control_socket.display().to_string(),
         ),
         ("OCPP server", server(config)),
+        ("authorization", authorization(config).to_owned()),
     ];
     let mut text = String::new();
     for (label, value) in lines {
@@ -78,6 +82,13 @@ fn manager(config: &Config) -> String {
         let _ = writeln!(text, "{label:<16}  {value}");
     }
     text
+}
+
+fn authorization(config: &Config) -> &'static str {
+    match config.plan.authorization.mode {
+        AuthorizationMode::Open => "everybody may charge",
+        AuthorizationMode::List => "only the listed tags may charge",
+    }
 }
 
 fn server(config: &Config) -> String {
@@ -191,7 +202,7 @@ fn meters(config: &Config) -> String {
 fn evses(config: &Config) -> String {
     let mut table = Table::new(&[
         "EVSE", "device", "address", "id", "circuit", "phases", "current", "priority", "weight",
-        "failsafe", "idle", "",
+        "failsafe", "idle", "special",
     ]);
     for (evse, plan) in config.evses.iter().zip(&config.plan.load.evses) {
         let (device, address) = match &evse.device {
@@ -210,14 +221,51 @@ fn evses(config: &Config) -> String {
             plan.weight.to_string(),
             format!("{} A", plan.failsafe),
             format!("{} A", plan.idle),
-            if plan.enabled {
-                String::new()
-            } else {
-                "disabled".to_owned()
-            },
+            special(evse).join(", "),
         ]);
     }
     table.render()
+}
+
+/// What is not as it usually is.
+fn special(evse: &Evse) -> Vec<String> {
+    let profile = &evse.profile;
+    let purpose = profile.purpose.map(|purpose| match purpose {
+        Purpose::TxDefault => "tx-default",
+        Purpose::Tx => "tx",
+        Purpose::ChargePointMax => "charge-point-max",
+    });
+    let kind = profile.kind.map(|kind| match kind {
+        Kind::Relative => "relative",
+        Kind::Absolute => "absolute",
+    });
+    let unit = profile.unit.map(|unit| match unit {
+        Unit::Amps => "in A",
+        Unit::Watts => "in W",
+    });
+    let words = [
+        (!evse.enabled).then_some("disabled"),
+        purpose,
+        kind,
+        unit,
+        profile.remote_start.then_some("remote-start"),
+        profile.clear_on_connect.then_some("clear-on-connect"),
+        evse.password.is_some().then_some("own password"),
+        evse.fixed_id_tag.is_some().then_some("fixed tag"),
+    ];
+    let mut special: Vec<String> = words.into_iter().flatten().map(str::to_owned).collect();
+    special.extend(
+        profile
+            .stack_level
+            .map(|level| format!("stack level {level}")),
+    );
+    special.extend(evse.step.map(|step| format!("steps of {step} A")));
+    match &evse.meter {
+        EvseMeter::Evse => {}
+        EvseMeter::None => special.push("no meter".to_owned()),
+        EvseMeter::Meter(name) => special.push(format!("meter {name}")),
+    }
+    special
 }
 
 fn phases(plan: &EvsePlan) -> String {
@@ -263,17 +311,12 @@ fn trust(gateway: &Gateway) -> String {
     }
 }
 
-fn authorization(config: &Config) -> String {
-    let authorization = &config.plan.authorization;
-    let mode = match authorization.mode {
-        AuthorizationMode::Open => "everybody may charge",
-        AuthorizationMode::List => "only these tags may charge",
-    };
+fn tags(config: &Config) -> String {
     let mut table = Table::new(&["id tag", "name", "group", "expires", "EVSEs", ""]);
-    for tag in &authorization.tags {
+    for tag in &config.plan.authorization.tags {
         table.row(tag_row(tag));
     }
-    format!("{:<16}  {mode}\n{}", "authorization", table.render())
+    table.render()
 }
 
 fn tag_row(tag: &TagPlan) -> Vec<String> {
@@ -287,10 +330,7 @@ fn tag_row(tag: &TagPlan) -> Vec<String> {
     vec![
         tag.tag.masked(),
         tag.name.clone().unwrap_or_default(),
-        tag.parent
-            .as_ref()
-            .map(|parent| parent.masked())
-            .unwrap_or_default(),
+        tag.parent.as_ref().map(IdTag::masked).unwrap_or_default(),
         tag.expires
             .map(|expires| expires.to_string())
             .unwrap_or_default(),
@@ -301,4 +341,100 @@ fn tag_row(tag: &TagPlan) -> Vec<String> {
             String::new()
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_prints_what_it_understood_and_no_password() {
+        let path = Path::new("site.toml");
+        let text = r#"
+[manager]
+rotation-period = "1h 30min"
+[ocpp-server]
+password = "geheim"
+[authorization]
+mode = "list"
+[[authorization.id-tag]]
+tag = "04A2B3C4D5"
+name = "Ms Example"
+blocked = true
+[[circuit]]
+name = "house"
+max-current = 63.5
+meter = "grid"
+max-asymmetry = 20
+[[circuit]]
+name = "garage"
+parent = "house"
+max-current = 32
+[[meter]]
+name = "grid"
+device = "sdm630"
+address = "192.0.2.50:502"
+[[evse]]
+name = "left"
+device = "ocpp1.6"
+address = "CB-1"
+circuit = "garage"
+phases = 1
+rotation = "L2L3L1"
+max-current = 16
+failsafe-current = 0
+[evse.ocpp]
+step = 1.0
+remote-start = true
+password = "geheim"
+[[evse]]
+name = "right"
+device = "power-brain"
+address = "/dev/ttyUSB0,9600,8,n,1"
+id = 2
+max-current = 16
+enabled = false
+[evse.gateway]
+url = "wss://backend.example/path/"
+client-id = "DE*ABC*E1"
+password = "geheim"
+"#;
+        let (config, warnings) = config::read(path, text).unwrap();
+        insta::assert_snapshot!(understood(path, &config, &warnings), @r#"
+        site.toml: no mistakes
+
+        load management   control
+        sharing           the higher priority is filled first
+        rotation          every 1h 30min while cars wait
+        voltage           230 V
+        state             /var/lib/chargewarden
+        control socket    /run/chargewarden/control.sock
+        OCPP server       ws and wss on port 19520 of ::, password, self-signed certificate
+        authorization     only the listed tags may charge
+
+          circuit   fuse    reserve  asymmetry  meter  failsafe
+          house     63.5 A  1 A      20 A       grid   0 A
+            garage  32 A    0 A
+
+          meter  device  address         id  poll
+          grid   sdm630  192.0.2.50:502  1   1s
+
+          EVSE   device       address                  id  circuit  phases  current  priority  weight  failsafe  idle  special
+          left   ocpp1.6      CB-1                     1   garage   L2      6–16 A   1         1       0 A       0 A   remote-start, own password, steps of 1 A
+          right  power-brain  /dev/ttyUSB0,9600,8,n,1  2   house    L1L2L3  6–16 A   1         1       6 A       0 A   disabled
+
+          backend of  url                          client id  trusts
+          right       wss://backend.example/path/  DE*ABC*E1  any certificate
+
+          id tag   name        EVSEs
+          04A2…D5  Ms Example  all    blocked
+
+        site.toml:45:1: warning: any server certificate is accepted as the backend's
+           45 | [evse.gateway]
+              | ^^^^^^^^^^^^^^
+           remedy: add ca with the backend's root certificate, or ca = "system"
+
+        note: this version cannot run this configuration yet: [[meter]] grid, device = "power-brain" of right, [evse.gateway] of right
+        "#);
+    }
 }

@@ -68,50 +68,31 @@ fn read_one(mut section: Section<'_>) -> Entry {
         "write how much of each phase is never given out, in A, less than max-current",
         Bounds::Between(0.0, 10_000.0),
     );
+    not_above(s, &reserve, &max_current, "reserve is above max-current");
     let failsafe = s.amps(
         "failsafe-current",
         "write what all EVSEs below may draw together while the meter is silent, in A per phase",
         Bounds::Between(0.0, 10_000.0),
     );
-    let default_reserve = if meter.is_absent() { 0 } else { 1 };
-    not_above(
-        s,
-        &failsafe,
-        &max_current,
-        "failsafe-current is above max-current",
-    );
-    not_above(s, &reserve, &max_current, "reserve is above max-current");
+    // A house load moves between two readings of its meter.
+    let default_reserve = match meter {
+        Value::Absent => MilliAmps::ZERO,
+        Value::Broken | Value::Given(_) => MilliAmps::from_amps(1),
+    };
+    let trouble = "failsafe-current is above max-current";
+    not_above(s, &failsafe, &max_current, trouble);
+    let (max_power, max_asymmetry, limit_signal) = read_limits(s);
 
     let circuit = Circuit {
         name: CircuitName::from(name.clone().option().unwrap_or_default().as_str()),
-        parent: parent
-            .given()
-            .map(|parent| CircuitName::from(parent.as_str())),
+        parent: parent.given().map(|at| CircuitName::from(at.as_str())),
         max_current: max_current.or(MilliAmps::ZERO),
-        max_power: s
-            .watts(
-                "max-power",
-                "write the limit over all phases in W, for example 43000",
-                Bounds::Positive(1e9),
-            )
-            .option(),
-        reserve: reserve.or(MilliAmps::from_amps(default_reserve)),
+        max_power,
+        reserve: reserve.or(default_reserve),
         meter: meter.clone().option(),
         failsafe_current: failsafe.or(MilliAmps::ZERO),
-        max_asymmetry: s
-            .amps(
-                "max-asymmetry",
-                "write the largest difference between phases in A, for example 20",
-                Bounds::Positive(10_000.0),
-            )
-            .option(),
-        limit_signal: s
-            .watts(
-                "limit-signal",
-                "write the limit for all EVSEs below in W, for example 4200",
-                Bounds::Between(0.0, 1e9),
-            )
-            .option(),
+        max_asymmetry,
+        limit_signal,
     };
     let header = section.header.clone();
     section.finish(&["name", "max-current"]);
@@ -122,6 +103,25 @@ fn read_one(mut section: Section<'_>) -> Entry {
         header,
         circuit,
     }
+}
+
+fn read_limits(s: &mut Section<'_>) -> (Option<Watts>, Option<MilliAmps>, Option<Watts>) {
+    let power = s.watts(
+        "max-power",
+        "write the limit over all phases in W, for example 43000",
+        Bounds::Positive(1e9),
+    );
+    let asymmetry = s.amps(
+        "max-asymmetry",
+        "write the largest difference between phases in A, for example 20",
+        Bounds::Positive(10_000.0),
+    );
+    let signal = s.watts(
+        "limit-signal",
+        "write the limit for all EVSEs below in W, for example 4200",
+        Bounds::Between(0.0, 1e9),
+    );
+    (power.option(), asymmetry.option(), signal.option())
 }
 
 fn not_above(s: &Section<'_>, lower: &Value<MilliAmps>, upper: &Value<MilliAmps>, what: &str) {

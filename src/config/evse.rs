@@ -50,8 +50,8 @@ pub struct Evse {
     pub meter: EvseMeter,
     /// `[evse.ocpp]`: how a wallbox is limited.
     pub profile: ProfileSettings,
-    /// `evse.ocpp.step`: offers are multiples of this.
-    pub step: MilliAmps,
+    /// `evse.ocpp.step`: offers are multiples of this; `None`: of [`DEFAULT_STEP`].
+    pub step: Option<MilliAmps>,
     /// `evse.ocpp.password`: its own instead of the server's.
     pub password: Option<Secret>,
     /// `[evse.gateway]`: its backend.
@@ -97,6 +97,11 @@ enum DeviceKind {
     PowerBrain,
 }
 
+impl DeviceKind {
+    const WORDS: [(&'static str, Self); 2] =
+        [("ocpp1.6", Self::Ocpp), ("power-brain", Self::PowerBrain)];
+}
+
 /// Reads every `[[evse]]`.
 pub(super) fn read(file: &mut Section<'_>) -> Vec<Entry> {
     file.tables("evse", "[[evse]]")
@@ -112,11 +117,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         "name",
         "write the name that it has in the status, for example \"left\"",
     );
-    let kinds = [
-        ("ocpp1.6", DeviceKind::Ocpp),
-        ("power-brain", DeviceKind::PowerBrain),
-    ];
-    let kind = s.choice("device", &kinds);
+    let kind = s.choice("device", &DeviceKind::WORDS);
     let address = s.text(
         "address",
         "write the ChargeBox ID, or where the Power Brain is",
@@ -131,13 +132,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         "write \"evse\", \"none\" or the name of a [[meter]]",
     );
     let (enabled, priority, weight) = read_share(s);
-    let fixed_id_tag = s
-        .short_text(
-            "fixed-id-tag",
-            "write the tag, at most 20 characters",
-            TAG_LENGTH,
-        )
-        .option();
+    let tag = s.short_text("fixed-id-tag", "write at most 20 characters", TAG_LENGTH);
     let ocpp = read_ocpp(s, &kind);
     let gateway = s.table("gateway", "[evse.gateway]").map(gateway::read);
 
@@ -148,9 +143,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         device,
         id: id.clone().or(1),
         enabled,
-        circuit: circuit
-            .given()
-            .map(|circuit| CircuitName::from(circuit.as_str())),
+        circuit: circuit.given().map(|at| CircuitName::from(at.as_str())),
         phases: phases.and_then(|n, _| u8::try_from(n).ok()).or(3),
         rotation,
         min_current: currents.min.clone().or(DEFAULT_MIN),
@@ -159,12 +152,8 @@ fn read_one(mut section: Section<'_>) -> Entry {
         weight,
         failsafe_current: currents.failsafe.clone().option(),
         idle_current: currents.idle.clone().or(MilliAmps::ZERO),
-        fixed_id_tag: fixed_id_tag.map(|tag| IdTag::from(tag.as_str())),
-        meter: match meter.given().map(|at| at.as_str()) {
-            None | Some("evse") => EvseMeter::Evse,
-            Some("none") => EvseMeter::None,
-            Some(name) => EvseMeter::Meter(name.to_owned()),
-        },
+        fixed_id_tag: tag.option().map(|tag| IdTag::from(tag.as_str())),
+        meter: evse_meter(&meter),
         profile: ocpp.profile,
         step: ocpp.step,
         password: ocpp.password,
@@ -179,6 +168,14 @@ fn read_one(mut section: Section<'_>) -> Entry {
         circuit,
         meter,
         id,
+    }
+}
+
+fn evse_meter(meter: &Value<String>) -> EvseMeter {
+    match meter.given().map(|at| at.as_str()) {
+        None | Some("evse") => EvseMeter::Evse,
+        Some("none") => EvseMeter::None,
+        Some(name) => EvseMeter::Meter(name.to_owned()),
     }
 }
 
@@ -241,6 +238,10 @@ fn read_rotation(s: &mut Section<'_>) -> Rotation {
     .or(Rotation::L1L2L3)
 }
 
+/// `evse.ocpp.step`, unless the file says otherwise.
+pub const DEFAULT_STEP: MilliAmps = MilliAmps(100);
+
+/// `evse.min-current`, unless the file says otherwise.
 const DEFAULT_MIN: MilliAmps = MilliAmps::from_amps(6);
 
 struct Currents {
@@ -314,18 +315,16 @@ impl Currents {
 
 struct Ocpp {
     profile: ProfileSettings,
-    step: MilliAmps,
+    step: Option<MilliAmps>,
     password: Option<Secret>,
 }
-
-const DEFAULT_STEP: MilliAmps = MilliAmps(100);
 
 fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
     let report = evse.report;
     let Some(mut s) = evse.table("ocpp", "[evse.ocpp]") else {
         return Ocpp {
             profile: ProfileSettings::default(),
-            step: DEFAULT_STEP,
+            step: None,
             password: None,
         };
     };
@@ -371,7 +370,7 @@ fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
     ocpp
 }
 
-fn read_step(s: &mut Section<'_>) -> MilliAmps {
+fn read_step(s: &mut Section<'_>) -> Option<MilliAmps> {
     const REMEDY: &str = "write 1.0, 0.1 or 0.001: the wallbox is offered multiples of this many A";
     let report = s.report;
     s.amps("step", REMEDY, Bounds::Positive(1.0))
@@ -382,7 +381,7 @@ fn read_step(s: &mut Section<'_>) -> MilliAmps {
             }
             Some(step)
         })
-        .or(DEFAULT_STEP)
+        .option()
 }
 
 /// Checks that circuits and meters exist.

@@ -12,6 +12,7 @@ use super::value::{At, Value};
 
 /// `[evse.gateway]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the file has five switches")]
 pub struct Gateway {
     /// `ws://` or `wss://`.
     pub url: String,
@@ -29,13 +30,13 @@ pub struct Gateway {
     pub key_pair: Option<KeyPair>,
     /// The connector id that the backend sees.
     pub connector: Option<u32>,
-    /// What BootNotification says for a Modbus EVSE.
+    /// What `BootNotification` says for a Modbus EVSE.
     pub boot: Boot,
     /// The backend is away: may a tag that nobody knows charge?
     pub offline_unknown_tags: bool,
-    /// `vendorId`s whose DataTransfer is kept and delivered later.
+    /// `vendorId`s whose `DataTransfer` is kept and delivered later.
     pub queue_data_transfer: Vec<String>,
-    /// A lost session gets a StopTransaction with the last register value.
+    /// A lost session gets a `StopTransaction` with the last register value.
     pub synthesize_stop: bool,
     /// Firmware updates are relayed.
     pub allow_firmware: bool,
@@ -54,7 +55,7 @@ pub enum Trust {
     Files(Vec<PathBuf>),
 }
 
-/// What BootNotification says for a Modbus EVSE.
+/// What `BootNotification` says for a Modbus EVSE.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Boot {
     /// `chargePointVendor`
@@ -94,21 +95,7 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
                 999,
             )
             .option(),
-        // The lengths are those of BootNotification.req (OCPP 1.6 §6.3).
-        boot: Boot {
-            vendor: s
-                .short_text("vendor", "write at most 20 characters", 20)
-                .option(),
-            model: s
-                .short_text("model", "write at most 20 characters", 20)
-                .option(),
-            serial: s
-                .short_text("serial", "write at most 25 characters", 25)
-                .option(),
-            firmware: s
-                .short_text("firmware", "write at most 50 characters", 50)
-                .option(),
-        },
+        boot: read_boot(&mut s),
         offline_unknown_tags: s.flag("offline-unknown-tags").or(false),
         queue_data_transfer: s
             .texts(
@@ -133,16 +120,24 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
     let report = s.report;
     s.finish(&["url", "client-id"]);
     if gateway.url.starts_with("wss:") && gateway.ca == Trust::Anyone {
+        let what = "any server certificate is accepted as the backend's";
         let remedy = "add ca with the backend's root certificate, or ca = \"system\"";
-        report.warning(
-            &span,
-            "any server certificate is accepted as the backend's",
-            remedy,
-        );
+        report.warning(&span, what, remedy);
     }
     At {
         value: gateway,
         span,
+    }
+}
+
+/// The lengths are those of `BootNotification.req` (OCPP 1.6 §6.3).
+fn read_boot(s: &mut Section<'_>) -> Boot {
+    let mut text = |key, remedy, most| s.short_text(key, remedy, most).option();
+    Boot {
+        vendor: text("vendor", "write at most 20 characters", 20),
+        model: text("model", "write at most 20 characters", 20),
+        serial: text("serial", "write at most 25 characters", 25),
+        firmware: text("firmware", "write at most 50 characters", 50),
     }
 }
 

@@ -85,8 +85,27 @@ pub enum LogFormat {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+const LOAD_MANAGEMENT: [(&str, LoadManagement); 2] = [
+    ("control", LoadManagement::Control),
+    ("observe", LoadManagement::Observe),
+];
+const WHEN_DISABLED: [(&str, WhenDisabled); 3] = [
+    ("pause", WhenDisabled::Pause),
+    ("minimum", WhenDisabled::Minimum),
+    ("release", WhenDisabled::Release),
+];
+const ON_SHUTDOWN: [(&str, OnShutdown); 3] = [
+    ("keep", OnShutdown::Keep),
+    ("failsafe", OnShutdown::Failsafe),
+    ("release", OnShutdown::Release),
+];
+const PRIORITY_MODE: [(&str, PriorityMode); 2] = [
+    ("strict", PriorityMode::Strict),
+    ("min-first", PriorityMode::MinFirst),
+];
 
 /// Reads `[manager]`; without one, every default holds.
 pub(super) fn read_manager(file: &mut Section<'_>) -> Manager {
@@ -95,45 +114,17 @@ pub(super) fn read_manager(file: &mut Section<'_>) -> Manager {
     let paths = read_paths(s);
     let manager = Manager {
         load_management: s
-            .choice(
-                "load-management",
-                &[
-                    ("control", LoadManagement::Control),
-                    ("observe", LoadManagement::Observe),
-                ],
-            )
+            .choice("load-management", &LOAD_MANAGEMENT)
             .or(LoadManagement::Control),
         voltage: read_voltage(s),
         state_dir: paths.0,
         control_socket: paths.1,
         when_disabled: s
-            .choice(
-                "when-disabled",
-                &[
-                    ("pause", WhenDisabled::Pause),
-                    ("minimum", WhenDisabled::Minimum),
-                    ("release", WhenDisabled::Release),
-                ],
-            )
+            .choice("when-disabled", &WHEN_DISABLED)
             .or(WhenDisabled::Pause),
-        on_shutdown: s
-            .choice(
-                "on-shutdown",
-                &[
-                    ("keep", OnShutdown::Keep),
-                    ("failsafe", OnShutdown::Failsafe),
-                    ("release", OnShutdown::Release),
-                ],
-            )
-            .or(OnShutdown::Keep),
+        on_shutdown: s.choice("on-shutdown", &ON_SHUTDOWN).or(OnShutdown::Keep),
         priority_mode: s
-            .choice(
-                "priority-mode",
-                &[
-                    ("strict", PriorityMode::Strict),
-                    ("min-first", PriorityMode::MinFirst),
-                ],
-            )
+            .choice("priority-mode", &PRIORITY_MODE)
             .or(PriorityMode::Strict),
         rotation_period: s
             .duration(

@@ -35,7 +35,7 @@ pub enum MeterDevice {
     Sdm72,
     /// The meter in a Power Brain.
     PowerBrain,
-    /// Whatever speaks SunSpec.
+    /// Whatever speaks `SunSpec`.
     SunSpec,
     /// As `[meter.registers]` says.
     Custom,
@@ -165,7 +165,7 @@ fn read_one(mut s: Section<'_>) -> Entry {
         "poll",
         "write for example \"1s\"",
         Duration::from_millis(100),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
     );
     let invert = s.flag("invert");
     let registers = read_registers(&mut s, &device);
@@ -214,14 +214,10 @@ fn read_registers(
     part.finish(&[]);
     match device.given().map(|at| at.value) {
         None => {}
+        Some(MeterDevice::Custom) if registers.contains_key("current-l1") => {}
         Some(MeterDevice::Custom) => {
-            if !registers.contains_key("current-l1") {
-                report.problem(
-                    &header,
-                    "a meter without current-l1 guards nothing",
-                    REGISTERS,
-                );
-            }
+            let what = "a meter without current-l1 guards nothing";
+            report.problem(&header, what, REGISTERS);
         }
         Some(known) => {
             let what = format!("the registers of \"{}\" are known", known.as_str());

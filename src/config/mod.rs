@@ -29,7 +29,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use circuit::Circuit;
-pub use evse::{Device, Evse, EvseMeter};
+pub use evse::{DEFAULT_STEP, Device, Evse, EvseMeter};
 pub use files::KeyPair;
 pub use gateway::{Boot, Gateway, Trust};
 pub use manager::{DEFAULT_CONTROL_SOCKET, LoadManagement, Log, LogFormat, Manager, OnShutdown};
@@ -106,7 +106,8 @@ pub fn read(path: &Path, text: &str) -> Result<(Config, Vec<Warning>), Problems>
         Ok(table) => read_file(Section::of_file(&report, table.get_ref())),
         Err(error) => {
             let at = error.span().unwrap_or(0..0);
-            report.problem(&at, error.message(), syntax_remedy(error.message()));
+            let (what, remedy) = syntax(error.message());
+            report.problem(&at, what, remedy);
             None
         }
     };
@@ -211,14 +212,25 @@ fn unsupported(config: &Config) -> Vec<String> {
     parts
 }
 
-fn syntax_remedy(message: &str) -> &'static str {
-    if message.starts_with("duplicate key") {
-        "keep one of them; sections that may come several times have double brackets: [[evse]]"
-    } else if message.starts_with("string values must be quoted") {
-        "put text in double quotes: key = \"text\"; numbers, true and false stand without"
+/// What is wrong and what to do, from the parser's message.
+fn syntax(message: &str) -> (&str, &'static str) {
+    let quotes = "put text in double quotes: key = \"text\"; numbers, true and false stand without";
+    if message.starts_with("invalid float") {
+        // The parser guesses from the first letter: `info` could have become `inf`.
+        ("a value that TOML does not know", quotes)
+    } else if message.starts_with("string values must be quoted")
+        || message.starts_with("invalid basic string")
+    {
+        (message, quotes)
+    } else if message.starts_with("duplicate key") {
+        let remedy = "keep one of them; sections that may come several times have double \
+                      brackets: [[evse]]";
+        (message, remedy)
     } else if message.starts_with("key with no value") {
-        "write key = value; a section stands in brackets: [manager] or [[evse]]"
+        let remedy = "write key = value; a section stands in brackets: [manager] or [[evse]]";
+        (message, remedy)
     } else {
-        "the file is TOML: [section] lines, and below each key = value"
+        let remedy = "the file is TOML: [section] lines, and below each key = value";
+        (message, remedy)
     }
 }

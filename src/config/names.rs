@@ -9,7 +9,7 @@ use super::value::Value;
 /// The names of all circuits, of all meters or of all EVSEs.
 pub(super) struct Names {
     section: &'static str,
-    names: Vec<String>,
+    known: Vec<String>,
     /// A name is missing or broken: a reference may mean that one.
     incomplete: bool,
 }
@@ -39,18 +39,18 @@ impl Names {
         }
         Self {
             section,
-            names: seen.into_keys().map(str::to_owned).collect(),
+            known: seen.into_keys().map(str::to_owned).collect(),
             incomplete,
         }
     }
 
     /// Reports a reference to a name that nobody has; returns whether it can be relied on.
     pub(super) fn check(&self, report: &Report<'_>, name: &str, span: &Span) -> bool {
-        if self.names.iter().any(|known| known == name) {
+        if self.known.iter().any(|known| known == name) {
             return true;
         }
         if !self.incomplete {
-            let known: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
             let what = format!("there is no {} named \"{name}\"", self.section);
             let remedy = match suggest::closest(name, &known) {
                 Some(near) => format!("did you mean \"{near}\"?"),

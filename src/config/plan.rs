@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::circuit::Circuit;
-use super::evse::{Device, Evse};
+use super::evse::{DEFAULT_STEP, Device, Evse};
 use super::manager::{LoadManagement, Manager};
 use super::server::Server;
 use crate::central_system::{ConnectorPlan, StationPlan};
@@ -70,7 +70,7 @@ fn evse_plan(evse: &Evse, failsafe: MilliAmps, root: &CircuitName) -> EvsePlan {
         weight: evse.weight,
         failsafe,
         idle: evse.idle_current,
-        step: evse.step,
+        step: evse.step.unwrap_or(DEFAULT_STEP),
         enabled: evse.enabled,
     }
 }

@@ -76,7 +76,7 @@ impl Finding {
         if let Some(place) = &self.place {
             let Place { line, column, .. } = place;
             writeln!(f, "{file}:{line}:{column}: {severity}{what}")?;
-            writeln!(f, "{line:>5} | {}", place.excerpt)?;
+            writeln!(f, "{}", format!("{line:>5} | {}", place.excerpt).trim_end())?;
             if place.width > 0 {
                 let (indent, carets) = (" ".repeat(column - 1), "^".repeat(place.width));
                 writeln!(f, "      | {indent}{carets}")?;
@@ -116,13 +116,13 @@ impl<'a> Report<'a> {
         place(self.text, at).line
     }
 
-    pub(super) fn problem(&self, at: &Span, what: impl Into<String>, remedy: impl Into<String>) {
-        let finding = self.finding(at, what.into(), remedy.into());
+    pub(super) fn problem(&self, at: &Span, what: impl AsRef<str>, remedy: impl Into<String>) {
+        let finding = self.finding(at, what.as_ref(), remedy.into());
         self.problems.borrow_mut().push((at.start, finding));
     }
 
-    pub(super) fn warning(&self, at: &Span, what: impl Into<String>, remedy: impl Into<String>) {
-        let finding = self.finding(at, what.into(), remedy.into());
+    pub(super) fn warning(&self, at: &Span, what: impl AsRef<str>, remedy: impl Into<String>) {
+        let finding = self.finding(at, what.as_ref(), remedy.into());
         self.warnings.borrow_mut().push((at.start, finding));
     }
 
@@ -143,11 +143,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn finding(&self, at: &Span, what: String, remedy: String) -> Finding {
+    fn finding(&self, at: &Span, what: &str, remedy: String) -> Finding {
         Finding {
             file: self.path.display().to_string(),
             place: Some(place(self.text, at)),
-            what,
+            // It may quote what the file says, which must not reach the terminal as it is.
+            what: what.replace(char::is_control, " "),
             remedy,
         }
     }
@@ -183,8 +184,8 @@ fn place(text: &str, at: &Span) -> Place {
     }
 }
 
-/// The line as it may be shown, and whether something was left out: whatever follows a key that
-/// looks like a password (misspelled ones too), and user information in a URL.
+/// The line as it may be shown, and whether something was left out: whatever follows a word that
+/// looks like the key of a password (misspelled ones too), and user information in a URL.
 fn without_secrets(line: &str) -> (String, bool) {
     let shown: String = line
         .trim_start_matches('\u{feff}')
@@ -192,19 +193,20 @@ fn without_secrets(line: &str) -> (String, bool) {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let lower = shown.to_ascii_lowercase();
-    let key = ["pas", "swor"]
-        .iter()
-        .filter_map(|needle| lower.find(needle))
-        .min();
-    let value = key.and_then(|key| Some(key + lower.get(key..)?.find('=')? + 1));
-    let user = lower
-        .find("://")
-        .map(|i| i + 3)
-        .filter(|i| lower.get(*i..).is_some_and(|s| s.contains('@')));
-    match value.into_iter().chain(user).min() {
-        Some(end) => (format!("{} …", shown.get(..end).unwrap_or_default()), true),
-        None => (shown, false),
+    let mut end = 0;
+    for word in lower.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
+        let key = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_secret = (key.contains("pas") || key.contains("swor")) && !key.ends_with("-file");
+        let is_url = lower
+            .get(end..)
+            .is_some_and(|rest| rest.starts_with("//") && rest.contains('@'));
+        if is_secret || is_url {
+            let kept = shown.get(..end + key.len()).unwrap_or_default();
+            return (format!("{kept} …"), true);
+        }
+        end += word.len();
     }
+    (shown, false)
 }
 
 #[cfg(test)]
@@ -239,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn what_the_file_says_cannot_steer_the_terminal() {
+        let text = "name = \"\u{1b}[2J\"";
+        let report = Report::new(Path::new("x.toml"), text);
+        report.problem(&(0..4), "unknown key \u{1b}[2J", "…");
+        let problems = report.finish(Some(())).unwrap_err();
+        assert!(!problems.to_string().contains('\u{1b}'));
+    }
+
+    #[test]
     fn a_place_behind_the_end_or_inside_a_character_is_no_panic() {
         let report = Report::new(Path::new("x.toml"), "ü");
         report.problem(&(1..99), "is wrong", "…");
@@ -253,6 +264,8 @@ mod tests {
             "pasword=\"geheim\"",
             "Passwort = geheim",
             "ocpp = { step = 5, password = \"geheim\" }",
+            "ocpp = { password-file = \"x\", password = \"geheim\" }",
+            "password: geheim",
             "url = \"wss://user:geheim@example.org\"",
         ] {
             let text = shown(line, "geheim");

@@ -117,12 +117,13 @@ impl<'a> Section<'a> {
         };
         let remedy = format!("write {title}, with double brackets, above each");
         let DeValue::Array(items) = value.get_ref() else {
-            let what = format!("there may be several {key} sections, this is a single one");
+            let kind = kind(value.get_ref());
+            let what = format!("there may be several {key} sections, this is {kind}");
             self.report.problem(&value.span(), what, remedy);
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let DeValue::Table(table) = item.get_ref() else {
                 let what = format!("{key} must be sections, not {}", kind(item.get_ref()));
                 self.report.problem(&item.span(), what, remedy.clone());
@@ -176,18 +177,30 @@ impl<'a> Section<'a> {
         key: &'static str,
         remedy: &'static str,
     ) -> Value<Vec<At<String>>> {
-        let wanted = "a list of texts in quotes";
-        self.read(key, remedy, wanted, |value| match value {
-            DeValue::Array(items) => items
-                .iter()
-                .map(|item| {
-                    Some(At {
-                        value: as_text(item.get_ref())?.to_owned(),
-                        span: item.span(),
-                    })
-                })
-                .collect(),
-            _ => None,
+        let report = self.report;
+        let items = self.read(
+            key,
+            remedy,
+            "a list of texts in quotes",
+            |value| match value {
+                DeValue::Array(items) => Some(items),
+                _ => None,
+            },
+        );
+        items.and_then(|items, _| {
+            let mut texts = Vec::new();
+            for item in items {
+                let span = item.span();
+                if let Some(text) = as_text(item.get_ref()) {
+                    let value = text.to_owned();
+                    texts.push(At { value, span });
+                } else {
+                    let kind = kind(item.get_ref());
+                    let what = format!("{key} must hold texts in quotes, not {kind}");
+                    report.problem(&span, what, remedy);
+                }
+            }
+            (texts.len() == items.len()).then_some(texts)
         })
     }
 
@@ -216,7 +229,10 @@ impl<'a> Section<'a> {
             ),
         };
         let words: Vec<String> = choices.iter().map(|(c, _)| format!("\"{c}\"")).collect();
-        let remedy = format!("write {}", words.join(" or "));
+        let remedy = match words.as_slice() {
+            [rest @ .., last] => format!("write {} or {last}", rest.join(", ")),
+            [] => String::new(),
+        };
         self.report.problem(&value.span(), what, remedy);
         Value::Broken
     }

@@ -30,7 +30,7 @@ pub struct Server {
     pub client_ca: Vec<PathBuf>,
     /// Unknown ChargeBox IDs may connect and are shown, never charged.
     pub accept_unknown: bool,
-    /// What BootNotification is answered with.
+    /// What `BootNotification` is answered with.
     pub heartbeat_interval: Duration,
     /// What wallboxes are asked to sample at.
     pub meter_interval: Duration,
@@ -77,7 +77,7 @@ pub(super) fn read(file: &mut Section<'_>) -> Server {
         client_ca,
         accept_unknown: s.flag("accept-unknown").or(false),
         heartbeat_interval: whole_seconds(s, "heartbeat-interval", 86_400)
-            .or(Duration::from_secs(300)),
+            .or(Duration::from_mins(5)),
         meter_interval: whole_seconds(s, "meter-interval", 3600).or(Duration::from_secs(10)),
         max_connections: read_size(s, "max-connections", 1, 100_000).or(1024),
         max_message_size: read_size(s, "max-message-size", 1024, 1 << 28).or(1 << 20),

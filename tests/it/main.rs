@@ -18,3 +18,4 @@ mod schema;
 mod schema_bites;
 mod service;
 mod status_command;
+mod server_sockets;
