@@ -150,7 +150,7 @@ class Wallbox(ChargePoint):
             call.BootNotification(charge_point_vendor="Interop", charge_point_model="One")
         )
         await self.notify("Available", connector=0)
-        await self.notify("Available")
+        await self.notify("Charging" if self.transaction else "Available")
         return answer
 
     async def notify(self, status: str, connector: int = 1) -> None:
