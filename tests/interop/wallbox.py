@@ -172,6 +172,7 @@ class Wallbox(ChargePoint):
         return request
 
     async def stop_charging(self) -> call_result.StopTransaction:
+        self.energy += 10  # so that the next start differs from this one, however soon it is
         request = call.StopTransaction(
             transaction_id=self.transaction, meter_stop=int(self.energy), timestamp=stamp()
         )
