@@ -7,6 +7,10 @@
     dead_code,
     reason = "not every test binary that includes this file uses all of it"
 )]
+#![allow(
+    clippy::print_stderr,
+    reason = "who runs the tests should know what was not checked"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
