@@ -150,7 +150,7 @@ class Wallbox(ChargePoint):
             call.BootNotification(charge_point_vendor="Interop", charge_point_model="One")
         )
         await self.notify("Available", connector=0)
-        await self.notify("Available")
+        await self.notify("Charging" if self.transaction else "Available")
         return answer
 
     async def notify(self, status: str, connector: int = 1) -> None:
@@ -172,6 +172,7 @@ class Wallbox(ChargePoint):
         return request
 
     async def stop_charging(self) -> call_result.StopTransaction:
+        self.energy += 10  # so that the next start differs from this one, however soon it is
         request = call.StopTransaction(
             transaction_id=self.transaction, meter_stop=int(self.energy), timestamp=stamp()
         )

@@ -7,6 +7,10 @@
     dead_code,
     reason = "not every test binary that includes this file uses all of it"
 )]
+#![allow(
+    clippy::print_stderr,
+    reason = "who runs the tests should know what was not checked"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -42,8 +46,9 @@ pub(crate) fn check(text: &str) {
 /// Checks one side of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
-    /// Actions of the peer's CALLs that are not answered yet, by message id.
-    unanswered: Option<BTreeMap<String, String>>,
+    /// Actions of the peer's CALLs that are not answered yet, by message id; several where the peer
+    /// sent one again. `None` as long as nothing is known of the peer.
+    unanswered: Option<BTreeMap<String, Vec<String>>>,
     /// Message ids of our own CALLs.
     called: BTreeSet<String>,
 }
@@ -60,7 +65,10 @@ impl Checker {
             && let [kind, id, Value::String(action), ..] = frame.as_slice()
             && kind == 2
         {
-            unanswered.insert(id.to_string(), action.clone());
+            unanswered
+                .entry(id.to_string())
+                .or_default()
+                .push(action.clone());
         }
     }
 
@@ -88,7 +96,7 @@ impl Checker {
             [kind, id, payload] if kind == 3 => match &mut self.unanswered {
                 None => well_formed(payload),
                 Some(unanswered) => {
-                    let action = unanswered.remove(&id.to_string());
+                    let action = unanswered.get_mut(&id.to_string()).and_then(Vec::pop);
                     let action = action.ok_or("an answer to no CALL, or the second one")?;
                     valid(&format!("{action}Response"), payload)
                 }
@@ -101,7 +109,7 @@ impl Checker {
                 Value::Object(_),
             ] if kind == 4 => {
                 if let Some(unanswered) = &mut self.unanswered {
-                    unanswered.remove(&id.to_string());
+                    unanswered.get_mut(&id.to_string()).and_then(Vec::pop);
                 }
                 let known = ERROR_CODES.contains(&code.as_str());
                 known

@@ -92,7 +92,9 @@ fn a_connection_answers_each_call_once_and_uses_each_id_once() {
         verdict(&[heartbeat], &[error, answer]).is_err(),
         "an answer after an error"
     );
-    assert_eq!(verdict(&[heartbeat, heartbeat], &[answer]), Ok(()));
+    let repeated = [heartbeat, heartbeat];
+    assert_eq!(verdict(&repeated, &[answer, answer]), Ok(()));
+    assert!(verdict(&repeated, &[answer, answer, answer]).is_err());
     assert!(
         verdict(&[], &[heartbeat, heartbeat]).is_err(),
         "an id used twice"

@@ -1,0 +1,33 @@
+# The commands themselves stand in .ci/run, which needs no `just`.
+
+# Everything CI does
+all:
+    .ci/run
+
+# Unit and integration tests
+test:
+    .ci/run test
+
+# Format and clippy
+lint:
+    .ci/run lint
+
+# The documentation of the crate
+docs:
+    .ci/run docs
+
+# The daemon against charge points written by others
+interop:
+    .ci/run interop
+
+# Licences, advisories and sources of the dependencies (needs cargo-deny)
+deny:
+    .ci/run deny
+
+# The allocator's benchmark
+bench:
+    cargo bench --bench allocate
+
+# Two simulated wallboxes behind one fuse
+demo:
+    cargo run --release -- demo
