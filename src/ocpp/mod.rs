@@ -3,6 +3,7 @@
 //! Lenient in what is accepted, strict in what is sent. Raw payloads are kept as they came.
 
 pub mod charging_profile;
+pub mod composite;
 pub mod lenient;
 pub mod status;
 pub mod timestamp;

@@ -1,1 +1,7 @@
 //! Simulated wallboxes with cars, and a whole world in virtual time.
+
+pub mod car;
+pub mod quirk;
+
+pub use car::Car;
+pub use quirk::Quirk;
