@@ -21,13 +21,13 @@ use crate::units::{MilliAmps, MilliVolts};
 
 mod rules;
 
-pub use rules::{Refusal, Rules};
+pub use rules::{Refusal, Rules, Running};
 
 /// Phases of a limit that does not say how many (OCPP 1.6 §7.14).
 const DEFAULT_PHASES: u8 = 3;
 
 /// A composite schedule never looks further ahead than this, whatever is asked for.
-const HORIZON: Duration = Duration::from_secs(31 * 86_400);
+const HORIZON: Duration = Duration::from_hours(31 * 24);
 
 /// How a connector is wired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -376,8 +376,8 @@ impl Installed {
 
     fn recurrence(&self) -> Option<Duration> {
         match self.profile.recurrency_kind? {
-            RecurrencyKind::Daily => Some(Duration::from_secs(86_400)),
-            RecurrencyKind::Weekly => Some(Duration::from_secs(7 * 86_400)),
+            RecurrencyKind::Daily => Some(Duration::from_hours(24)),
+            RecurrencyKind::Weekly => Some(Duration::from_hours(7 * 24)),
         }
     }
 

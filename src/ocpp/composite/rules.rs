@@ -23,6 +23,17 @@ pub struct Rules {
     pub wiring: Wiring,
 }
 
+/// What runs on a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// No transaction.
+    Nothing,
+    /// A transaction that has no id yet.
+    Unnumbered,
+    /// The transaction of this id.
+    Transaction(i64),
+}
+
 /// Why a profile is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -56,8 +67,7 @@ pub enum Refusal {
 }
 
 impl Rules {
-    /// Judges `profile` before it is [installed](InstalledProfiles::install). `transaction` is
-    /// what runs on the connector: its id, `None` inside if that is not known yet.
+    /// Judges `profile` before it is [installed](InstalledProfiles::install).
     ///
     /// # Errors
     /// The first rule that is broken. A profile that is already over is accepted.
@@ -66,12 +76,12 @@ impl Rules {
         installed: &InstalledProfiles,
         connector: ConnectorId,
         profile: &ChargingProfile,
-        transaction: Option<Option<i64>>,
+        running: Running,
     ) -> Result<(), Refusal> {
         if connector.0 > self.connectors {
             return Err(Refusal::UnknownConnector);
         }
-        check_purpose(connector, profile, transaction)?;
+        check_purpose(connector, profile, running)?;
         if !(0..=self.max_stack_level).contains(&profile.stack_level) {
             return Err(Refusal::StackLevel);
         }
@@ -114,19 +124,18 @@ impl Rules {
 fn check_purpose(
     connector: ConnectorId,
     profile: &ChargingProfile,
-    transaction: Option<Option<i64>>,
+    running: Running,
 ) -> Result<(), Refusal> {
     let whole_box = connector == ConnectorId(0);
     match profile.charging_profile_purpose {
         ChargingProfilePurpose::ChargePointMaxProfile if !whole_box => Err(Refusal::WrongConnector),
         ChargingProfilePurpose::TxProfile if whole_box => Err(Refusal::WrongConnector),
-        ChargingProfilePurpose::TxProfile => {
-            let running = transaction.ok_or(Refusal::NoTransaction)?;
-            match profile.transaction_id {
-                Some(meant) if running != Some(meant) => Err(Refusal::OtherTransaction),
-                _ => Ok(()),
-            }
-        }
+        ChargingProfilePurpose::TxProfile => match (running, profile.transaction_id) {
+            (Running::Nothing, _) => Err(Refusal::NoTransaction),
+            (Running::Transaction(id), Some(meant)) if id == meant => Ok(()),
+            (_, Some(_)) => Err(Refusal::OtherTransaction),
+            (_, None) => Ok(()),
+        },
         ChargingProfilePurpose::ChargePointMaxProfile
         | ChargingProfilePurpose::TxDefaultProfile => Ok(()),
     }

@@ -40,12 +40,12 @@ fn profile(id: i64, purpose: &str, level: i64, more: Value, schedule: Value) -> 
         "chargingProfileKind": "Relative",
         "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": []},
     });
-    merge(&mut value, more);
-    merge(&mut value["chargingSchedule"], schedule);
+    merge(&mut value, &more);
+    merge(&mut value["chargingSchedule"], &schedule);
     serde_json::from_str(&value.to_string()).unwrap()
 }
 
-fn merge(into: &mut Value, more: Value) {
+fn merge(into: &mut Value, more: &Value) {
     for (key, value) in more.as_object().unwrap() {
         into[key] = value.clone();
     }
@@ -60,7 +60,7 @@ fn periods(pairs: &[(i64, f64)]) -> Value {
 }
 
 fn with(mut a: Value, b: Value) -> Value {
-    merge(&mut a, b);
+    merge(&mut a, &b);
     a
 }
 
@@ -93,7 +93,10 @@ impl Lab {
     ) -> Result<(), Refusal> {
         let profile = profile(self.next_id, purpose, level, more, schedule);
         self.next_id += 1;
-        let running = self.started.contains_key(&connector).then_some(Some(77));
+        let running = match self.started.get(&connector) {
+            Some(_) => Running::Transaction(77),
+            None => Running::Nothing,
+        };
         self.rules
             .check(&self.installed, connector, &profile, running)?;
         self.installed.install(connector, profile, self.now);
@@ -115,7 +118,7 @@ impl Lab {
     }
 
     fn schedule(&self, connector: ConnectorId, unit: ChargingRateUnit) -> ChargingSchedule {
-        let two_hours = Duration::from_secs(7200);
+        let two_hours = Duration::from_hours(2);
         self.installed.composite(
             connector,
             self.now,
