@@ -17,7 +17,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-use crate::ids::ConnectorId;
+use crate::ids::{ConnectorId, IdTag};
 
 /// A JSON value as far as one needs to look at it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,13 +60,13 @@ impl<'a> Token<'a> {
         }
     }
 
-    fn unexpected(&self) -> Unexpected<'_> {
+    fn refused<E: Error>(&self, expected: &str) -> E {
         match self {
-            Self::Null => Unexpected::Unit,
-            Self::Bool(value) => Unexpected::Bool(*value),
-            Self::Number(_) => Unexpected::Other("number"),
-            Self::Text(text) => Unexpected::Str(text),
-            Self::Nested(_) => Unexpected::Other("object or array"),
+            Self::Null => E::invalid_type(Unexpected::Unit, &expected),
+            Self::Bool(value) => E::invalid_type(Unexpected::Bool(*value), &expected),
+            Self::Nested(_) => E::invalid_type(Unexpected::Other("object or array"), &expected),
+            Self::Number(_) => E::invalid_value(Unexpected::Other("number"), &expected),
+            Self::Text(text) => E::invalid_value(Unexpected::Str(text), &expected),
         }
     }
 }
@@ -170,11 +170,11 @@ impl FromToken<'_> for ConnectorId {
     }
 }
 
-impl<'a, T: FromToken<'a>> FromToken<'a> for Option<T> {
-    const EXPECTED: &'static str = T::EXPECTED;
+impl FromToken<'_> for IdTag {
+    const EXPECTED: &'static str = "an id tag";
 
-    fn from_token(token: Token<'a>) -> Option<Self> {
-        Some(T::from_token(token))
+    fn from_token(token: Token<'_>) -> Option<Self> {
+        Some(Self::from(&*Cow::from_token(token)?))
     }
 }
 
@@ -187,15 +187,29 @@ where
     D: Deserializer<'de>,
     T: FromToken<'de>,
 {
-    let token = Token::of(<&RawValue>::deserialize(deserializer)?);
-    T::from_token(token.clone()).ok_or_else(|| match token {
-        Token::Text(_) | Token::Number(_) => {
-            D::Error::invalid_value(token.unexpected(), &T::EXPECTED)
-        }
-        Token::Null | Token::Bool(_) | Token::Nested(_) => {
-            D::Error::invalid_type(token.unexpected(), &T::EXPECTED)
-        }
-    })
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    T::from_token(Token::of(raw)).ok_or_else(|| Token::of(raw).refused(T::EXPECTED))
+}
+
+/// A field that may be missing, `null` or blank, but must be readable otherwise, because to take it
+/// for absent would turn the meaning of the message around; needs `default` beside it.
+///
+/// # Errors
+/// What the field is and what was expected.
+pub fn readable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromToken<'de>,
+{
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    match Token::of(raw) {
+        Token::Null => Ok(None),
+        Token::Text(text) if text.trim().is_empty() => Ok(None),
+        token => match T::from_token(token) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Token::of(raw).refused(T::EXPECTED)),
+        },
+    }
 }
 
 /// A field that counts as absent if it cannot be read; needs `default` beside it.
@@ -364,3 +378,129 @@ macro_rules! spelled {
     };
 }
 pub(crate) use spelled;
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Message<'a> {
+        #[serde(deserialize_with = "required")]
+        number: i64,
+        #[serde(default, deserialize_with = "optional")]
+        flag: Option<bool>,
+        #[serde(default, borrow, deserialize_with = "optional")]
+        text: Option<Cow<'a, str>>,
+        #[serde(default, deserialize_with = "list")]
+        items: Vec<i64>,
+        #[serde(default, deserialize_with = "readable")]
+        which: Option<i64>,
+    }
+
+    fn token<'a, T: FromToken<'a>>(json: &'a str) -> Option<T> {
+        T::from_token(Token::of(serde_json::from_str(json).unwrap()))
+    }
+
+    #[test]
+    fn integers_are_read_from_all_that_means_one() {
+        for (json, expected) in [
+            ("1234", Some(1234)),
+            ("1234.0", Some(1234)),
+            ("1.234e3", Some(1234)),
+            (r#"" 1234 ""#, Some(1234)),
+            (r#""1234.0""#, Some(1234)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("1e400", None),
+            ("0.5", None),
+            (r#""""#, None),
+            (r#""NaN""#, None),
+            ("true", None),
+            ("null", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(token::<i64>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_read_from_words_and_digits() {
+        for (json, expected) in [
+            ("true", Some(true)),
+            (r#""True""#, Some(true)),
+            ("1", Some(true)),
+            (r#""0""#, Some(false)),
+            (r#"" false ""#, Some(false)),
+            (r#""yes""#, None),
+            ("2", None),
+            ("null", None),
+        ] {
+            assert_eq!(token::<bool>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn strings_are_borrowed_unless_they_have_escapes_and_numbers_become_strings() {
+        assert_eq!(token(r#""04A2""#), Some(Cow::<str>::Borrowed("04A2")));
+        assert_eq!(token::<String>(r#""a\/\u20ac""#).as_deref(), Some("a/€"));
+        assert_eq!(token::<String>("4711").as_deref(), Some("4711"));
+        assert_eq!(token::<String>("false").as_deref(), Some("false"));
+        assert_eq!(token::<String>("{}"), None);
+        assert_eq!(token::<String>(r#""\ud800""#), None);
+    }
+
+    #[test]
+    fn an_optional_field_of_the_wrong_type_does_not_cost_the_message() {
+        let text = r#"{"number":"7","flag":[[]],"text":{"a":1e999},"items":[1,null,"x","2",{}]}"#;
+        let message: Message = serde_json::from_str(text).unwrap();
+        assert_eq!(message.number, 7);
+        assert_eq!((message.flag, message.text), (None, None));
+        assert_eq!(message.items, [1, 2]);
+    }
+
+    #[test]
+    fn a_list_that_is_none_is_empty() {
+        for items in [
+            "null",
+            "{\"a\":[1]}",
+            "true",
+            "1",
+            "-1",
+            "1.5",
+            "\"x\"",
+            "[]",
+        ] {
+            let text = format!(r#"{{"number":7,"items":{items}}}"#);
+            let message: Message = serde_json::from_str(&text).unwrap();
+            assert!(message.items.is_empty(), "{items}");
+        }
+    }
+
+    #[test]
+    fn a_required_field_must_be_there_and_readable() {
+        for (text, why) in [
+            ("{}", "missing field `number`"),
+            (r#"{"number":null}"#, "invalid type"),
+            (r#"{"number":"x"}"#, "invalid value"),
+        ] {
+            let error = serde_json::from_str::<Message>(text).unwrap_err();
+            assert!(error.to_string().starts_with(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_must_not_be_overlooked_is_absent_or_readable() {
+        for (which, expected) in [("null", None), ("\"\"", None), ("\"2\"", Some(2))] {
+            let text = format!(r#"{{"number":7,"which":{which}}}"#);
+            assert_eq!(
+                serde_json::from_str::<Message>(&text).unwrap().which,
+                expected
+            );
+        }
+        assert!(serde_json::from_str::<Message>(r#"{"number":7,"which":"x"}"#).is_err());
+    }
+}

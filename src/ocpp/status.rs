@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient::{FromToken, Token};
+
 /// Status of a connector, or of the whole charge point (only the first, `Unavailable` and `Faulted`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ChargePointStatus {
@@ -67,5 +69,16 @@ impl ChargePointStatus {
 impl fmt::Display for ChargePointStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl FromToken<'_> for ChargePointStatus {
+    const EXPECTED: &'static str = "a charge point status";
+
+    fn from_token(token: Token<'_>) -> Option<Self> {
+        match token {
+            Token::Text(text) => Self::parse(&text),
+            _ => None,
+        }
     }
 }

@@ -138,7 +138,6 @@ pub mod optional {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
     pub fn serialize<S: Serializer>(
         time: &Option<Timestamp>,
         serializer: S,
@@ -157,5 +156,92 @@ pub mod optional {
         deserializer: D,
     ) -> Result<Option<Timestamp>, D::Error> {
         lenient::optional(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_form_seen_in_the_field_is_read() {
+        for (text, expected) in [
+            ("2026-01-15T10:00:00Z", "2026-01-15T10:00:00Z"),
+            ("2026-01-15t10:00:00z", "2026-01-15T10:00:00Z"),
+            ("2026-01-15T10:00:00.123Z", "2026-01-15T10:00:00.123Z"),
+            (
+                "2026-01-15T10:00:00.1234567891234Z",
+                "2026-01-15T10:00:00.123456789Z",
+            ),
+            ("2026-01-15T10:00:00.+01:00", "2026-01-15T09:00:00Z"),
+            ("2026-01-15T10:00:00+01:00", "2026-01-15T09:00:00Z"),
+            ("2026-01-15T10:00:00-0530", "2026-01-15T15:30:00Z"),
+            ("2025-04-25T15:38:39+03", "2025-04-25T12:38:39Z"),
+            ("2026-01-15T10:00:00 +01:00", "2026-01-15T09:00:00Z"),
+            ("2026-01-15 10:00:00", "2026-01-15T10:00:00Z"),
+            ("  2026-01-15T10:00Z ", "2026-01-15T10:00:00Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+            ("1970-01-01T00:00:12Z", "1970-01-01T00:00:12Z"),
+        ] {
+            let expected: Timestamp = expected.parse().unwrap();
+            assert_eq!(parse_lenient(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn quirk_growatt_thor_writes_no_zone() {
+        assert_eq!(
+            parse_lenient("2023-10-19T15:28:07").map(format),
+            Some("2023-10-19T15:28:07Z".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_guessed() {
+        for text in [
+            "",
+            "now",
+            "2026-01-15",
+            "2026-01-15T",
+            "2026-13-15T10:00:00Z",
+            "2026-02-30T10:00:00Z",
+            "2026-01-15T25:00:00Z",
+            "2026-01-15T10:00:00+1:2:3",
+            "2026-01-15T10:00:00+99:00",
+            "2026-01-15T10:00:00 CET",
+            "15.01.2026 10:00:00",
+            "2026-01-1äT10:00:00Z",
+            "9999-12-31T23:59:59-12:00",
+        ] {
+            assert_eq!(parse_lenient(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_before_2020_was_never_set() {
+        assert!(clock_not_set("2019-12-31T23:59:59Z".parse().unwrap()));
+        assert!(!clock_not_set("2020-01-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_fraction_is_never_sent() {
+        let time: Timestamp = "2026-01-15T10:00:00.999Z".parse().unwrap();
+        assert_eq!(format(time), "2026-01-15T10:00:00Z");
+    }
+
+    proptest! {
+        #[test]
+        fn what_we_write_is_read_back(second in 0_i64..253_402_200_000) {
+            let time = Timestamp::from_second(second).unwrap();
+            prop_assert_eq!(parse_lenient(&format(time)), Some(time));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC*", digits in "[0-9TZtz:.,+ -]{0,40}") {
+            let _ = parse_lenient(&text);
+            let _ = parse_lenient(&digits);
+        }
     }
 }

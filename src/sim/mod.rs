@@ -2,6 +2,8 @@
 
 pub mod car;
 pub mod quirk;
+pub mod wallbox;
 
 pub use car::Car;
 pub use quirk::Quirk;
+pub use wallbox::{Wallbox, WallboxPlan};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 macro_rules! quirks {
     ($($name:ident = $text:literal, $about:literal;)*) => {
         /// A deviation from the correct charge point.
+        #[expect(clippy::doc_markdown, reason = "the help text on a terminal has no backticks")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Quirk {
             $(#[doc = $about] $name,)*

@@ -1,6 +1,11 @@
 //! The worked examples: 2026-01-15T10:00:00Z, a Thursday; a three-phase box of 32 A at 230 V;
 //! a transaction on connector 1 since 09:50.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "json!(…) is written where it is used"
+)]
+
 use serde_json::{Value, json};
 
 use super::*;
