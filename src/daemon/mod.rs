@@ -1,3 +1,4 @@
 //! The tasks. They carry bytes; decisions are in [`crate::site`].
 
+pub mod clock;
 pub mod field;

@@ -3,6 +3,7 @@
 //! It keeps the [contract](crate) of every machine. Deviations are [`Quirk`]s.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Quirk;
 use super::car::{Car, MINIMUM, MicroJoules, PluggedCar};
+use super::script::Act;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::AuthorizationStatus;
 use crate::ids::{ConnectorId, IdTag};
@@ -40,8 +42,23 @@ const TICK: Duration = Duration::from_secs(1);
 /// How late [`Quirk::LateAnswers`] is.
 const LATE: Duration = Duration::from_secs(8);
 
-/// Sees every frame from the central system; the action of an answer is that of the CALL.
-pub type Inspector = fn(action: &str, frame: &str);
+/// A text frame of a wallbox's link, as the wallbox sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic<'a> {
+    /// To the central system.
+    Sent(&'a str),
+    /// From the central system.
+    Received(&'a str),
+}
+
+/// Whoever looks at all [`Traffic`].
+struct Inspector(Box<dyn FnMut(Traffic<'_>) + Send>);
+
+impl fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inspector")
+    }
+}
 
 /// What the wallbox wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +96,7 @@ struct Deferred {
 }
 
 /// A wallbox.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Wallbox {
     plan: WallboxPlan,
     random: Random,
@@ -141,10 +158,10 @@ impl Wallbox {
         }
     }
 
-    /// Shows every frame from the central system to `inspector`.
+    /// Shows every frame of its link to `inspector`.
     #[must_use]
-    pub fn inspected_by(mut self, inspector: Inspector) -> Self {
-        self.inspector = Some(inspector);
+    pub fn inspected_by(mut self, inspector: impl FnMut(Traffic<'_>) + Send + 'static) -> Self {
+        self.inspector = Some(Inspector(Box::new(inspector)));
         self
     }
 
@@ -171,6 +188,9 @@ impl Wallbox {
     /// A text frame of the central system.
     pub fn handle_frame(&mut self, now: Now, text: &str) {
         if self.is_on() && self.wire.connected {
+            if let Some(inspector) = &mut self.inspector {
+                inspector.0(Traffic::Received(text));
+            }
             self.receive(now, text);
             self.settle(now);
         }
@@ -205,7 +225,11 @@ impl Wallbox {
 
     /// What it wants done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.wire.poll_output()
+        let output = self.wire.poll_output();
+        if let (Some(inspector), Some(Output::Send(text))) = (&mut self.inspector, &output) {
+            inspector.0(Traffic::Sent(text));
+        }
+        output
     }
 
     /// When it wants [`handle_timeout`](Self::handle_timeout).
@@ -265,6 +289,15 @@ impl Wallbox {
         if self.is_on() {
             self.tap(now, connector, tag);
             self.settle(now);
+        }
+    }
+
+    /// Does what a [script](super::script) says.
+    pub fn perform(&mut self, now: Now, act: Act) {
+        match act {
+            Act::Plug(connector, car) => self.plug(now, connector, car),
+            Act::Present(connector, tag) => self.present_tag(now, connector, &tag),
+            Act::Unplug(connector) => self.unplug(now, connector),
         }
     }
 

@@ -105,7 +105,6 @@ impl Wallbox {
                 Value::String(action),
                 payload,
             ] if kind.as_u64() == Some(2) => {
-                self.inspect(action, text);
                 self.called(now, id, action, payload);
             }
             [Value::Number(kind), id, payload] if kind.as_u64() == Some(3) => {
@@ -130,18 +129,10 @@ impl Wallbox {
         }
     }
 
-    fn inspect(&self, action: &str, text: &str) {
-        if let Some(inspector) = self.inspector {
-            inspector(action, text);
-        }
-    }
-
     fn take_settled(&mut self, id: &Value, text: &str) -> Option<Settled> {
         let settled = self.wire.settle(id);
-        match &settled {
-            Some(settled) => self.inspect(settled.action, text),
-            None if self.wire.was_used(id) => {}
-            None => self.judge.complain(format!("answers no CALL: {text}")),
+        if settled.is_none() && !self.wire.was_used(id) {
+            self.judge.complain(format!("answers no CALL: {text}"));
         }
         settled
     }
