@@ -17,6 +17,7 @@
 
 pub mod action;
 pub mod charging_profile;
+pub mod composite;
 pub mod error_code;
 pub mod frame;
 pub mod lenient;

@@ -1,1 +1,20 @@
 //! Simulated wallboxes with cars, and a whole world in virtual time.
+//!
+//! | | |
+//! |---|---|
+//! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
+//! | [`script`] | what drivers do |
+//! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
+
+pub mod car;
+pub mod dial;
+pub mod quirk;
+pub mod runner;
+pub mod script;
+pub mod wallbox;
+
+pub use car::Car;
+pub use dial::Target;
+pub use quirk::Quirk;
+pub use script::{Act, Script, Visit};
+pub use wallbox::{Wallbox, WallboxPlan};

@@ -1,0 +1,94 @@
+//! What real wallboxes do differently, as switches of the simulated one.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! quirks {
+    ($($name:ident = $text:literal, $about:literal;)*) => {
+        /// A deviation from the correct charge point.
+        #[expect(clippy::doc_markdown, reason = "the help text on a terminal has no backticks")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Quirk {
+            $(#[doc = $about] $name,)*
+        }
+
+        impl Quirk {
+            /// Every quirk.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// How it is written on the command line.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// One sentence for the help text.
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Self::$name => $about,)*
+                }
+            }
+        }
+    };
+}
+
+quirks! {
+    OnlyStackLevel0 = "only-stack-level-0", "Refuses profiles above stack level 0.";
+    OnlyRelative = "only-relative", "Refuses profiles that are not Relative.";
+    OnlyAbsolute = "only-absolute", "Refuses profiles that are not Absolute.";
+    OnlyTxProfile = "only-tx-profile", "Refuses profiles that are not a TxProfile.";
+    OnlyChargePointMax = "only-charge-point-max", "Refuses all but ChargePointMaxProfile.";
+    OnlyWatts = "only-watts", "Refuses limits in amperes.";
+    WholeAmps = "whole-amps", "Sets whole amperes only, rounded down.";
+    IgnoresProfiles = "ignores-profiles", "Accepts profiles and does not obey them.";
+    ForgetsProfiles = "forgets-profiles", "Loses all profiles when it reboots.";
+    NoSmartCharging = "no-smart-charging", "Answers SetChargingProfile with NotSupported.";
+    NoRemoteTrigger = "no-remote-trigger", "Answers TriggerMessage with NotSupported.";
+    NoBootAfterReconnect = "no-boot-after-reconnect", "Boots once, says nothing after a reconnect.";
+    LateAnswers = "late-answers", "Acts on commands and answers them after 8 seconds.";
+    NeverAnswersProfiles = "never-answers-profiles", "Drops SetChargingProfile silently.";
+    NoPhaseValues = "no-phase-values", "Measures power and energy only.";
+    NoMeterValues = "no-meter-values", "Sends no meter values.";
+    NumericMessageIds = "numeric-message-ids", "Its message ids are numbers, not strings.";
+    NoZoneTimestamps = "no-zone-timestamps", "Its timestamps name no time zone.";
+    Clock1970 = "clock-1970", "Its clock starts in 1970 and is never set.";
+    ResumesTransactions = "resumes-transactions", "Goes on with its transactions after a reboot.";
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// No quirk has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no quirk is called {0:?}")]
+pub struct UnknownQuirk(String);
+
+impl FromStr for Quirk {
+    type Err = UnknownQuirk;
+
+    fn from_str(text: &str) -> Result<Self, UnknownQuirk> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|quirk| quirk.as_str() == text)
+            .ok_or_else(|| UnknownQuirk(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_quirk_is_found_by_its_name() {
+        for quirk in Quirk::ALL {
+            assert_eq!(quirk.to_string().parse(), Ok(*quirk));
+        }
+        let nobody: Result<Quirk, _> = "explodes".parse();
+        assert_eq!(nobody, Err(UnknownQuirk("explodes".to_owned())));
+    }
+}
