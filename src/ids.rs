@@ -104,8 +104,12 @@ impl IdTag {
     pub fn masked(&self) -> String {
         let chars: Vec<char> = self.0.chars().collect();
         match chars.as_slice() {
-            [a, b, c, d, .., y, z] if chars.len() >= 8 => format!("{a}{b}{c}{d}…{y}{z}"),
-            [a, .., z] if chars.len() >= 4 => format!("{a}…{z}"),
+            [first @ .., _, _] if chars.len() >= 8 => {
+                let first: String = first.iter().take(4).collect();
+                let last: String = chars.iter().skip(chars.len() - 2).collect();
+                format!("{first}…{last}")
+            }
+            [first, .., last] if chars.len() >= 4 => format!("{first}…{last}"),
             _ => "…".to_owned(),
         }
     }

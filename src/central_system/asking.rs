@@ -37,7 +37,7 @@ const MOST_ERRORS: u32 = 3;
 
 /// What an outstanding CALL of ours is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub(super) enum Asked {
     /// GetConfiguration of everything.
     AllKeys,
     /// GetConfiguration of one key.

@@ -9,7 +9,7 @@ use super::profile::Setpoint;
 
 /// One connector of a wallbox.
 #[derive(Debug)]
-pub struct Connector {
+pub(super) struct Connector {
     /// `None` where it is no EVSE of ours: it is answered, never charged.
     pub plan: Option<ConnectorPlan>,
     /// The last StatusNotification.
@@ -36,7 +36,7 @@ pub struct Connector {
 
 impl Connector {
     /// A connector of which nothing is known yet.
-    pub fn new(plan: Option<ConnectorPlan>) -> Self {
+    pub(super) fn new(plan: Option<ConnectorPlan>) -> Self {
         Self {
             plan,
             status: None,
@@ -53,7 +53,7 @@ impl Connector {
     }
 
     /// What the EVSE needs, by its status and by whether a transaction is open that may charge.
-    pub fn demand(&self, open: bool) -> Demand {
+    pub(super) fn demand(&self, open: bool) -> Demand {
         if open && self.accepted && !self.over {
             return Demand::Charging;
         }
@@ -76,7 +76,7 @@ impl Connector {
     }
 
     /// Takes over what is new; what a message leaves out stays as it was.
-    pub fn measure(&mut self, new: Measured) {
+    pub(super) fn measure(&mut self, new: Measured) {
         let old = self.measured;
         self.measured = Measured {
             current: new.current.or(old.current),
@@ -86,7 +86,7 @@ impl Connector {
     }
 
     /// Notes the verdict on a start.
-    pub fn judge(&mut self, verdict: &Verdict) {
+    pub(super) fn judge(&mut self, verdict: &Verdict) {
         self.accepted = verdict.status == crate::evse::AuthorizationStatus::Accepted;
     }
 }

@@ -40,7 +40,7 @@ impl TransactionNumbers {
 
 /// Open and recent transactions of one wallbox.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     open: BTreeMap<ConnectorId, Transaction>,
     /// Ended ones, oldest first.
     ended: VecDeque<Transaction>,
@@ -48,7 +48,7 @@ pub struct Ledger {
 
 /// Which transaction a `StopTransaction` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meant {
+pub(super) enum Meant {
     /// The open one of this connector.
     Open(ConnectorId),
     /// One that ended before: the message is a repeat.
@@ -59,7 +59,7 @@ pub enum Meant {
 
 impl Ledger {
     /// What the journal brought back for this wallbox.
-    pub fn recover(address: &ChargeBoxId, recovered: &Recovered) -> Self {
+    pub(super) fn recover(address: &ChargeBoxId, recovered: &Recovered) -> Self {
         let mut ledger = Self::default();
         for transaction in recovered
             .transactions
@@ -79,18 +79,18 @@ impl Ledger {
     }
 
     /// The open transaction of a connector.
-    pub fn open_of(&self, connector: ConnectorId) -> Option<&Transaction> {
+    pub(super) fn open_of(&self, connector: ConnectorId) -> Option<&Transaction> {
         self.open.get(&connector)
     }
 
     /// Every open transaction.
-    pub fn open(&self) -> impl Iterator<Item = &Transaction> {
+    pub(super) fn open(&self) -> impl Iterator<Item = &Transaction> {
         self.open.values()
     }
 
     /// The transaction that this very `StartTransaction` began before: the same connector, tag,
     /// register and time (whatever the message id).
-    pub fn same_start(
+    pub(super) fn same_start(
         &self,
         connector: ConnectorId,
         id_tag: &IdTag,
@@ -110,12 +110,12 @@ impl Ledger {
     }
 
     /// Adds a new open transaction; the caller has ended the connector's former one.
-    pub fn begin(&mut self, transaction: Transaction) {
+    pub(super) fn begin(&mut self, transaction: Transaction) {
         self.open.insert(transaction.connector, transaction);
     }
 
     /// Ends the open transaction of a connector and returns it as it stands then.
-    pub fn end(&mut self, connector: ConnectorId, stopped: Stopped) -> Option<Transaction> {
+    pub(super) fn end(&mut self, connector: ConnectorId, stopped: Stopped) -> Option<Transaction> {
         let mut transaction = self.open.remove(&connector)?;
         transaction.stopped = Some(stopped);
         self.remember(transaction.clone());
@@ -123,7 +123,7 @@ impl Ledger {
     }
 
     /// Is this an id of a transaction that ended, or of an open one?
-    pub fn knows(&self, wallbox_id: i64) -> bool {
+    pub(super) fn knows(&self, wallbox_id: i64) -> bool {
         self.open
             .values()
             .chain(&self.ended)
@@ -135,7 +135,12 @@ impl Ledger {
     /// Wallboxes send -1, 0, 2⁶³-1 or an id of another central system. Such a stop belongs to the
     /// only open transaction of the wallbox, if register and time do not contradict (OCPP 1.6
     /// errata: related messages of a start that was never answered carry -1).
-    pub fn meant_by_stop(&self, id: Option<i64>, meter: Option<WattHours>, time: &str) -> Meant {
+    pub(super) fn meant_by_stop(
+        &self,
+        id: Option<i64>,
+        meter: Option<WattHours>,
+        time: &str,
+    ) -> Meant {
         if let Some(id) = id.filter(|id| *id > 0) {
             if let Some(open) = self.open.values().find(|t| t.wallbox_id == id) {
                 return Meant::Open(open.connector);

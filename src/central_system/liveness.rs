@@ -16,7 +16,7 @@ const LEAST_SILENCE: Duration = Duration::from_secs(90);
 
 /// The liveness of one connection.
 #[derive(Debug)]
-pub struct Liveness {
+pub(super) struct Liveness {
     heard: Mono,
     pinged: Mono,
     silence: Duration,
@@ -28,7 +28,7 @@ pub struct Liveness {
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub(super) enum Act {
     /// Send a ping.
     Ping,
     /// Close: the peer is gone.
@@ -38,7 +38,7 @@ pub enum Act {
 impl Liveness {
     /// A connection begins. Three heartbeat intervals of silence end it, not one: a peer that is
     /// a moment late is not gone.
-    pub fn new(now: Mono, heartbeat_interval: Duration) -> Self {
+    pub(super) fn new(now: Mono, heartbeat_interval: Duration) -> Self {
         Self {
             heard: now,
             pinged: now,
@@ -50,27 +50,27 @@ impl Liveness {
     }
 
     /// Any frame arrived.
-    pub fn heard(&mut self, now: Mono) {
+    pub(super) fn heard(&mut self, now: Mono) {
         self.heard = now;
         self.suspect_until = None;
         self.unanswered_since = None;
     }
 
     /// A ping of ours was answered.
-    pub fn pong(&mut self, now: Mono) {
+    pub(super) fn pong(&mut self, now: Mono) {
         self.answers_pings = true;
         self.heard(now);
     }
 
     /// Calls were not answered: ask for a sign of life within 30 s.
-    pub fn suspect(&mut self, now: Mono) -> Act {
+    pub(super) fn suspect(&mut self, now: Mono) -> Act {
         self.suspect_until.get_or_insert(now + PING_EVERY);
         self.pinged = now;
         Act::Ping
     }
 
     /// When [`Liveness::check`] has something to say.
-    pub fn poll_timeout(&self) -> Mono {
+    pub(super) fn poll_timeout(&self) -> Mono {
         let ping = self.pinged + PING_EVERY;
         let ends = [
             Some(self.heard + self.silence),
@@ -81,7 +81,7 @@ impl Liveness {
     }
 
     /// Looks at the clock.
-    pub fn check(&mut self, now: Mono) -> Option<Act> {
+    pub(super) fn check(&mut self, now: Mono) -> Option<Act> {
         let silent = now.since(self.heard) >= self.silence;
         let no_pong = self
             .unanswered_since

@@ -13,7 +13,7 @@ pub struct StationPlan {
     pub id: ChargeBoxId,
     /// Its configured connectors.
     pub connectors: BTreeMap<ConnectorId, ConnectorPlan>,
-    /// What BootNotification is answered with.
+    /// What a `BootNotification` is answered with.
     pub heartbeat_interval: Duration,
     /// What the wallbox is asked to sample at.
     pub meter_interval: Duration,

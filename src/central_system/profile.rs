@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// What a profile for a connector looks like, apart from its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
+pub(super) struct Shape {
     /// What it governs.
     pub purpose: Purpose,
     /// What it counts from.
@@ -43,7 +43,11 @@ pub struct Shape {
 
 impl Shape {
     /// The first rung for this connector: overrides first, then what the wallbox said of itself.
-    pub fn first(plan: &ConnectorPlan, max_stack_level: Option<u32>, watts_only: bool) -> Self {
+    pub(super) fn first(
+        plan: &ConnectorPlan,
+        max_stack_level: Option<u32>,
+        watts_only: bool,
+    ) -> Self {
         let settings = &plan.profile;
         Self {
             purpose: settings.purpose.unwrap_or(Purpose::TxDefault),
@@ -56,12 +60,12 @@ impl Shape {
     }
 
     /// The id of our profile on a connector.
-    pub fn profile_id(connector: ConnectorId) -> i64 {
+    pub(super) fn profile_id(connector: ConnectorId) -> i64 {
         PROFILE_ID + i64::from(connector.0)
     }
 
     /// The connector that the profile is installed on.
-    pub fn connector(self, connector: ConnectorId) -> ConnectorId {
+    pub(super) fn connector(self, connector: ConnectorId) -> ConnectorId {
         match self.purpose {
             Purpose::ChargePointMax => ConnectorId(0),
             Purpose::TxDefault | Purpose::Tx => connector,
@@ -69,7 +73,7 @@ impl Shape {
     }
 
     /// Our profile with this limit.
-    pub fn profile(
+    pub(super) fn profile(
         self,
         connector: ConnectorId,
         phases: u8,
@@ -83,7 +87,7 @@ impl Shape {
 
     /// The profile below ours: a wallbox whose clock stands before the start of ours (1970) is not
     /// left without a limit. `None` where there is no stack level below.
-    pub fn floor(
+    pub(super) fn floor(
         self,
         connector: ConnectorId,
         phases: u8,
@@ -168,7 +172,7 @@ fn total_power(limit: MilliAmps, voltage: MilliVolts, phases: u8) -> Watts {
 
 /// What the load manager wants on a connector, and what the wallbox took.
 #[derive(Debug, Default)]
-pub struct Setpoint {
+pub(super) struct Setpoint {
     wanted: Option<Offer>,
     /// Accepted by the wallbox since it last (re)started, as far as we know.
     taken: Option<(OfferNumber, Limit)>,
@@ -178,7 +182,7 @@ pub struct Setpoint {
 
 /// Which way a waiting command goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
+pub(super) enum Direction {
     /// Down, or from an unknown place: before everything else.
     Lowers,
     /// Up: after other commands.
@@ -187,13 +191,13 @@ pub enum Direction {
 
 impl Setpoint {
     /// The newest offer replaces any older.
-    pub fn want(&mut self, offer: Offer) {
+    pub(super) fn want(&mut self, offer: Offer) {
         self.not_before = None;
         self.wanted = Some(offer);
     }
 
     /// The command that waits to be sent, and which way it goes.
-    pub fn pending(&self, now: Mono) -> Option<(&Offer, Direction)> {
+    pub(super) fn pending(&self, now: Mono) -> Option<(&Offer, Direction)> {
         let wanted = self.wanted.as_ref()?;
         let done = self
             .taken
@@ -215,33 +219,33 @@ impl Setpoint {
     }
 
     /// The wallbox accepted.
-    pub fn took(&mut self, number: OfferNumber, limit: Limit) {
+    pub(super) fn took(&mut self, number: OfferNumber, limit: Limit) {
         self.not_before = None;
         self.taken = Some((number, limit));
         self.refused = None;
     }
 
     /// The wallbox refused in every form that was tried.
-    pub fn refuse(&mut self, number: OfferNumber) {
+    pub(super) fn refuse(&mut self, number: OfferNumber) {
         self.not_before = None;
         self.refused = Some(number);
     }
 
     /// No verdict came: what the wallbox holds now is unknown.
-    pub fn unanswered(&mut self, now: Mono) {
+    pub(super) fn unanswered(&mut self, now: Mono) {
         self.taken = None;
         self.not_before = Some(now + RETRY);
     }
 
     /// The wallbox restarted or came back: what it holds is unknown.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.taken = None;
         self.refused = None;
         self.not_before = None;
     }
 
     /// When a retry is due.
-    pub fn retry_at(&self) -> Option<Mono> {
+    pub(super) fn retry_at(&self) -> Option<Mono> {
         self.not_before
     }
 }

@@ -28,7 +28,7 @@ const ASK_FOR_STATUS: Duration = Duration::from_secs(4);
 
 /// What load management needs to see. Short on purpose: some wallboxes reboot when all
 /// measurands are configured.
-pub const MEASURANDS: [&str; 4] = [
+pub(super) const MEASURANDS: [&str; 4] = [
     "Energy.Active.Import.Register",
     "Power.Active.Import",
     "Current.Import",
@@ -46,7 +46,7 @@ const ESSENTIAL_KEYS: [&str; 5] = [
 
 /// What a wallbox told us of itself; remembered over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Known {
+pub(super) struct Known {
     /// Vendor, model and firmware of its last BootNotification.
     pub boot: Option<Boot>,
     /// `ChargeProfileMaxStackLevel`.
@@ -59,7 +59,7 @@ pub struct Known {
 
 /// Who a wallbox is, by its BootNotification.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Boot {
+pub(super) struct Boot {
     /// `chargePointVendor`.
     pub vendor: String,
     /// `chargePointModel`.
@@ -72,7 +72,7 @@ pub struct Boot {
 
 /// One thing to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// TriggerMessage(BootNotification).
     TriggerBoot,
     /// GetConfiguration of everything.
@@ -114,7 +114,7 @@ enum Stage {
 
 /// The set-up of one connection.
 #[derive(Debug)]
-pub struct SetUp {
+pub(super) struct SetUp {
     stage: Stage,
     steps: VecDeque<(Mono, Step)>,
     accepted_measurands: Vec<&'static str>,
@@ -132,7 +132,7 @@ impl Default for SetUp {
 
 impl SetUp {
     /// A connection begins.
-    pub fn connected(&mut self, now: Mono) {
+    pub(super) fn connected(&mut self, now: Mono) {
         *self = Self::default();
         self.stage = Stage::Settling {
             since: now,
@@ -142,22 +142,22 @@ impl SetUp {
     }
 
     /// The connection is gone.
-    pub fn disconnected(&mut self) {
+    pub(super) fn disconnected(&mut self) {
         *self = Self::default();
     }
 
     /// May commands be sent?
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.stage == Stage::Ready
     }
 
     /// Is the next step about reading keys?
-    pub fn reads_keys(&self) -> bool {
+    pub(super) fn reads_keys(&self) -> bool {
         matches!(self.steps.front(), Some((_, Step::AllKeys | Step::Key(_))))
     }
 
     /// A message arrived that is no BootNotification.
-    pub fn heard(&mut self) {
+    pub(super) fn heard(&mut self) {
         if let Stage::Settling { heard, .. } = &mut self.stage {
             *heard = true;
         }
@@ -166,7 +166,12 @@ impl SetUp {
     /// The wallbox booted, or time is up: from now on commands may be sent.
     ///
     /// `keys` says whether its keys are to be read; `connectors` are those of ours.
-    pub fn begin(&mut self, now: Mono, keys: bool, connectors: impl Iterator<Item = ConnectorId>) {
+    pub(super) fn begin(
+        &mut self,
+        now: Mono,
+        keys: bool,
+        connectors: impl Iterator<Item = ConnectorId>,
+    ) {
         self.stage = Stage::Ready;
         self.steps.clear();
         if keys {
@@ -181,7 +186,7 @@ impl SetUp {
     }
 
     /// Looks at the clock while settling; true when it is time to begin without a boot.
-    pub fn settled(&mut self, now: Mono, boot_known: bool) -> bool {
+    pub(super) fn settled(&mut self, now: Mono, boot_known: bool) -> bool {
         let Stage::Settling {
             since,
             heard,
@@ -202,7 +207,7 @@ impl SetUp {
     }
 
     /// When something may change by time alone.
-    pub fn poll_timeout(&self, boot_known: bool) -> Option<Mono> {
+    pub(super) fn poll_timeout(&self, boot_known: bool) -> Option<Mono> {
         match self.stage {
             Stage::Away => None,
             Stage::Settling { since, heard, .. } if boot_known => {
@@ -216,7 +221,7 @@ impl SetUp {
     }
 
     /// The next step that is due.
-    pub fn next(&mut self, now: Mono) -> Option<Step> {
+    pub(super) fn next(&mut self, now: Mono) -> Option<Step> {
         let (due, _) = self.steps.front()?;
         if *due > now {
             None
@@ -226,19 +231,19 @@ impl SetUp {
     }
 
     /// Puts a step before all that wait.
-    pub fn first(&mut self, now: Mono, step: Step) {
+    pub(super) fn first(&mut self, now: Mono, step: Step) {
         self.steps.push_front((now, step));
     }
 
     /// GetConfiguration of everything failed: ask for what matters, one key at a time.
-    pub fn keys_one_by_one(&mut self, now: Mono) {
+    pub(super) fn keys_one_by_one(&mut self, now: Mono) {
         for key in ESSENTIAL_KEYS.into_iter().rev() {
             self.first(now, Step::Key(key));
         }
     }
 
     /// The wallbox's keys are known: change what differs from what we need, and nothing else.
-    pub fn configure(
+    pub(super) fn configure(
         &mut self,
         now: Mono,
         key: &str,
@@ -286,7 +291,7 @@ impl SetUp {
     }
 
     /// The list of measurands was rejected as a whole (OCPP 1.6 §9.1.15): find out which are known.
-    pub fn probe_measurands(&mut self, now: Mono) {
+    pub(super) fn probe_measurands(&mut self, now: Mono) {
         self.accepted_measurands.clear();
         self.first(now, Step::AcceptedMeasurands);
         for measurand in MEASURANDS.into_iter().rev() {
@@ -295,12 +300,12 @@ impl SetUp {
     }
 
     /// The wallbox knows this measurand.
-    pub fn measurand_accepted(&mut self, measurand: &'static str) {
+    pub(super) fn measurand_accepted(&mut self, measurand: &'static str) {
         self.accepted_measurands.push(measurand);
     }
 
     /// Those it knows, as the value of the key; `None` if one or none: nothing left to change.
-    pub fn accepted_measurands(&self) -> Option<String> {
+    pub(super) fn accepted_measurands(&self) -> Option<String> {
         (self.accepted_measurands.len() > 1).then(|| self.accepted_measurands.join(","))
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Ask, Call, Demand, Measured, Offer, Report, Verdict};
+use crate::evse::{Ask, Call, Measured, Offer, Report, Verdict};
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId};
 use crate::journal::{Record, Recovered, Transaction};
 use crate::ocpp::ChargePointStatus;

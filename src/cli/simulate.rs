@@ -31,9 +31,18 @@ pub(super) fn wallbox(args: &WallboxArgs) -> ExitCode {
         Ok(target) => target,
         Err(error) => return usage(&error),
     };
-    let car = Car { phases: args.phases, max: args.car_max, ..Car::default() };
+    let car = Car {
+        phases: args.phases,
+        max: args.car_max,
+        ..Car::default()
+    };
     let tag = args.tag.as_str().into();
-    let visit = Visit { after: args.arrive, stays: None, car, tag };
+    let visit = Visit {
+        after: args.arrive,
+        stays: None,
+        car,
+        tag,
+    };
     let script = Script::once(ConnectorId(1), visit);
     if let Err(error) = logging::init(LogFormat::Text, "info") {
         output::print_error(&format!("{error}\n"));

@@ -82,10 +82,22 @@ impl SiteTask {
     fn take(&mut self, field: Field, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {
         let now = self.clock.now();
         match field {
-            Field::Up { link, address, peer, outbox } => {
+            Field::Up {
+                link,
+                address,
+                peer,
+                outbox,
+            } => {
                 links.insert(link, outbox);
                 let peer = peer.ip().to_canonical().to_string();
-                self.site.handle(now, Input::Up { link, address, peer });
+                self.site.handle(
+                    now,
+                    Input::Up {
+                        link,
+                        address,
+                        peer,
+                    },
+                );
             }
             Field::Frame { link, text, permit } => {
                 trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "received");
@@ -115,7 +127,11 @@ impl SiteTask {
             Err(error) => return control::error(&error),
             Ok(Request::Status) => {
                 let tls = self.tls.to_owned();
-                let server = OcppServerStatus { port: self.port, tls, connections };
+                let server = OcppServerStatus {
+                    port: self.port,
+                    tls,
+                    connections,
+                };
                 return control::status(&self.site.status(now, server));
             }
             Ok(Request::Enable { evse }) => self.switch(&evse, true),
@@ -129,7 +145,10 @@ impl SiteTask {
 
     fn switch(&mut self, evse: &EvseName, enabled: bool) -> Result<(), String> {
         self.site.set_enabled(self.clock.now(), evse, enabled)?;
-        info!(evse = evse.as_str(), enabled, "an EVSE was switched by command");
+        info!(
+            evse = evse.as_str(),
+            enabled, "an EVSE was switched by command"
+        );
         Ok(())
     }
 
@@ -154,9 +173,14 @@ impl SiteTask {
     /// A full outbox means a peer that does not read: its connection is dropped (the link task
     /// ends when its outbox is gone).
     fn tell(&self, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>, link: LinkId, what: ToLink) {
-        let Some(outbox) = links.get(&link) else { return };
+        let Some(outbox) = links.get(&link) else {
+            return;
+        };
         if let Err(mpsc::error::TrySendError::Full(_)) = outbox.try_send(what) {
-            warn!(link = link.0, "a wallbox does not read what it is sent; its connection is dropped");
+            warn!(
+                link = link.0,
+                "a wallbox does not read what it is sent; its connection is dropped"
+            );
             links.remove(&link);
         }
     }

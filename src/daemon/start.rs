@@ -90,8 +90,12 @@ impl Daemon {
         let tls = tls(&config.server, state_dir, clock)?;
         let listener = Listener::bind(settings(config, tls))?;
         let control = ControlSocket::bind(&config.manager.control_socket)?;
-        let site =
-            Site::new(clock.now(), config.plan.clone(), opened.recovered, Random::new(seed()));
+        let site = Site::new(
+            clock.now(),
+            config.plan.clone(),
+            opened.recovered,
+            Random::new(seed()),
+        );
 
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let (to_site, field) = mpsc::channel(FIELD);
@@ -118,7 +122,11 @@ impl Daemon {
             "chargewarden is running"
         );
         systemd::ready();
-        Ok(Self { port, tasks, shutdown })
+        Ok(Self {
+            port,
+            tasks,
+            shutdown,
+        })
     }
 
     /// The port that wallboxes connect to.
@@ -152,7 +160,12 @@ fn settings(config: &Config, tls: Tls) -> Settings {
             .plan
             .stations
             .iter()
-            .map(|plan| (plan.id.clone(), server.passwords.get(&plan.id).map(password)))
+            .map(|plan| {
+                (
+                    plan.id.clone(),
+                    server.passwords.get(&plan.id).map(password),
+                )
+            })
             .collect(),
         password: server.password.as_ref().map(password),
         accept_unknown: server.accept_unknown,
@@ -201,7 +214,10 @@ fn certificate(server: &Server, state_dir: &Path, clock: Clock) -> Result<TlsSer
 
 fn configured(pair: &KeyPair) -> Result<TlsServer, StartError> {
     let read = |path: &PathBuf| {
-        fs::read(path).map_err(|source| StartError::Read { path: path.clone(), source })
+        fs::read(path).map_err(|source| StartError::Read {
+            path: path.clone(),
+            source,
+        })
     };
     let (chain, key) = (read(&pair.certificate)?, read(&pair.private_key)?);
     TlsServer::from_pem(&chain, &key).map_err(|source| StartError::Certificate {

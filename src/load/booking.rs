@@ -65,7 +65,11 @@ impl Booking {
             online: false,
             lost_at: Some(Mono::START),
             offered: None,
-            held: if remembered.is_some() { last } else { plan.failsafe },
+            held: if remembered.is_some() {
+                last
+            } else {
+                plan.failsafe
+            },
             took_at: None,
             confirmed: false,
             refused: false,
@@ -76,31 +80,47 @@ impl Booking {
 
     /// What must be assumed to flow on each of its phases now.
     pub(super) fn booked(&self, now: Mono) -> MilliAmps {
-        let offer = self.offered.map_or(MilliAmps::ZERO, |offer| amps(offer.limit, self.max));
+        let offer = self
+            .offered
+            .map_or(MilliAmps::ZERO, |offer| amps(offer.limit, self.max));
         let over = self.over_since.and(self.drawn()).unwrap_or(MilliAmps::ZERO);
-        let deaf = if self.refused { self.max } else { MilliAmps::ZERO };
-        let away = if self.is_away(now) { self.failsafe } else { MilliAmps::ZERO };
+        let deaf = if self.refused {
+            self.max
+        } else {
+            MilliAmps::ZERO
+        };
+        let away = if self.is_away(now) {
+            self.failsafe
+        } else {
+            MilliAmps::ZERO
+        };
         offer.max(self.held).max(over).max(deaf).max(away)
     }
 
     /// Cannot be moved by an offer: others must live with it.
     pub(super) fn is_fixed(&self, now: Mono) -> bool {
-        let overdraws = self.over_since.is_some_and(|at| now.since(at) >= OVERDRAWS_AFTER);
+        let overdraws = self
+            .over_since
+            .is_some_and(|at| now.since(at) >= OVERDRAWS_AFTER);
         !self.online || self.refused || overdraws
     }
 
     /// A lowering that was not accepted in time.
     pub(super) fn ignores(&self, now: Mono) -> bool {
-        self.waits_for_took().is_some_and(|since| now.since(since) >= ACCEPTS_WITHIN)
+        self.waits_for_took()
+            .is_some_and(|since| now.since(since) >= ACCEPTS_WITHIN)
     }
 
     fn waits_for_took(&self) -> Option<Mono> {
-        let offer = self.offered.filter(|offer| amps(offer.limit, self.max) < self.held)?;
+        let offer = self
+            .offered
+            .filter(|offer| amps(offer.limit, self.max) < self.held)?;
         self.took_at.is_none().then_some(offer.since)
     }
 
     fn is_away(&self, now: Mono) -> bool {
-        self.lost_at.is_some_and(|lost| now.since(lost) >= AWAY_AFTER || lost == Mono::START)
+        self.lost_at
+            .is_some_and(|lost| now.since(lost) >= AWAY_AFTER || lost == Mono::START)
     }
 
     /// The last offer.
@@ -110,12 +130,18 @@ impl Booking {
 
     /// What is in force as far as we know: the offer once it is confirmed, else the old value.
     pub(super) fn setpoint(&self) -> Option<Limit> {
-        self.offered.filter(|_| self.confirmed).map(|offer| offer.limit)
+        self.offered
+            .filter(|_| self.confirmed)
+            .map(|offer| offer.limit)
     }
 
     pub(super) fn offer(&mut self, now: Mono, number: OfferNumber, limit: Limit) {
         self.held = self.booked(now);
-        self.offered = Some(Offered { number, limit, since: now });
+        self.offered = Some(Offered {
+            number,
+            limit,
+            since: now,
+        });
         self.took_at = None;
         self.confirmed = false;
     }
@@ -154,10 +180,14 @@ impl Booking {
 
     /// Takes a measurement. True if what must be booked may have changed.
     pub(super) fn measure(&mut self, now: Mono, measured: &Measured) -> bool {
-        let Some(current) = measured.current else { return false };
+        let Some(current) = measured.current else {
+            return false;
+        };
         let before = (self.over_since.is_some(), self.drawn());
         self.measured = Some((current, now));
-        let offer = self.offered.map(|offer| amps(offer.limit, self.max) + TOLERANCE);
+        let offer = self
+            .offered
+            .map(|offer| amps(offer.limit, self.max) + TOLERANCE);
         let over = offer.is_some_and(|offer| self.drawn() > Some(offer));
         self.over_since = over.then(|| self.over_since.unwrap_or(now));
         let waits = !self.confirmed && self.took_at.is_some();
@@ -166,22 +196,31 @@ impl Booking {
 
     /// The largest of the measured phase currents, while that is fresh.
     fn drawn(&self) -> Option<MilliAmps> {
-        self.measured.and_then(|(current, _)| current.0.into_iter().max())
+        self.measured
+            .and_then(|(current, _)| current.0.into_iter().max())
     }
 
     /// Looks whether the newest offer is obeyed by now. `charging` says whether the car may draw:
     /// without a transaction no meter values are to be expected.
     pub(super) fn look(&mut self, now: Mono, charging: bool) {
-        let (Some(offer), Some(took)) = (self.offered, self.took_at) else { return };
+        let (Some(offer), Some(took)) = (self.offered, self.took_at) else {
+            return;
+        };
         if self.confirmed {
             return;
         }
         let limit = amps(offer.limit, self.max);
         let raised = limit >= self.held;
-        let sample = self.measured.filter(|(_, at)| *at >= took).map(|(current, _)| current);
-        let obeys = sample.is_some_and(|current| current.0.into_iter().all(|a| a <= limit + TOLERANCE));
+        let sample = self
+            .measured
+            .filter(|(_, at)| *at >= took)
+            .map(|(current, _)| current);
+        let obeys =
+            sample.is_some_and(|current| current.0.into_iter().all(|a| a <= limit + TOLERANCE));
         let metered = charging
-            && self.measured.is_some_and(|(_, at)| now.since(at) < METER_VALUES_WITHIN);
+            && self
+                .measured
+                .is_some_and(|(_, at)| now.since(at) < METER_VALUES_WITHIN);
         let assumed = !metered && now.since(took) >= OBEYS_WITHIN;
         if raised || obeys || assumed {
             self.confirmed = true;
@@ -194,7 +233,8 @@ impl Booking {
         let took = self.took_at.filter(|_| !self.confirmed);
         let times = [
             took.map(|took| took + OBEYS_WITHIN),
-            took.and(self.measured).map(|(_, at)| at + METER_VALUES_WITHIN),
+            took.and(self.measured)
+                .map(|(_, at)| at + METER_VALUES_WITHIN),
             self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
             self.lost_at.map(|lost| lost + AWAY_AFTER),
             self.over_since.map(|over| over + OVERDRAWS_AFTER),
@@ -242,7 +282,10 @@ mod tests {
     }
 
     fn draws(milliamps: i32) -> Measured {
-        Measured { current: Some(PerPhase::all(MilliAmps(milliamps))), ..Measured::default() }
+        Measured {
+            current: Some(PerPhase::all(MilliAmps(milliamps))),
+            ..Measured::default()
+        }
     }
 
     /// Online and obeying 16 A.
@@ -262,7 +305,10 @@ mod tests {
 
     #[test]
     fn after_a_restart_the_last_offer_is_booked() {
-        assert_eq!(Booking::new(&plan(), Some(limit(16_000))).booked(at(0)), MilliAmps(16_000));
+        assert_eq!(
+            Booking::new(&plan(), Some(limit(16_000))).booked(at(0)),
+            MilliAmps(16_000)
+        );
         let released = Booking::new(&plan(), Some(Limit::Released));
         assert_eq!(released.booked(at(0)), MilliAmps(16_000));
     }
@@ -281,9 +327,17 @@ mod tests {
         booking.took(at(11), OfferNumber(2));
         booking.measure(at(12), &draws(16_000));
         booking.look(at(12), true);
-        assert_eq!(booking.booked(at(12)), MilliAmps(16_000), "accepted, but it still draws 16 A");
+        assert_eq!(
+            booking.booked(at(12)),
+            MilliAmps(16_000),
+            "accepted, but it still draws 16 A"
+        );
         booking.look(at(30), true);
-        assert_eq!(booking.booked(at(30)), MilliAmps(16_000), "time proves nothing with a meter");
+        assert_eq!(
+            booking.booked(at(30)),
+            MilliAmps(16_000),
+            "time proves nothing with a meter"
+        );
         booking.measure(at(31), &draws(8400));
         booking.look(at(31), true);
         assert_eq!(booking.booked(at(31)), MilliAmps(8000));
@@ -295,7 +349,11 @@ mod tests {
         let mut booking = at_16_amps();
         booking.offer(at(10), OfferNumber(2), limit(8000));
         booking.look(at(60), true);
-        assert_eq!(booking.booked(at(60)), MilliAmps(16_000), "never accepted, never confirmed");
+        assert_eq!(
+            booking.booked(at(60)),
+            MilliAmps(16_000),
+            "never accepted, never confirmed"
+        );
         booking.took(at(60), OfferNumber(2));
         booking.look(at(65), true);
         assert_eq!(booking.booked(at(65)), MilliAmps(16_000));

@@ -119,10 +119,19 @@ impl Controller {
             seen: false,
             raise_waits: None,
             setpoint: None,
-            reason: if plan.observe { Reason::Observe } else { Reason::Offline },
+            reason: if plan.observe {
+                Reason::Observe
+            } else {
+                Reason::Offline
+            },
         };
         let evses = plan.evses.iter().map(evse).collect();
-        let index = plan.evses.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
+        let index = plan
+            .evses
+            .iter()
+            .enumerate()
+            .map(|(i, e)| (e.name.clone(), i))
+            .collect();
         Self {
             index,
             circuits,
@@ -141,8 +150,12 @@ impl Controller {
     /// A device reports.
     pub fn handle_report(&mut self, now: Now, evse: &EvseName, report: &Report) {
         self.now = now.mono;
-        let Some(&index) = self.index.get(evse) else { return };
-        let Some(evse) = self.evses.get_mut(index) else { return };
+        let Some(&index) = self.index.get(evse) else {
+            return;
+        };
+        let Some(evse) = self.evses.get_mut(index) else {
+            return;
+        };
         let now = now.mono;
         match report {
             Report::Online(online) => {
@@ -180,8 +193,12 @@ impl Controller {
     /// The backend's limit of an EVSE; `None` = none.
     pub fn handle_ceiling(&mut self, now: Now, evse: &EvseName, ceiling: Option<MilliAmps>) {
         self.now = now.mono;
-        let Some(&index) = self.index.get(evse) else { return };
-        let Some(evse) = self.evses.get_mut(index) else { return };
+        let Some(&index) = self.index.get(evse) else {
+            return;
+        };
+        let Some(evse) = self.evses.get_mut(index) else {
+            return;
+        };
         if evse.ceiling != ceiling {
             evse.ceiling = ceiling;
             self.dirty = true;
@@ -191,8 +208,12 @@ impl Controller {
     /// Switches an EVSE on or off.
     pub fn set_enabled(&mut self, now: Now, evse: &EvseName, enabled: bool) {
         self.now = now.mono;
-        let Some(&index) = self.index.get(evse) else { return };
-        let Some(evse) = self.evses.get_mut(index) else { return };
+        let Some(&index) = self.index.get(evse) else {
+            return;
+        };
+        let Some(evse) = self.evses.get_mut(index) else {
+            return;
+        };
         if evse.enabled != enabled {
             evse.enabled = enabled;
             self.dirty = true;
@@ -241,19 +262,31 @@ impl Controller {
     pub fn circuits(&self) -> impl Iterator<Item = CircuitView> + '_ {
         let on_grid = |of: &dyn Fn(&Evse, &EvsePlan) -> MilliAmps| -> Vec<PerPhase<MilliAmps>> {
             let pairs = self.evses.iter().zip(&self.plan.evses).enumerate();
-            pairs.map(|(i, (evse, plan))| self.circuits.on_grid(i, of(evse, plan))).collect()
+            pairs
+                .map(|(i, (evse, plan))| self.circuits.on_grid(i, of(evse, plan)))
+                .collect()
         };
         let offered = on_grid(&|evse, plan| {
-            evse.booking.offered().map_or(MilliAmps::ZERO, |offer| amps(offer.limit, plan.max))
+            evse.booking
+                .offered()
+                .map_or(MilliAmps::ZERO, |offer| amps(offer.limit, plan.max))
         });
         let booked = on_grid(&|evse, _| evse.booking.booked(self.now));
-        let sums = self.circuits.sums(&offered).into_iter().zip(self.circuits.sums(&booked));
-        self.plan.circuits.iter().zip(sums).map(|(circuit, (offered, booked))| CircuitView {
-            name: circuit.name.clone(),
-            limit: PerPhase::all(circuit.max_current),
-            offered,
-            booked,
-        })
+        let sums = self
+            .circuits
+            .sums(&offered)
+            .into_iter()
+            .zip(self.circuits.sums(&booked));
+        self.plan
+            .circuits
+            .iter()
+            .zip(sums)
+            .map(|(circuit, (offered, booked))| CircuitView {
+                name: circuit.name.clone(),
+                limit: PerPhase::all(circuit.max_current),
+                offered,
+                booked,
+            })
     }
 
     fn round(&mut self) {
@@ -276,18 +309,21 @@ impl Controller {
     fn targets(&mut self) -> Vec<Target> {
         let overbooked = self.bookings().is_overloaded();
         let rotate = self.somebody_waited();
-        let requests: Vec<Request> =
-            (0..self.evses.len()).map(|i| self.request(i, overbooked, rotate)).collect();
+        let requests: Vec<Request> = (0..self.evses.len())
+            .map(|i| self.request(i, overbooked, rotate))
+            .collect();
         let shares = self.allocator.allocate(&requests).to_vec();
         self.note_turns(&shares, &requests, rotate);
         let parts = shares.into_iter().zip(requests).enumerate();
-        parts.map(|(i, (share, request))| self.target(i, share, &request)).collect()
+        parts
+            .map(|(i, (share, request))| self.target(i, share, &request))
+            .collect()
     }
 
     fn somebody_waited(&self) -> bool {
-        self.evses.iter().any(|evse| {
-            evse.demand == Demand::Charging && evse.turn.waited(self.now) >= WAITED
-        })
+        self.evses
+            .iter()
+            .any(|evse| evse.demand == Demand::Charging && evse.turn.waited(self.now) >= WAITED)
     }
 
     fn request(&self, index: usize, overbooked: bool, rotate: bool) -> Request {
@@ -335,9 +371,13 @@ impl Controller {
         let parts = || shares.iter().zip(requests);
         let wants = |request: &Request| matches!(request, Request::Wants(_));
         let displaced = rotate
-            && self.evses.iter().zip(parts()).any(|(evse, (share, request))| {
-                wants(request) && had(evse) && share.offer == MilliAmps::ZERO
-            });
+            && self
+                .evses
+                .iter()
+                .zip(parts())
+                .any(|(evse, (share, request))| {
+                    wants(request) && had(evse) && share.offer == MilliAmps::ZERO
+                });
         for (evse, (share, request)) in self.evses.iter_mut().zip(parts()) {
             if wants(request) {
                 if displaced && !evse.turn.in_slot(now, self.plan.rotation_period) {
@@ -350,9 +390,15 @@ impl Controller {
 
     fn target(&self, index: usize, share: Share, request: &Request) -> Target {
         let (Some(evse), Some(plan)) = (self.evses.get(index), self.plan.evses.get(index)) else {
-            return Target { limit: Limit::Current(MilliAmps::ZERO), reason: Reason::NoTransaction };
+            return Target {
+                limit: Limit::Current(MilliAmps::ZERO),
+                reason: Reason::NoTransaction,
+            };
         };
-        let idle = || Target { limit: Limit::Current(plan.idle), reason: Reason::NoTransaction };
+        let idle = || Target {
+            limit: Limit::Current(plan.idle),
+            reason: Reason::NoTransaction,
+        };
         if let Request::Wants(_) = request {
             return Target {
                 limit: Limit::Current(share.offer),
@@ -360,28 +406,41 @@ impl Controller {
             };
         }
         match (evse.enabled, self.plan.when_disabled, evse.demand) {
-            (false, WhenDisabled::Pause, _) => {
-                Target { limit: Limit::Current(MilliAmps::ZERO), reason: Reason::Disabled }
-            }
-            (false, WhenDisabled::Release, _) => {
-                Target { limit: Limit::Released, reason: Reason::Disabled }
-            }
+            (false, WhenDisabled::Pause, _) => Target {
+                limit: Limit::Current(MilliAmps::ZERO),
+                reason: Reason::Disabled,
+            },
+            (false, WhenDisabled::Release, _) => Target {
+                limit: Limit::Released,
+                reason: Reason::Disabled,
+            },
             (_, _, Demand::None | Demand::Plugged | Demand::Authorized) => idle(),
             // Booked as it is: it keeps what it was told.
             (_, _, Demand::Charging) => Target {
-                limit: evse.booking.offered().map_or_else(|| idle().limit, |offer| offer.limit),
+                limit: evse
+                    .booking
+                    .offered()
+                    .map_or_else(|| idle().limit, |offer| offer.limit),
                 reason: Reason::NotLimitable,
             },
         }
     }
 
     fn with_expected_wait(&self, reason: Reason) -> Reason {
-        let Reason::Queue { position, .. } = reason else { return reason };
+        let Reason::Queue { position, .. } = reason else {
+            return reason;
+        };
         let period = self.plan.rotation_period;
-        let mut ends: Vec<Mono> =
-            self.evses.iter().filter_map(|e| e.turn.slot_since).map(|s| s + period).collect();
+        let mut ends: Vec<Mono> = self
+            .evses
+            .iter()
+            .filter_map(|e| e.turn.slot_since)
+            .map(|s| s + period)
+            .collect();
         ends.sort_unstable();
-        let expected = ends.get(position.saturating_sub(1)).map(|end| end.since(self.now));
+        let expected = ends
+            .get(position.saturating_sub(1))
+            .map(|end| end.since(self.now));
         Reason::Queue { position, expected }
     }
 
@@ -423,10 +482,18 @@ impl Controller {
     fn raise(&mut self, targets: &[Target]) {
         let mut bookings = self.bookings();
         let mut order: Vec<usize> = (0..targets.len()).collect();
-        order.sort_by_key(|i| self.evses.get(*i).map(|evse| (!evse.first_grant, evse.raise_waits)));
+        order.sort_by_key(|i| {
+            self.evses
+                .get(*i)
+                .map(|evse| (!evse.first_grant, evse.raise_waits))
+        });
         for index in order {
-            let Some(target) = targets.get(index) else { continue };
-            let Some(limit) = self.raise_to(&mut bookings, index, target) else { continue };
+            let Some(target) = targets.get(index) else {
+                continue;
+            };
+            let Some(limit) = self.raise_to(&mut bookings, index, target) else {
+                continue;
+            };
             self.offer(index, limit);
             if let Some(evse) = self.evses.get_mut(index) {
                 bookings.set(index, evse.booking.booked(self.now));
@@ -438,7 +505,12 @@ impl Controller {
     }
 
     /// The limit to raise this EVSE to now, if any; notes why not.
-    fn raise_to(&mut self, bookings: &mut Bookings, index: usize, target: &Target) -> Option<Limit> {
+    fn raise_to(
+        &mut self,
+        bookings: &mut Bookings,
+        index: usize,
+        target: &Target,
+    ) -> Option<Limit> {
         let now = self.now;
         let starting = self.is_starting();
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
@@ -504,8 +576,15 @@ impl Controller {
         let number = OfferNumber(self.last_number);
         evse.tell_again = false;
         evse.booking.offer(self.now, number, limit);
-        let offer = Offer { number, limit, reason: evse.reason.clone() };
-        self.outputs.push_back(Output::Offer { evse: plan.name.clone(), offer });
+        let offer = Offer {
+            number,
+            limit,
+            reason: evse.reason.clone(),
+        };
+        self.outputs.push_back(Output::Offer {
+            evse: plan.name.clone(),
+            offer,
+        });
     }
 
     /// The earliest moment at which a round would decide otherwise by time alone.
@@ -515,7 +594,10 @@ impl Controller {
         if self.is_starting() {
             times.push(self.started + self.plan.start_up_hold);
         }
-        let waits = self.evses.iter().any(|evse| evse.turn.waiting_since.is_some());
+        let waits = self
+            .evses
+            .iter()
+            .any(|evse| evse.turn.waiting_since.is_some());
         for evse in &self.evses {
             times.extend(evse.booking.poll_timeout(now));
             if let Some(since) = evse.raise_waits {
@@ -551,5 +633,9 @@ fn part_of(
     let steps = (wanted.0.saturating_sub(least.0)) / step.0.max(1);
     let value = |down: i32| MilliAmps(wanted.0 - down.saturating_mul(step.0));
     let fits = |down: &i32| bookings.fits_with(index, value(*down));
-    (1..=steps).map(|down| (down, value(down))).filter(|(_, amps)| *amps > least).find(|(d, _)| fits(d)).map(|(_, amps)| amps)
+    (1..=steps)
+        .map(|down| (down, value(down)))
+        .filter(|(_, amps)| *amps > least)
+        .find(|(d, _)| fits(d))
+        .map(|(_, amps)| amps)
 }

@@ -19,7 +19,11 @@ pub(super) struct RaiseBudget {
 
 impl RaiseBudget {
     pub(super) fn new(now: Mono, interval: Duration) -> Self {
-        Self { left: BURST, since: now, interval }
+        Self {
+            left: BURST,
+            since: now,
+            interval,
+        }
     }
 
     /// May it be raised now?

@@ -51,7 +51,9 @@ impl Turn {
 
     /// The register says what was drawn; from now on it counts instead of the estimate.
     pub(super) fn measure(&mut self, measured: &Measured) {
-        let Some(register) = measured.energy.filter(|_| self.plugged_at.is_some()) else { return };
+        let Some(register) = measured.energy.filter(|_| self.plugged_at.is_some()) else {
+            return;
+        };
         let before = *self.register.get_or_insert(register);
         if register > before {
             self.attained_wh += (register - before).0;
@@ -60,14 +62,21 @@ impl Turn {
     }
 
     /// Estimates, where no register tells, that it draws what it is allowed.
-    pub(super) fn count(&mut self, now: Mono, plan: &EvsePlan, limit: Option<Limit>, voltage: MilliVolts) {
+    pub(super) fn count(
+        &mut self,
+        now: Mono,
+        plan: &EvsePlan,
+        limit: Option<Limit>,
+        voltage: MilliVolts,
+    ) {
         let span = now.since(self.counted_until);
         self.counted_until = now;
         if self.register.is_some() || self.plugged_at.is_none() {
             return;
         }
         let current = limit.map_or(MilliAmps::ZERO, |limit| amps(limit, plan.max));
-        let milliwatts = i64::from(current.0) * i64::from(voltage.0) / 1000 * i64::from(plan.phases);
+        let milliwatts =
+            i64::from(current.0) * i64::from(voltage.0) / 1000 * i64::from(plan.phases);
         let milliseconds = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let energy = milliwatts.saturating_mul(milliseconds) / 1000;
         self.estimated_mws = self.estimated_mws.saturating_add(energy);
@@ -81,12 +90,14 @@ impl Turn {
 
     /// How long it has been waiting.
     pub(super) fn waited(&self, now: Mono) -> Duration {
-        self.waiting_since.map_or(Duration::ZERO, |since| now.since(since))
+        self.waiting_since
+            .map_or(Duration::ZERO, |since| now.since(since))
     }
 
     /// It has current and its slot is not over.
     pub(super) fn in_slot(&self, now: Mono, period: Duration) -> bool {
-        self.slot_since.is_some_and(|since| now.since(since) < period)
+        self.slot_since
+            .is_some_and(|since| now.since(since) < period)
     }
 
     /// It got current, or lost it.
@@ -130,7 +141,10 @@ mod tests {
     const V230: MilliVolts = MilliVolts(230_000);
 
     fn register(wh: i64) -> Measured {
-        Measured { energy: Some(WattHours(wh)), ..Measured::default() }
+        Measured {
+            energy: Some(WattHours(wh)),
+            ..Measured::default()
+        }
     }
 
     #[test]
@@ -157,8 +171,17 @@ mod tests {
     fn without_a_register_service_is_estimated_from_the_limit() {
         let mut turn = Turn::default();
         turn.begin(at(0));
-        turn.count(at(3600), &plan(), Some(Limit::Current(MilliAmps(10_000))), V230);
-        assert_eq!(turn.attained(1), 69, "10 A × 230 V × 3 phases × 1 h = 6900 Wh");
+        turn.count(
+            at(3600),
+            &plan(),
+            Some(Limit::Current(MilliAmps(10_000))),
+            V230,
+        );
+        assert_eq!(
+            turn.attained(1),
+            69,
+            "10 A × 230 V × 3 phases × 1 h = 6900 Wh"
+        );
     }
 
     #[test]

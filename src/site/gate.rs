@@ -12,11 +12,11 @@ use crate::clock::Mono;
 use crate::ids::Seq;
 
 /// A disk that does not answer holds a frame back for this long and no longer.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one device still has to be sent.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub(super) struct Gate {
     /// The last record this device rests on.
     rests_on: Seq,
     held: VecDeque<Held>,
@@ -31,17 +31,17 @@ struct Held {
 
 impl Gate {
     /// The device, or somebody it listened to, wrote this record.
-    pub fn rest_on(&mut self, seq: Seq) {
+    pub(super) fn rest_on(&mut self, seq: Seq) {
         self.rests_on = self.rests_on.max(seq);
     }
 
     /// The last record this device rests on.
-    pub fn rests_on(&self) -> Seq {
+    pub(super) fn rests_on(&self) -> Seq {
         self.rests_on
     }
 
     /// Takes a frame; returns it if it may leave at once.
-    pub fn pass(
+    pub(super) fn pass(
         &mut self,
         now: Mono,
         committed: Seq,
@@ -60,7 +60,7 @@ impl Gate {
     }
 
     /// The next held frame that may leave now.
-    pub fn release(&mut self, now: Mono, committed: Seq) -> Option<String> {
+    pub(super) fn release(&mut self, now: Mono, committed: Seq) -> Option<String> {
         let first = self.held.front()?;
         if first.rests_on <= committed || now.since(first.since) >= PATIENCE {
             return self.held.pop_front().map(|held| held.text);
@@ -69,12 +69,12 @@ impl Gate {
     }
 
     /// When the patience with the disk ends.
-    pub fn poll_timeout(&self) -> Option<Mono> {
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
         self.held.front().map(|held| held.since + PATIENCE)
     }
 
     /// The link is gone: what was held for it is void.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.held.clear();
     }
 }

@@ -20,7 +20,7 @@ enum Remembered {
 }
 
 /// The record of an offer.
-pub fn offer(evse: &EvseName, limit: Limit) -> Record {
+pub(super) fn offer(evse: &EvseName, limit: Limit) -> Record {
     let value = match limit {
         Limit::Current(amps) => Remembered::Milliamps(amps),
         Limit::Released => Remembered::Released,
@@ -34,7 +34,7 @@ pub fn offer(evse: &EvseName, limit: Limit) -> Record {
 
 /// The last offers before the restart. What cannot be read is left out: its EVSE is then booked
 /// like one that was never seen.
-pub fn offers(recovered: &Recovered) -> BTreeMap<EvseName, Limit> {
+pub(super) fn offers(recovered: &Recovered) -> BTreeMap<EvseName, Limit> {
     let mut offers = BTreeMap::new();
     for ((owner, key), value) in &recovered.memory {
         let Some(name) = owner.strip_prefix(OWNER) else {

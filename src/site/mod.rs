@@ -1,7 +1,7 @@
 //! The one pure machine that holds every decision.
 
-mod gate;
 pub mod control;
+mod gate;
 pub mod io;
 mod memory;
 pub mod plan;

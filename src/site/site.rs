@@ -248,11 +248,11 @@ impl Site {
     ///
     /// # Errors
     /// A sentence for the person who asked.
-    pub fn set_enabled(&mut self, now: Now, evse: &str, enabled: bool) -> Result<(), String> {
+    pub fn set_enabled(&mut self, now: Now, evse: &EvseName, enabled: bool) -> Result<(), String> {
         if self.plan.load.observe {
             return Err("load-management is \"observe\": nothing is switched".to_owned());
         }
-        let Some((name, _)) = self.by_evse.get_key_value(&EvseName::from(evse)) else {
+        let Some((name, _)) = self.by_evse.get_key_value(evse) else {
             let known: Vec<&str> = self.by_evse.keys().map(EvseName::as_str).collect();
             return Err(format!(
                 "no EVSE is called {evse}; there are: {}",
@@ -373,11 +373,7 @@ impl Site {
     /// An offer is remembered, then told to its device: a raise waits for the disk like any
     /// other send, what lowers does not.
     fn offer(&mut self, now: Now, output: load::Output) {
-        let load::Output::Offer {
-            evse,
-            offer,
-            lowers: _,
-        } = output;
+        let load::Output::Offer { evse, offer } = output;
         let Some(&(index, connector)) = self.by_evse.get(&evse) else {
             return;
         };

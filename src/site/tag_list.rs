@@ -11,14 +11,14 @@ use super::plan::{AuthorizationMode, AuthorizationPlan, TagPlan};
 
 /// Who may charge where, by configuration.
 #[derive(Debug)]
-pub struct TagList {
+pub(super) struct TagList {
     mode: AuthorizationMode,
     tags: BTreeMap<IdTag, TagPlan>,
 }
 
 impl TagList {
     /// From `[authorization]`.
-    pub fn new(plan: AuthorizationPlan) -> Self {
+    pub(super) fn new(plan: AuthorizationPlan) -> Self {
         let tags = plan
             .tags
             .into_iter()
@@ -34,7 +34,7 @@ impl TagList {
     ///
     /// A listed tag is judged by its entry in both modes: `blocked` means blocked also where
     /// everybody else may charge. Expiry is looked at now, not by a timer.
-    pub fn judge(&self, wall: Timestamp, evses: &[EvseName], tag: &IdTag) -> Verdict {
+    pub(super) fn judge(&self, wall: Timestamp, evses: &[EvseName], tag: &IdTag) -> Verdict {
         let refused = |status| Verdict {
             status,
             expires: None,
