@@ -286,3 +286,36 @@ impl Entrance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::daemon::admission::Admission;
+    use crate::daemon::listener::Deadlines;
+
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small_because_there_may_be_a_thousand() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(peer).await.unwrap();
+        let ticket = Admission::new(1).admit(peer.ip(), Instant::now()).unwrap();
+        let settings = Settings {
+            address: peer.ip(),
+            port: 0,
+            tls: Tls::Off,
+            directory: Arc::default(),
+            max_connections: 1,
+            max_message_size: 1,
+            deadlines: Deadlines::default(),
+        };
+        let (field, _events) = mpsc::channel(1);
+        let entrance = Entrance::new(settings, field, CancellationToken::new());
+        let task = Arc::new(entrance).serve(stream, peer, ticket);
+        assert!(size_of_val(&task) <= 3 * 1024, "{}", size_of_val(&task));
+    }
+}

@@ -69,8 +69,9 @@ impl Link {
             Err(ending) => ending,
         };
         info!(charge_point = %self.address, peer = %self.peer, link = %self.id, %ending, "disconnected");
-        // A peer that does not say goodbye in time is left without one.
-        let _ = timeout(self.deadlines.goodbye, socket.close(ending.goodbye())).await;
+        // On the heap, so that it costs nothing before. Who takes too long is left without.
+        let goodbye = Box::pin(socket.close(ending.goodbye()));
+        let _ = timeout(self.deadlines.goodbye, goodbye).await;
     }
 
     async fn carry(

@@ -107,34 +107,21 @@ impl Listener {
     /// # Errors
     /// When the address is not ours or the port is taken.
     pub fn bind(settings: Settings) -> Result<Self, BindError> {
-        let wanted = SocketAddr::new(settings.address, settings.port);
-        let bound = bind(wanted).or_else(|error| {
-            let no_ipv6 = matches!(
-                Errno::from_io_error(&error),
-                Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
-            );
-            if no_ipv6 && settings.address == Ipv6Addr::UNSPECIFIED {
-                info!("no IPv6 on this machine: listening on 0.0.0.0");
-                bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), settings.port))
-            } else {
-                Err(error)
-            }
+        let bound = bind_or_ipv4(settings.address, settings.port).and_then(|socket| {
+            let port = socket.local_addr()?.port();
+            Ok((TcpListener::from_std(socket)?, port))
         });
-        bound
-            .and_then(|socket| {
-                let port = socket.local_addr()?.port();
-                let socket = TcpListener::from_std(socket)?;
-                Ok((socket, port))
-            })
-            .map(|(socket, port)| Self {
+        match bound {
+            Ok((socket, port)) => Ok(Self {
                 socket,
                 port,
                 settings,
-            })
-            .map_err(|error| BindError {
-                address: wanted,
+            }),
+            Err(error) => Err(BindError {
+                address: SocketAddr::new(settings.address, settings.port),
                 error,
-            })
+            }),
+        }
     }
 
     /// The port, also where the system chose it.
@@ -189,6 +176,22 @@ fn is_shortage(error: &io::Error) -> bool {
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
     )
+}
+
+/// Falls back to 0.0.0.0 where `::` is wanted and there is no IPv6.
+fn bind_or_ipv4(address: IpAddr, port: u16) -> io::Result<std::net::TcpListener> {
+    bind(SocketAddr::new(address, port)).or_else(|error| {
+        let no_ipv6 = matches!(
+            Errno::from_io_error(&error),
+            Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+        );
+        if no_ipv6 && address == Ipv6Addr::UNSPECIFIED {
+            info!("no IPv6 on this machine: listening on 0.0.0.0");
+            bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// A listening socket; `::` takes IPv4 as well, whatever the system's default is.

@@ -13,8 +13,9 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-/// Read at once from the connection; the default of the library would be 128 KiB each.
-const READ_BUFFER: usize = 4 * 1024;
+/// Read at once from the connection, and held by each: the library would take 128 KiB. OCPP frames
+/// are small; a larger one gets room of its own while it arrives.
+const READ_BUFFER: usize = 2 * 1024;
 /// What may wait to be written: only a peer that does not read ever lets it grow.
 const WRITE_BUFFER: usize = 1024 * 1024;
 

@@ -16,6 +16,6 @@ mod control_socket;
 mod journal;
 mod schema;
 mod schema_bites;
+mod server_sockets;
 mod service;
 mod status_command;
-mod server_sockets;
