@@ -101,10 +101,15 @@ impl Station {
 
     fn room_made_at(&self) -> Option<Mono> {
         let (asked, since) = self.rpc.outstanding()?;
-        let limit = matches!(asked, Asked::Limit { .. });
-        let waits =
-            self.set_up.is_ready() && self.waiting_limit(since, Direction::Lowers).is_some();
-        (!limit && waits).then_some(since + MAKE_ROOM)
+        if matches!(asked, Asked::Limit { .. }) || !self.set_up.is_ready() {
+            return None;
+        }
+        let waits = self
+            .connectors
+            .values()
+            .filter_map(|c| c.setpoint.lowers_from())
+            .min()?;
+        Some(waits.max(since + MAKE_ROOM))
     }
 
     fn make_room(&mut self, now: Mono) {

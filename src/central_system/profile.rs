@@ -244,6 +244,14 @@ impl Setpoint {
         self.not_before = None;
     }
 
+    /// From when on a lowering waits to be sent.
+    pub(super) fn lowers_from(&self) -> Option<Mono> {
+        let at = self.not_before.unwrap_or(Mono::START);
+        self.pending(at)
+            .filter(|(_, way)| *way == Direction::Lowers)
+            .map(|_| at)
+    }
+
     /// When a retry is due.
     pub(super) fn retry_at(&self) -> Option<Mono> {
         self.not_before

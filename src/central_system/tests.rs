@@ -167,7 +167,7 @@ impl Bench {
     /// Our CALL that is not answered yet.
     fn outstanding(&self) -> Option<(String, String, Value)> {
         let (last, _) = self.sent.iter().rev().find(|(frame, _)| frame[0] == 2)?;
-        self.station.rpc_is_busy().then(|| {
+        (!self.station.rpc.is_idle()).then(|| {
             (
                 last[1].as_str().unwrap().to_owned(),
                 last[2].as_str().unwrap().to_owned(),

@@ -197,9 +197,10 @@ fn read_device(
         DeviceKind::PowerBrain => ModbusAddress::read(report, address).map(Device::PowerBrain),
         DeviceKind::Ocpp => {
             let at = address.given()?;
-            if at.contains('/') {
+            // A slash alone is legal: wallboxes send it percent-encoded.
+            if at.contains("://") {
                 let remedy = "write only what the wallbox calls itself, the last part of its URL";
-                report.problem(&at.span, "a ChargeBox ID has no slash", remedy);
+                report.problem(&at.span, "a ChargeBox ID is no URL", remedy);
                 return None;
             }
             Some(Device::Ocpp(ChargeBoxId::from(at.as_str())))

@@ -4,7 +4,8 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::Duration;
 
-use chargewarden::daemon::logging::{self, LogFormat};
+use chargewarden::config::LogFormat;
+use chargewarden::daemon::logging;
 use chargewarden::daemon::systemd;
 
 use crate::child;

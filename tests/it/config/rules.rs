@@ -188,8 +188,8 @@ fn a_wallbox_has_one_password_for_all_its_connectors() {
 #[test]
 fn addresses_fit_the_device() {
     assert_eq!(
-        wrong(&SITE.replace("CB-1", "ocpp/CB-1")),
-        ["7: a ChargeBox ID has no slash"]
+        wrong(&SITE.replace("CB-1", "ws://pi:19520/CB-1")),
+        ["7: a ChargeBox ID is no URL"]
     );
     for address in ["box", "box:0", "box:70000", "/dev/ttyUSB0"] {
         let text = format!(
