@@ -78,8 +78,6 @@ struct Evse {
     first_grant: bool,
     /// The device may have forgotten its limit: it is told again.
     tell_again: bool,
-    /// Was seen since the start.
-    seen: bool,
     /// Since when a raise has been waiting for room.
     raise_waits: Option<Mono>,
     setpoint: Option<Limit>,
@@ -116,7 +114,6 @@ impl Controller {
             budget: RaiseBudget::new(now.mono, plan.ocpp_raise_interval),
             first_grant: false,
             tell_again: false,
-            seen: false,
             raise_waits: None,
             setpoint: None,
             reason: if plan.observe {
@@ -161,7 +158,6 @@ impl Controller {
             Report::Online(online) => {
                 evse.booking.connect(now, *online);
                 evse.tell_again |= *online;
-                evse.seen |= *online;
                 self.dirty = true;
             }
             Report::Booted => {
@@ -453,12 +449,12 @@ impl Controller {
             };
             evse.reason = if evse.booking.refused {
                 Reason::NotLimitable
-            } else if evse.booking.online {
+            } else if evse.booking.is_online() {
                 target.reason.clone()
             } else {
                 Reason::Offline
             };
-            if !evse.booking.online {
+            if !evse.booking.is_online() {
                 continue;
             }
             let wanted = amps(target.limit, plan.max);
@@ -515,7 +511,7 @@ impl Controller {
         let starting = self.is_starting();
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
-        if !evse.booking.online || target.limit <= old {
+        if !evse.booking.is_online() || target.limit <= old {
             evse.raise_waits = None;
             return None;
         }
@@ -556,7 +552,7 @@ impl Controller {
     /// not seen may be charging.
     fn is_starting(&self) -> bool {
         self.now.since(self.started) < self.plan.start_up_hold
-            && self.evses.iter().any(|evse| !evse.seen)
+            && self.evses.iter().any(|evse| !evse.booking.was_seen())
     }
 
     fn bookings(&self) -> Bookings {
