@@ -23,6 +23,9 @@ use super::turn::{Turn, WAITED};
 /// wallbox's memory, and others are usually about to make room.
 const PART_AFTER: Duration = Duration::from_secs(10);
 
+/// While somebody waits who may have a turn, attained service is compared this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// What the controller wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -348,12 +351,14 @@ impl Controller {
         };
         let period = self.plan.rotation_period;
         let has_current = evse.turn.slot_since.is_some();
+        let in_slot = has_current && (!rotate || evse.turn.in_slot(now, period));
         Request::Wants(Wants {
             min: plan.min,
             max: backend.unwrap_or(max),
             at_max,
-            in_slot: has_current && (!rotate || evse.turn.in_slot(now, period)),
-            attained: evse.turn.attained(plan.weight),
+            in_slot,
+            // Whose slot is over gives way to who has attained as much and waits.
+            attained: evse.turn.attained(plan.weight) + i64::from(has_current && !in_slot),
             plugged_at: evse.turn.plugged_at.unwrap_or(now),
             waited: evse.turn.waited(now),
         })
@@ -594,6 +599,9 @@ impl Controller {
             .evses
             .iter()
             .any(|evse| evse.turn.waiting_since.is_some());
+        if self.somebody_waited() {
+            times.push(now + LOOK_AGAIN);
+        }
         for evse in &self.evses {
             times.extend(evse.booking.poll_timeout(now));
             if let Some(since) = evse.raise_waits {
