@@ -1,7 +1,12 @@
 //! The load manager: shares every fuse, per phase, among all EVSEs.
 
+mod admission;
+pub mod allocator;
+pub mod circuit;
+mod filling;
 pub mod plan;
 pub mod request;
+mod usage;
 
 pub use plan::{CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
 pub use request::{Request, Share, Wants};
