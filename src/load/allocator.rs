@@ -135,6 +135,12 @@ impl Allocator {
         &self.shares
     }
 
+    /// Rounds of filling since it was built.
+    #[cfg(test)]
+    pub(super) fn rounds(&self) -> usize {
+        self.filling.rounds
+    }
+
     /// Books what is fixed, and lines up the rest.
     fn take(&mut self, requests: &[Request]) {
         let layout = self.circuits.layout();

@@ -5,7 +5,11 @@ pub mod allocator;
 pub mod circuit;
 mod filling;
 pub mod plan;
+#[cfg(test)]
+mod properties;
 pub mod request;
+#[cfg(test)]
+mod site_generator;
 mod usage;
 
 pub use plan::{CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
