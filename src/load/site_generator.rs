@@ -45,7 +45,24 @@ impl Site {
         Self::of_size(&mut random, circuits, evses)
     }
 
-    pub(super) fn of_size(random: &mut Random, circuits: u64, evses: u64) -> Self {
+    /// 200 EVSEs below 60 circuits: a main fuse, 6 floors, and what hangs on them.
+    pub(super) fn large(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut site = Self::of_size(&mut random, 60, 200);
+        for (index, circuit) in (0..).zip(&mut site.plan.circuits) {
+            let (parent, amps) = match index {
+                0 => (None, 400 + random.below(1200)),
+                1..=6 => (Some(0), 63 + random.below(250)),
+                _ => (Some(1 + random.below(6)), 16 + random.below(80)),
+            };
+            circuit.parent = parent.map(|parent| format!("c{parent}").as_str().into());
+            circuit.max_current = MilliAmps(amount(amps * 1000));
+            circuit.max_power = circuit.max_power.map(|_| Watts(amount(amps * 500)));
+        }
+        site
+    }
+
+    fn of_size(random: &mut Random, circuits: u64, evses: u64) -> Self {
         let mut site = Self::empty();
         if random.below(3) == 0 {
             site.plan.priority_mode = PriorityMode::MinFirst;
