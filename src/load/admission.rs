@@ -5,7 +5,7 @@
     reason = "every index is a resource of the layout"
 )]
 
-use super::allocator::{Car, State};
+use super::car::{Car, State};
 use super::circuit::{Layout, Term};
 use super::usage::Usage;
 

@@ -5,16 +5,15 @@
     reason = "cars are indexed by their own vector, resources by the layout"
 )]
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::admission::Admission;
+use super::car::{Car, State, Terms, class_len};
 use super::circuit::Circuits;
 use super::filling::Filling;
 use super::plan::{LoadPlan, PriorityMode};
-use super::request::{Request, Share, Wants};
+use super::request::{Request, Share};
 use super::usage::Usage;
-use crate::clock::Mono;
 use crate::evse::Reason;
 use crate::units::MilliAmps;
 
@@ -37,61 +36,12 @@ pub struct Allocator {
     shares: Vec<Share>,
 }
 
-/// What the plan says about an EVSE.
-#[derive(Debug)]
-struct Terms {
-    priority: i32,
-    weight: i64,
-    step: i64,
-}
-
-/// An EVSE that takes part in this round.
-#[derive(Debug)]
-pub(super) struct Car {
-    pub(super) evse: usize,
-    pub(super) priority: i32,
-    pub(super) weight: i64,
-    pub(super) min: i64,
-    /// The highest current on the grid of its steps that it may have.
-    pub(super) top: i64,
-    pub(super) step: i64,
-    pub(super) in_slot: bool,
-    pub(super) attained: i64,
-    pub(super) plugged_at: Mono,
-    /// It waited so long that nobody may be let in past it any more.
-    pub(super) is_overdue: bool,
-    pub(super) amps: i64,
-    /// By how much it rises at a time: its step, or several.
-    pub(super) rise: i64,
-    pub(super) state: State,
-}
-
-/// How far an EVSE has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// Not admitted.
-    Waiting,
-    /// Admitted, and may get more.
-    Rising,
-    /// At its maximum.
-    Topped,
-    /// This resource is used up.
-    Stopped(usize),
-    /// More would be too asymmetric, unless others rise.
-    Parked(usize),
-}
-
 impl Allocator {
     /// For the circuits and EVSEs of a plan.
     pub fn new(plan: &LoadPlan) -> Self {
         let circuits = Circuits::new(plan);
-        let terms = plan.evses.iter().map(|evse| Terms {
-            priority: evse.priority,
-            weight: i64::from(evse.weight.clamp(1, 100)),
-            step: i64::from(evse.step.0.max(1)),
-        });
         Self {
-            terms: terms.collect(),
+            terms: plan.evses.iter().map(Terms::new).collect(),
             mode: plan.priority_mode,
             patience: plan.rotation_period.saturating_mul(2),
             usage: Usage::new(circuits.layout()),
@@ -161,15 +111,7 @@ impl Allocator {
             }
         }
         self.usage.tolerate(layout);
-        self.cars.sort_unstable_by_key(|car| {
-            (
-                Reverse(car.priority),
-                !car.in_slot,
-                car.attained,
-                car.plugged_at,
-                car.evse,
-            )
-        });
+        self.cars.sort_unstable_by_key(Car::rank);
     }
 
     fn answer(&mut self, requests: &[Request]) {
@@ -216,46 +158,12 @@ impl Allocator {
     }
 }
 
-impl Car {
-    /// `None` if it can get nothing, because its maximum is below its minimum.
-    fn new(evse: usize, terms: &Terms, wants: &Wants, patience: Duration) -> Option<Self> {
-        let (min, max) = (i64::from(wants.min.0.max(0)), i64::from(wants.max.0));
-        // A box that takes whole amperes only can do nothing with 6.5 A.
-        let min = if terms.step % 1000 == 0 {
-            (min + 999) / 1000 * 1000
-        } else {
-            min
-        };
-        (min <= max).then(|| Self {
-            evse,
-            priority: terms.priority,
-            weight: terms.weight,
-            min,
-            top: max - (max - min) % terms.step,
-            step: terms.step,
-            in_slot: wants.in_slot,
-            attained: wants.attained,
-            plugged_at: wants.plugged_at,
-            is_overdue: wants.waited > patience,
-            amps: 0,
-            rise: terms.step,
-            state: State::Waiting,
-        })
-    }
-}
-
-/// How many at the beginning of `cars`, which are in order, have the same priority.
-fn class_len(cars: &[Car]) -> usize {
-    let class = cars.first().map(|car| car.priority);
-    cars.iter()
-        .take_while(|car| Some(car.priority) == class)
-        .count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Mono;
     use crate::load::plan::{CircuitPlan, EvsePlan, Rotation};
+    use crate::load::request::Wants;
     use crate::load::site_generator::Site;
     use crate::units::{PerPhase, Phase, Watts};
 

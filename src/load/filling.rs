@@ -5,7 +5,7 @@
     reason = "cars are indexed by a list made from their own slice, resources by the layout"
 )]
 
-use super::allocator::{Car, State};
+use super::car::{Car, State};
 use super::circuit::Layout;
 use super::usage::Usage;
 

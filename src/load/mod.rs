@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod allocator;
+mod car;
 pub mod circuit;
 mod filling;
 pub mod plan;

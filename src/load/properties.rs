@@ -375,11 +375,11 @@ fn i7_lower_classes_take_nothing_from_higher_ones() {
 fn i8_a_higher_maximum_of_its_own_never_gives_an_evse_less() {
     for_sites(|seed, site| {
         let before = site.offers();
-        for evse in 0..before.len() {
+        for (evse, before) in before.into_iter().enumerate() {
             let mut better = site.clone();
             if let Request::Wants(wants) = &mut better.requests[evse] {
                 wants.max += MilliAmps(3000);
-                assert!(better.offers()[evse] >= before[evse], "{seed}: {evse}");
+                assert!(better.offers()[evse] >= before, "{seed}: {evse}");
             }
         }
     });
@@ -391,10 +391,10 @@ fn i8_a_higher_priority_of_its_own_never_gives_an_evse_less() {
         // With it, a car of a lower class may be what evens out the phases.
         let site = site.without_asymmetry();
         let before = site.offers();
-        for evse in 0..before.len() {
+        for (evse, before) in before.into_iter().enumerate() {
             let mut better = site.clone();
             better.plan.evses[evse].priority += 1;
-            assert!(better.offers()[evse] >= before[evse], "{seed}: {evse}");
+            assert!(better.offers()[evse] >= before, "{seed}: {evse}");
         }
     });
 }

@@ -25,7 +25,7 @@ impl Site {
             circuits: Vec::new(),
             evses: Vec::new(),
             priority_mode: PriorityMode::Strict,
-            rotation_period: Duration::from_secs(900),
+            rotation_period: Duration::from_mins(15),
             start_up_hold: Duration::ZERO,
             ocpp_raise_interval: Duration::ZERO,
             when_disabled: WhenDisabled::Pause,
