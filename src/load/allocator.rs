@@ -431,6 +431,16 @@ mod tests {
     }
 
     #[test]
+    fn who_fits_only_beside_later_cars_is_let_in_before_anybody_rises() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_asymmetry = Some(MilliAmps::from_amps(8));
+        for phase in [Phase::L1, Phase::L1, Phase::L2, Phase::L3] {
+            add_car(&mut site, 1, phase);
+        }
+        assert_eq!(site.offers(), [12_000, 12_000, 16_000, 16_000]);
+    }
+
+    #[test]
     fn cars_of_unknown_rotation_may_all_be_on_one_phase() {
         let mut site = site(100);
         site.plan.circuits[0].max_asymmetry = Some(MilliAmps::from_amps(20));

@@ -360,3 +360,154 @@ fn loaded_phases(rotation: Rotation, wired: u8) -> PerPhase<bool> {
     }
     loads
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::plan::CircuitPlan;
+    use crate::load::site_generator::Site;
+    use crate::units::Watts;
+
+    const A: fn(i32) -> MilliAmps = MilliAmps::from_amps;
+
+    /// A garage of 20 A below a main circuit of 32 A, with a one-phase EVSE on L2, one of unknown
+    /// phase, and a three-phase one on the main circuit.
+    fn plan() -> LoadPlan {
+        let mut plan = Site::random(0).plan;
+        let (circuit, evse) = (plan.circuits.swap_remove(0), plan.evses.swap_remove(0));
+        let circuit = |name: &str, parent: Option<&str>, amps: i32| CircuitPlan {
+            name: name.into(),
+            parent: parent.map(Into::into),
+            max_current: A(amps),
+            max_power: None,
+            reserve: A(0),
+            max_asymmetry: None,
+            ..circuit.clone()
+        };
+        let evse = |circuit: &str, phases: u8, rotation: Rotation| EvsePlan {
+            circuit: circuit.into(),
+            phases,
+            rotation,
+            ..evse.clone()
+        };
+        plan.circuits = vec![
+            circuit("main", None, 32),
+            circuit("garage", Some("main"), 20),
+        ];
+        plan.evses = vec![
+            evse(
+                "garage",
+                1,
+                Rotation::Known([Phase::L2, Phase::L3, Phase::L1]),
+            ),
+            evse("garage", 1, Rotation::Unknown),
+            evse("main", 3, Rotation::L1L2L3),
+        ];
+        plan
+    }
+
+    #[test]
+    fn an_evse_loads_every_circuit_up_to_the_root() {
+        let circuits = Circuits::new(&plan());
+        assert_eq!(circuits.path(0), [1, 0]);
+        assert_eq!(circuits.path(2), [0]);
+        assert!(circuits.path(3).is_empty());
+        let booked = [0, 1, 2].map(|evse| circuits.on_grid(evse, A(10)));
+        assert_eq!(booked[0], PerPhase([A(0), A(10), A(0)]));
+        assert_eq!(booked[1], PerPhase::all(A(10)));
+        let sums = circuits.sums(&booked);
+        assert_eq!(
+            sums,
+            [
+                PerPhase([A(20), A(30), A(20)]),
+                PerPhase([A(10), A(20), A(10)])
+            ]
+        );
+    }
+
+    #[test]
+    fn the_reserve_is_not_given_out_and_a_capacity_is_never_negative() {
+        let mut plan = plan();
+        plan.circuits[0].reserve = A(2);
+        plan.circuits[1].reserve = A(21);
+        let circuits = Circuits::new(&plan);
+        assert_eq!(circuits.capacity(0), PerPhase::all(A(30)));
+        assert_eq!(circuits.capacity(1), PerPhase::all(A(0)));
+    }
+
+    #[test]
+    fn what_hangs_on_an_unknown_circuit_hangs_on_the_root() {
+        let mut plan = plan();
+        plan.circuits[1].parent = Some("nowhere".into());
+        plan.evses[2].circuit = "nowhere".into();
+        let circuits = Circuits::new(&plan);
+        assert_eq!(circuits.path(0), [1, 0]);
+        assert_eq!(circuits.path(2), [0]);
+    }
+
+    #[test]
+    fn a_raise_must_fit_beside_everything_booked_on_the_path() {
+        let mut bookings = Bookings::new(&Circuits::new(&plan()));
+        bookings.set(0, A(10));
+        assert!(bookings.fits_with(1, A(10)));
+        assert!(!bookings.fits_with(1, MilliAmps(10_001)));
+        assert!(bookings.fits_with(2, A(22)));
+        assert!(!bookings.fits_with(2, MilliAmps(22_001)));
+        bookings.set(0, A(6));
+        assert!(bookings.fits_with(1, A(14)));
+        assert!(!bookings.fits_with(3, A(0)), "there is no such EVSE");
+    }
+
+    #[test]
+    fn an_overload_forbids_every_raise_on_its_phases_and_no_lowering() {
+        let mut bookings = Bookings::new(&Circuits::new(&plan()));
+        assert!(!bookings.is_overloaded());
+        bookings.set(0, A(24));
+        assert!(bookings.is_overloaded());
+        let garage = Reason::Circuit {
+            circuit: "garage".into(),
+            phase: Phase::L2,
+        };
+        assert_eq!(bookings.overload(1), Some(garage));
+        assert_eq!(bookings.overload(0), None);
+        assert!(bookings.fits_with(0, A(23)));
+        assert!(!bookings.fits_with(1, A(1)), "it may be on L2");
+        assert!(bookings.fits_with(2, A(8)), "the main circuit bears it");
+    }
+
+    #[test]
+    fn power_counts_wired_phases_and_asymmetry_the_worst_case() {
+        let mut plan = plan();
+        plan.circuits[0].max_power = Some(Watts(230 * 40));
+        plan.circuits[1].max_asymmetry = Some(A(12));
+        let mut bookings = Bookings::new(&Circuits::new(&plan));
+        bookings.set(2, A(10));
+        assert!(bookings.fits_with(1, A(10)));
+        assert!(!bookings.fits_with(1, MilliAmps(10_001)));
+        bookings.set(2, A(0));
+        bookings.set(0, A(6));
+        assert!(bookings.fits_with(1, A(6)));
+        assert!(!bookings.fits_with(1, MilliAmps(6001)));
+        bookings.set(1, A(7));
+        assert_eq!(
+            bookings.overload(1),
+            Some(Reason::Asymmetry {
+                circuit: "garage".into()
+            })
+        );
+    }
+
+    #[test]
+    fn too_much_asymmetry_may_be_evened_out() {
+        let mut plan = plan();
+        plan.circuits[1].max_asymmetry = Some(A(4));
+        plan.evses[1].rotation = Rotation::L1L2L3;
+        let mut bookings = Bookings::new(&Circuits::new(&plan));
+        bookings.set(0, A(10));
+        assert!(
+            bookings.fits_with(1, A(10)),
+            "L1 below L2, and L3 is no worse than before"
+        );
+        assert!(!bookings.fits_with(1, A(11)));
+    }
+}
