@@ -6,7 +6,7 @@
 )]
 
 use super::car::{Car, State};
-use super::circuit::{Layout, Term};
+use super::layout::{Layout, Term};
 use super::usage::Usage;
 
 /// Nobody reserved it.

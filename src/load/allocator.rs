@@ -347,6 +347,17 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_what_nobody_can_give_does_not_keep_it_from_others() {
+        let mut site = site(16);
+        add_fixed(&mut site, [0, 9, 0]);
+        add_car(&mut site, 3, Phase::L1);
+        wants(&mut site, 1).min = MilliAmps::from_amps(8);
+        wants(&mut site, 1).waited = WAITS_LONG;
+        add_car(&mut site, 1, Phase::L2);
+        assert_eq!(site.offers(), [0, 0, 7000]);
+    }
+
+    #[test]
     fn something_else_above_the_fuse_leaves_nothing_and_nothing_negative() {
         let mut site = with_cars(16, 2);
         add_fixed(&mut site, [40, 40, 40]);

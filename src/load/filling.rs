@@ -6,7 +6,7 @@
 )]
 
 use super::car::{Car, State};
-use super::circuit::Layout;
+use super::layout::Layout;
 use super::usage::Usage;
 
 /// How many coarse steps a minimum has, which is 6 A or a little more.

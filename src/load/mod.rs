@@ -5,6 +5,7 @@ pub mod allocator;
 mod car;
 pub mod circuit;
 mod filling;
+mod layout;
 pub mod plan;
 #[cfg(test)]
 mod properties;
