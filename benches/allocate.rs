@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chargewarden::clock::{Mono, Random};
 use chargewarden::evse::Reason;
-use chargewarden::load::allocator::Allocator;
+use chargewarden::load::Allocator;
 use chargewarden::load::{
     CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Request, Rotation, Wants, WhenDisabled,
 };
