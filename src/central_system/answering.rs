@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
 use crate::evse::{Ask, Measured, Report, Verdict};
-use crate::ids::EvseName;
+use crate::ids::{ConnectorId, EvseName, IdTag};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
@@ -25,6 +25,9 @@ use super::transacting::id_tag_info;
 /// The vendor of status noise that the wallbox repeats unless it is accepted.
 /// Quirk: `EVBox`: sends `evbStatusNotification` as a DataTransfer.
 const EVBOX: &str = "EV-BOX";
+
+/// The tag of a start that we ask for, where neither configuration nor wallbox names one.
+const OUR_TAG: &str = "CHARGEWARDEN";
 
 impl Station {
     /// Carries out a CALL of the wallbox and answers it, now or when the upstream has answered.
@@ -159,6 +162,30 @@ impl Station {
         self.report(id, Report::Status(status));
         self.weigh_transaction(context.now, id, status);
         self.report_demand(id);
+        self.offer_remote_start(id, status);
+    }
+
+    /// Quirk: Autel, Easee and others: a plugged car begins only after a RemoteStartTransaction.
+    /// The tag is asked for like one that was presented; some take only their own.
+    fn offer_remote_start(&mut self, id: ConnectorId, status: ChargePointStatus) {
+        let Some(plan) = self.connectors.get(&id).and_then(|c| c.plan.as_ref()) else {
+            return;
+        };
+        let wanted = plan.profile.remote_start && !self.plan.observe;
+        if !wanted || status != ChargePointStatus::Preparing || self.ledger.open_of(id).is_some() {
+            return;
+        }
+        let own = self.known.own_tag.as_deref().map(IdTag::from);
+        let tag = plan
+            .fixed_id_tag
+            .clone()
+            .or(own)
+            .unwrap_or_else(|| OUR_TAG.into());
+        self.ask(
+            self.evses_of(id),
+            Ask::Authorize(tag.clone()),
+            Waiting::RemoteStart(id, tag),
+        );
     }
 
     fn meter_values(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {

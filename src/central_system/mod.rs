@@ -6,8 +6,8 @@
 //! | `answering` | how messages are answered |
 //! | `transacting` | transactions: start, stop, adoption |
 //! | `asking` | what we ask: limits and housekeeping, one CALL at a time |
+//! | `limiting`, `ladder`, `profile` | limits: which form a wallbox takes, and what it took |
 //! | `set_up` | the order of housekeeping after a wallbox appears |
-//! | `profile` | the charging profile, and what the wallbox took of it |
 //! | `ledger` | open and recent transactions, and which one a message means |
 //! | `liveness` | is the peer still there? |
 //! | `connector` | what is known of one connector |
@@ -16,7 +16,9 @@
 mod answering;
 mod asking;
 mod connector;
+mod ladder;
 mod ledger;
+mod limiting;
 mod liveness;
 pub mod plan;
 mod profile;

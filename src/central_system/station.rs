@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Ask, Call, Measured, Offer, Report, Verdict};
-use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId};
+use crate::evse::{Ask, AuthorizationStatus, Call, Measured, Offer, Report, Verdict};
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, IdTag, LinkId, OfferNumber};
 use crate::journal::{Record, Recovered, Transaction};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
@@ -18,7 +18,7 @@ use super::connector::{Connector, Standing};
 use super::ledger::{Ledger, TransactionNumbers};
 use super::liveness::{Act, Liveness};
 use super::plan::StationPlan;
-use super::set_up::{Known, SetUp};
+use super::set_up::{Known, SetUp, Step};
 
 /// Wallboxes number their connectors 1, 2, …; a larger number is nonsense and gets no memory.
 pub(super) const MOST_CONNECTORS: u32 = 64;
@@ -77,6 +77,7 @@ pub enum Output {
 #[derive(Debug)]
 pub(super) enum Waiting {
     Authorize(MessageId),
+    RemoteStart(ConnectorId, IdTag),
     Start {
         message: Option<MessageId>,
         connector: ConnectorId,
@@ -258,11 +259,28 @@ impl Station {
         self.go_on(context);
     }
 
+    /// The measured current says that an offer is not obeyed.
+    pub fn handle_not_followed(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConnectorId,
+        offer: OfferNumber,
+    ) {
+        self.not_followed(id, offer);
+        self.go_on(context);
+    }
+
     /// The upstream answers.
     pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, verdict: &Verdict) {
         match self.waiting.remove(&call) {
             None => {}
             Some(Waiting::Authorize(message)) => self.answer_authorize(&message, verdict),
+            Some(Waiting::RemoteStart(connector, tag)) => {
+                if verdict.status == AuthorizationStatus::Accepted {
+                    self.set_up
+                        .first(context.now.mono, Step::RemoteStart(connector, tag));
+                }
+            }
             Some(Waiting::Stop(message)) => self.answer_stop(&message, Some(verdict)),
             Some(Waiting::Start {
                 message,
