@@ -27,7 +27,7 @@ use super::station::{Context, Station};
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// The first answer after a boot may take this long.
-const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const FIRST_ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
 /// Housekeeping that is not answered makes room for a waiting limit after this.
 const MAKE_ROOM: Duration = Duration::from_secs(5);

@@ -1,11 +1,22 @@
 //! What a [`Station`](super::Station) knows of one connector.
 
 use crate::clock::Mono;
-use crate::evse::{Demand, Measured, Verdict};
+use crate::evse::{Demand, Measured};
 use crate::ocpp::ChargePointStatus;
 
 use super::plan::ConnectorPlan;
 use super::profile::Setpoint;
+
+/// How an open transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its tag may not charge, or was not judged yet.
+    Refused,
+    /// It may charge.
+    Accepted,
+    /// It may, but it was over before its start arrived.
+    Over,
+}
 
 /// One connector of a wallbox.
 #[derive(Debug)]
@@ -20,10 +31,8 @@ pub(super) struct Connector {
     pub measured: Measured,
     /// What is wanted and what the wallbox took.
     pub setpoint: Setpoint,
-    /// The verdict on the open transaction.
-    pub accepted: bool,
-    /// The open transaction was over before its start arrived: it gets no current.
-    pub over: bool,
+    /// How the open transaction stands.
+    pub standing: Standing,
     /// The demand that was reported last.
     pub reported: Demand,
     /// `Available` was reported although a transaction is open; the wallbox has until then to stop it.
@@ -43,8 +52,7 @@ impl Connector {
             status_is_fresh: false,
             measured: Measured::default(),
             setpoint: Setpoint::default(),
-            accepted: false,
-            over: false,
+            standing: Standing::Refused,
             reported: Demand::None,
             stop_due: None,
             floor_sent: false,
@@ -54,7 +62,7 @@ impl Connector {
 
     /// What the EVSE needs, by its status and by whether a transaction is open that may charge.
     pub(super) fn demand(&self, open: bool) -> Demand {
-        if open && self.accepted && !self.over {
+        if open && self.standing == Standing::Accepted {
             return Demand::Charging;
         }
         match self.status {
@@ -83,10 +91,5 @@ impl Connector {
             power: new.power.or(old.power),
             energy: new.energy.or(old.energy),
         };
-    }
-
-    /// Notes the verdict on a start.
-    pub(super) fn judge(&mut self, verdict: &Verdict) {
-        self.accepted = verdict.status == crate::evse::AuthorizationStatus::Accepted;
     }
 }

@@ -27,7 +27,7 @@ impl TransactionNumbers {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> TransactionNumber {
+    pub fn give(&mut self) -> TransactionNumber {
         // After 147 million transactions the range begins anew.
         self.0 = if self.0 >= i64::from(i32::MAX) {
             1_000_000_000
@@ -297,8 +297,8 @@ mod tests {
         let mut random = Random::new(1);
         let mut numbers =
             TransactionNumbers::after(Some(TransactionNumber(1_234_567_890)), &mut random);
-        assert_eq!(numbers.next(), TransactionNumber(1_234_567_891));
-        let fresh = TransactionNumbers::after(None, &mut random).next().0;
+        assert_eq!(numbers.give(), TransactionNumber(1_234_567_891));
+        let fresh = TransactionNumbers::after(None, &mut random).give().0;
         assert!((1_000_000_000..=2_000_000_000).contains(&fresh), "{fresh}");
     }
 
@@ -307,8 +307,8 @@ mod tests {
         let mut random = Random::new(1);
         let last = TransactionNumber(i64::from(i32::MAX) - 1);
         let mut numbers = TransactionNumbers::after(Some(last), &mut random);
-        assert_eq!(numbers.next().0, i64::from(i32::MAX));
-        assert_eq!(numbers.next().0, 1_000_000_000);
+        assert_eq!(numbers.give().0, i64::from(i32::MAX));
+        assert_eq!(numbers.give().0, 1_000_000_000);
     }
 
     #[test]

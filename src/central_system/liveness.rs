@@ -105,7 +105,7 @@ impl Liveness {
 mod tests {
     use super::*;
 
-    const HEARTBEAT: Duration = Duration::from_secs(300);
+    const HEARTBEAT: Duration = Duration::from_mins(5);
 
     fn at(seconds: u64) -> Mono {
         Mono(Duration::from_secs(seconds))

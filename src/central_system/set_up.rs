@@ -21,7 +21,7 @@ const SETTLE_UNHEARD: Duration = Duration::from_secs(10);
 const ASK_FOR_BOOT: Duration = Duration::from_secs(5);
 
 /// Without a BootNotification by now, we go on without.
-const NO_BOOT: Duration = Duration::from_secs(60);
+const NO_BOOT: Duration = Duration::from_mins(1);
 
 /// Statuses that the wallbox did not send by itself after this are asked for.
 const ASK_FOR_STATUS: Duration = Duration::from_secs(4);

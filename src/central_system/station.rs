@@ -14,7 +14,7 @@ use crate::ocpp::frame::MessageId;
 use crate::ocpp::rpc::{Received, Rpc};
 
 use super::asking::Asked;
-use super::connector::Connector;
+use super::connector::{Connector, Standing};
 use super::ledger::{Ledger, TransactionNumbers};
 use super::liveness::{Act, Liveness};
 use super::plan::StationPlan;
@@ -154,7 +154,7 @@ impl Station {
         for transaction in open {
             let Some(tag) = transaction.id_tag else {
                 if let Some(connector) = self.connector(transaction.connector) {
-                    connector.accepted = true;
+                    connector.standing = Standing::Accepted;
                 }
                 self.report_demand(transaction.connector);
                 continue;

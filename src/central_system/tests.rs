@@ -46,7 +46,7 @@ impl Bench {
             connectors: (1..=connectors)
                 .map(|n| (ConnectorId(n), connector(n)))
                 .collect(),
-            heartbeat_interval: Duration::from_secs(300),
+            heartbeat_interval: Duration::from_mins(5),
             meter_interval: Duration::from_secs(10),
             voltage: MilliVolts(230_000),
             observe: false,

@@ -21,11 +21,12 @@ use crate::ocpp::messages::{
 };
 use crate::ocpp::{Reading, timestamp};
 
+use super::connector::Standing;
 use super::ledger::Meant;
 use super::station::{Context, MOST_CONNECTORS, Output, Station, Waiting};
 
 /// A wallbox that says `Available` with an open transaction has this long to send its stop.
-const STOP_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN: Duration = Duration::from_mins(1);
 
 /// A start whose own timestamp is older than this was kept back in the wallbox.
 const LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
@@ -51,22 +52,21 @@ impl Station {
         let again = self
             .ledger
             .same_start(id, &tag, meter_start, &start.timestamp);
-        let wallbox_id = match again.map(|known| known.wallbox_id) {
-            Some(wallbox_id) => wallbox_id,
-            None => {
-                let transaction = Transaction {
-                    number: context.numbers.next(),
-                    address: self.plan.id.clone(),
-                    connector: id,
-                    wallbox_id: 0,
-                    id_tag: Some(tag.clone()),
-                    meter_start,
-                    started: start.timestamp.clone(),
-                    received: context.now.wall,
-                    stopped: None,
-                };
-                self.open(context.now, transaction, Some(payload))
-            }
+        let wallbox_id = if let Some(wallbox_id) = again.map(|known| known.wallbox_id) {
+            wallbox_id
+        } else {
+            let transaction = Transaction {
+                number: context.numbers.give(),
+                address: self.plan.id.clone(),
+                connector: id,
+                wallbox_id: 0,
+                id_tag: Some(tag.clone()),
+                meter_start,
+                started: start.timestamp.clone(),
+                received: context.now.wall,
+                stopped: None,
+            };
+            self.open(context.now, transaction, Some(payload))
         };
         let waiting = Waiting::Start {
             message: Some(message.clone()),
@@ -120,7 +120,7 @@ impl Station {
         self.output(Output::Persist(Record::Transaction(transaction.clone())));
         self.ledger.begin(transaction);
         if let Some(connector) = self.connector(id) {
-            connector.accepted = false;
+            connector.standing = Standing::Refused;
             connector.stop_due = None;
         }
         wallbox_id
@@ -171,8 +171,11 @@ impl Station {
         };
         let over = self.is_over(now, id, &started);
         if let Some(connector) = self.connectors.get_mut(&id) {
-            connector.judge(verdict);
-            connector.over = over;
+            connector.standing = match (verdict.status, over) {
+                (AuthorizationStatus::Accepted, false) => Standing::Accepted,
+                (AuthorizationStatus::Accepted, true) => Standing::Over,
+                (_, _) => Standing::Refused,
+            };
         }
         self.report_demand(id);
     }
@@ -274,8 +277,7 @@ impl Station {
         );
         self.output(Output::Persist(Record::Transaction(transaction)));
         if let Some(connector) = self.connectors.get_mut(&id) {
-            connector.accepted = false;
-            connector.over = false;
+            connector.standing = Standing::Refused;
             connector.stop_due = None;
         }
         self.report_demand(id);
@@ -300,7 +302,9 @@ impl Station {
             | ChargePointStatus::SuspendedEV
             | ChargePointStatus::SuspendedEVSE => {
                 connector.stop_due = None;
-                connector.over = false;
+                if connector.standing == Standing::Over {
+                    connector.standing = Standing::Accepted;
+                }
             }
             ChargePointStatus::Available
             | ChargePointStatus::Preparing
@@ -368,7 +372,7 @@ impl Station {
             return;
         }
         let transaction = Transaction {
-            number: context.numbers.next(),
+            number: context.numbers.give(),
             address: self.plan.id.clone(),
             connector: id,
             wallbox_id,
@@ -380,7 +384,7 @@ impl Station {
         };
         self.open(context.now, transaction, None);
         if let Some(connector) = self.connectors.get_mut(&id) {
-            connector.accepted = true;
+            connector.standing = Standing::Accepted;
         }
         self.report_demand(id);
     }

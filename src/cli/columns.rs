@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 /// Rows under a header, two spaces apart, indented by two. Columns that nobody fills are left out.
-pub struct Table {
+pub(super) struct Table {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub fn new(header: &[&'static str]) -> Self {
+    pub(super) fn new(header: &[&'static str]) -> Self {
         Self {
             header: header.to_vec(),
             rows: Vec::new(),
@@ -18,12 +18,12 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// As text; nothing if there is no row.
-    pub fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let columns: Vec<(usize, usize)> = (0..self.header.len())
             .filter(|column| self.cells(*column).any(|cell| !cell.is_empty()))
             .map(|column| {

@@ -43,7 +43,7 @@ impl SiteTask {
         let mut links: HashMap<LinkId, mpsc::Sender<ToLink>> = HashMap::new();
         let mut batch = Vec::with_capacity(BATCH);
         let mut watchdog =
-            tokio::time::interval(systemd::watchdog_period().unwrap_or(Duration::from_secs(3600)));
+            tokio::time::interval(systemd::watchdog_period().unwrap_or(Duration::from_hours(1)));
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.carry_out(&mut links);
         loop {
@@ -159,29 +159,29 @@ impl SiteTask {
                 Output::Persist(seq, record) => self.journal.write(seq, record),
                 Output::Send { link, text } => {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
-                    self.tell(links, link, ToLink::Text(text));
+                    tell(links, link, ToLink::Text(text));
                 }
-                Output::Ping { link } => self.tell(links, link, ToLink::Ping),
+                Output::Ping { link } => tell(links, link, ToLink::Ping),
                 Output::Close { link, code, reason } => {
                     debug!(link = link.0, code, reason, "a connection is closed");
-                    self.tell(links, link, ToLink::Close { code, reason });
+                    tell(links, link, ToLink::Close { code, reason });
                 }
             }
         }
     }
+}
 
-    /// A full outbox means a peer that does not read: its connection is dropped (the link task
-    /// ends when its outbox is gone).
-    fn tell(&self, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>, link: LinkId, what: ToLink) {
-        let Some(outbox) = links.get(&link) else {
-            return;
-        };
-        if let Err(mpsc::error::TrySendError::Full(_)) = outbox.try_send(what) {
-            warn!(
-                link = link.0,
-                "a wallbox does not read what it is sent; its connection is dropped"
-            );
-            links.remove(&link);
-        }
+/// A full outbox means a peer that does not read: its connection is dropped (the link task
+/// ends when its outbox is gone).
+fn tell(links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>, link: LinkId, what: ToLink) {
+    let Some(outbox) = links.get(&link) else {
+        return;
+    };
+    if let Err(mpsc::error::TrySendError::Full(_)) = outbox.try_send(what) {
+        warn!(
+            link = link.0,
+            "a wallbox does not read what it is sent; its connection is dropped"
+        );
+        links.remove(&link);
     }
 }

@@ -93,7 +93,7 @@ impl Daemon {
         let site = Site::new(
             clock.now(),
             config.plan.clone(),
-            opened.recovered,
+            &opened.recovered,
             Random::new(seed()),
         );
 

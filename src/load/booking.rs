@@ -18,7 +18,7 @@ const TOLERANCE: MilliAmps = MilliAmps(500);
 const OBEYS_WITHIN: Duration = Duration::from_secs(6);
 
 /// A wallbox that sent no current for this long counts as one without meter values.
-const METER_VALUES_WITHIN: Duration = Duration::from_secs(60);
+const METER_VALUES_WITHIN: Duration = Duration::from_mins(1);
 
 /// A link may be gone for a moment; from then on the failsafe current is booked too.
 const AWAY_AFTER: Duration = Duration::from_secs(3);
@@ -37,13 +37,20 @@ pub(super) struct Offered {
     pub(super) since: Mono,
 }
 
+/// Can the device be reached?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    NeverSeen,
+    Online,
+    LostAt(Mono),
+}
+
 /// What an EVSE was offered, what it is known to obey, and what it draws.
 #[derive(Debug)]
 pub(super) struct Booking {
     max: MilliAmps,
     failsafe: MilliAmps,
-    pub(super) online: bool,
-    lost_at: Option<Mono>,
+    link: Link,
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
@@ -62,8 +69,7 @@ impl Booking {
         Self {
             max: plan.max,
             failsafe: plan.failsafe,
-            online: false,
-            lost_at: Some(Mono::START),
+            link: Link::NeverSeen,
             offered: None,
             held: if remembered.is_some() {
                 last
@@ -102,7 +108,7 @@ impl Booking {
         let overdraws = self
             .over_since
             .is_some_and(|at| now.since(at) >= OVERDRAWS_AFTER);
-        !self.online || self.refused || overdraws
+        !self.is_online() || self.refused || overdraws
     }
 
     /// A lowering that was not accepted in time.
@@ -118,9 +124,29 @@ impl Booking {
         self.took_at.is_none().then_some(offer.since)
     }
 
+    /// Can be reached.
+    pub(super) fn is_online(&self) -> bool {
+        self.link == Link::Online
+    }
+
+    /// Was reached since the start.
+    pub(super) fn was_seen(&self) -> bool {
+        self.link != Link::NeverSeen
+    }
+
+    fn away_at(&self) -> Option<Mono> {
+        match self.link {
+            Link::LostAt(lost) => Some(lost + AWAY_AFTER),
+            Link::NeverSeen | Link::Online => None,
+        }
+    }
+
     fn is_away(&self, now: Mono) -> bool {
-        self.lost_at
-            .is_some_and(|lost| now.since(lost) >= AWAY_AFTER || lost == Mono::START)
+        match self.link {
+            Link::NeverSeen => true,
+            Link::Online => false,
+            Link::LostAt(lost) => now.since(lost) >= AWAY_AFTER,
+        }
     }
 
     /// The last offer.
@@ -166,16 +192,16 @@ impl Booking {
         newest
     }
 
+    /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
-            self.lost_at = None;
-        } else if self.online {
+            self.link = Link::Online;
+        } else if self.is_online() {
             self.held = self.booked(now);
-            self.lost_at = Some(now);
+            self.link = Link::LostAt(now);
             self.measured = None;
             self.over_since = None;
         }
-        self.online = online;
     }
 
     /// Takes a measurement. True if what must be booked may have changed.
@@ -236,7 +262,7 @@ impl Booking {
             took.and(self.measured)
                 .map(|(_, at)| at + METER_VALUES_WITHIN),
             self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
-            self.lost_at.map(|lost| lost + AWAY_AFTER),
+            self.away_at(),
             self.over_since.map(|over| over + OVERDRAWS_AFTER),
         ];
         times.into_iter().flatten().filter(|at| *at > now).min()

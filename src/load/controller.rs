@@ -23,6 +23,9 @@ use super::turn::{Turn, WAITED};
 /// wallbox's memory, and others are usually about to make room.
 const PART_AFTER: Duration = Duration::from_secs(10);
 
+/// While somebody waits who may have a turn, attained service is compared this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// What the controller wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -78,8 +81,6 @@ struct Evse {
     first_grant: bool,
     /// The device may have forgotten its limit: it is told again.
     tell_again: bool,
-    /// Was seen since the start.
-    seen: bool,
     /// Since when a raise has been waiting for room.
     raise_waits: Option<Mono>,
     setpoint: Option<Limit>,
@@ -116,7 +117,6 @@ impl Controller {
             budget: RaiseBudget::new(now.mono, plan.ocpp_raise_interval),
             first_grant: false,
             tell_again: false,
-            seen: false,
             raise_waits: None,
             setpoint: None,
             reason: if plan.observe {
@@ -161,7 +161,6 @@ impl Controller {
             Report::Online(online) => {
                 evse.booking.connect(now, *online);
                 evse.tell_again |= *online;
-                evse.seen |= *online;
                 self.dirty = true;
             }
             Report::Booted => {
@@ -352,12 +351,14 @@ impl Controller {
         };
         let period = self.plan.rotation_period;
         let has_current = evse.turn.slot_since.is_some();
+        let in_slot = has_current && (!rotate || evse.turn.in_slot(now, period));
         Request::Wants(Wants {
             min: plan.min,
             max: backend.unwrap_or(max),
             at_max,
-            in_slot: has_current && (!rotate || evse.turn.in_slot(now, period)),
-            attained: evse.turn.attained(plan.weight),
+            in_slot,
+            // Whose slot is over gives way to who has attained as much and waits.
+            attained: evse.turn.attained(plan.weight) + i64::from(has_current && !in_slot),
             plugged_at: evse.turn.plugged_at.unwrap_or(now),
             waited: evse.turn.waited(now),
         })
@@ -453,12 +454,12 @@ impl Controller {
             };
             evse.reason = if evse.booking.refused {
                 Reason::NotLimitable
-            } else if evse.booking.online {
+            } else if evse.booking.is_online() {
                 target.reason.clone()
             } else {
                 Reason::Offline
             };
-            if !evse.booking.online {
+            if !evse.booking.is_online() {
                 continue;
             }
             let wanted = amps(target.limit, plan.max);
@@ -515,7 +516,7 @@ impl Controller {
         let starting = self.is_starting();
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
-        if !evse.booking.online || target.limit <= old {
+        if !evse.booking.is_online() || target.limit <= old {
             evse.raise_waits = None;
             return None;
         }
@@ -556,7 +557,7 @@ impl Controller {
     /// not seen may be charging.
     fn is_starting(&self) -> bool {
         self.now.since(self.started) < self.plan.start_up_hold
-            && self.evses.iter().any(|evse| !evse.seen)
+            && self.evses.iter().any(|evse| !evse.booking.was_seen())
     }
 
     fn bookings(&self) -> Bookings {
@@ -598,6 +599,9 @@ impl Controller {
             .evses
             .iter()
             .any(|evse| evse.turn.waiting_since.is_some());
+        if self.somebody_waited() {
+            times.push(now + LOOK_AGAIN);
+        }
         for evse in &self.evses {
             times.extend(evse.booking.poll_timeout(now));
             if let Some(since) = evse.raise_waits {

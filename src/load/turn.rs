@@ -11,7 +11,7 @@ use super::booking::amps;
 use super::plan::EvsePlan;
 
 /// Nobody loses a slot to somebody who has not waited this long.
-pub(super) const WAITED: Duration = Duration::from_secs(60);
+pub(super) const WAITED: Duration = Duration::from_mins(1);
 
 /// Attained service is compared in steps of this, so that a few Wh decide nothing.
 const BUCKET_WH: i64 = 100;
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_slot_begins_with_current_and_ends_after_the_period() {
-        let period = Duration::from_secs(900);
+        let period = Duration::from_mins(15);
         let mut turn = Turn::default();
         turn.begin(at(0));
         assert_eq!(turn.waited(at(70)), Duration::from_secs(70));

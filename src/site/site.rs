@@ -59,8 +59,8 @@ pub(super) struct Slot {
 
 impl Site {
     /// Begins with what the journal brought back.
-    pub fn new(now: Now, plan: Plan, recovered: Recovered, mut random: Random) -> Self {
-        let remembered = memory::offers(&recovered);
+    pub fn new(now: Now, plan: Plan, recovered: &Recovered, mut random: Random) -> Self {
+        let remembered = memory::offers(recovered);
         let numbers = TransactionNumbers::after(recovered.last_transaction, &mut random);
         let load = Controller::new(now, plan.load.clone(), &remembered);
         let mut site = Self {
@@ -85,7 +85,7 @@ impl Site {
             plan,
         };
         for plan in site.plan.stations.clone() {
-            site.add_station(plan, &recovered);
+            site.add_station(plan, recovered);
         }
         site.settle(now);
         site
@@ -117,12 +117,12 @@ impl Site {
             } => self.handle_up(now, link, address, peer),
             Input::Frame { link, text } => {
                 self.with_station(now, link, |station, context| {
-                    station.handle_frame(context, &text)
+                    station.handle_frame(context, &text);
                 });
             }
             Input::Heard { link, pong } => {
                 self.with_station(now, link, |station, context| {
-                    station.handle_heard(context, pong)
+                    station.handle_heard(context, pong);
                 });
             }
             Input::Down { link } => {
@@ -149,20 +149,19 @@ impl Site {
     }
 
     fn handle_up(&mut self, now: Now, link: LinkId, address: ChargeBoxId, peer: String) {
-        let index = match self.by_address.get(&address) {
-            Some(index) => *index,
-            None => {
-                self.note_unknown(now, address.to_string(), peer);
-                let plan = StationPlan::stranger(address, self.plan.stations.first());
-                self.add_station(plan, &Recovered::default())
-            }
+        let index = if let Some(index) = self.by_address.get(&address) {
+            *index
+        } else {
+            self.note_unknown(now, address.to_string(), peer);
+            let plan = StationPlan::stranger(address, self.plan.stations.first());
+            self.add_station(plan, &Recovered::default())
         };
         if let Some(slot) = self.stations.get_mut(index) {
             slot.gate.forget();
         }
         self.by_link.insert(link, index);
         self.with_station(now, link, |station, context| {
-            station.handle_up(context, link)
+            station.handle_up(context, link);
         });
     }
 
@@ -353,11 +352,7 @@ impl Site {
 
     /// The local tag list is the upstream of every EVSE: it answers at once.
     fn answer(&mut self, now: Now, index: usize, call: &Call) {
-        let tag = match &call.ask {
-            Ask::Authorize(tag) => tag,
-            Ask::Start(tag) => tag,
-            Ask::Stop(tag) => tag,
-        };
+        let (Ask::Authorize(tag) | Ask::Start(tag) | Ask::Stop(tag)) = &call.ask;
         let verdict = self.tags.judge(now.wall, &call.evses, tag);
         let Some(slot) = self.stations.get_mut(index) else {
             return;
