@@ -5,8 +5,8 @@
     reason = "every index is a resource of the layout"
 )]
 
-use super::allocator::{Car, State};
-use super::circuit::{Layout, Term};
+use super::car::{Car, State};
+use super::layout::{Layout, Term};
 use super::usage::Usage;
 
 /// Nobody reserved it.
@@ -71,7 +71,6 @@ impl Admission {
                     usage.add(layout, car.evse, car.min);
                     car.amps = car.min;
                     car.state = State::Rising;
-                    self.release(terms, place);
                     again = layout.is_uneven;
                     any = true;
                 } else if car.is_overdue {
@@ -93,6 +92,7 @@ impl Admission {
             .map(|t| t.resource)
     }
 
+    /// Whoever reserves is not let in any more in this round: what it misses only shrinks.
     fn reserve(&mut self, terms: &[Term], usage: &Usage, min: i64, place: usize) {
         // It would be in vain where the others of the group are not the reason.
         if terms
@@ -105,14 +105,6 @@ impl Admission {
             if usage.slack(term.resource) < term.coefficient * min {
                 let reserved = &mut self.reserved[term.resource];
                 *reserved = place.min(*reserved);
-            }
-        }
-    }
-
-    fn release(&mut self, terms: &[Term], place: usize) {
-        for term in terms {
-            if self.reserved[term.resource] == place {
-                self.reserved[term.resource] = FREE;
             }
         }
     }

@@ -5,16 +5,15 @@
     reason = "cars are indexed by their own vector, resources by the layout"
 )]
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::admission::Admission;
+use super::car::{Car, State, Terms, class_len};
 use super::circuit::Circuits;
 use super::filling::Filling;
 use super::plan::{LoadPlan, PriorityMode};
-use super::request::{Request, Share, Wants};
+use super::request::{Request, Share};
 use super::usage::Usage;
-use crate::clock::Mono;
 use crate::evse::Reason;
 use crate::units::MilliAmps;
 
@@ -37,59 +36,12 @@ pub struct Allocator {
     shares: Vec<Share>,
 }
 
-/// What the plan says about an EVSE.
-#[derive(Debug)]
-struct Terms {
-    priority: i32,
-    weight: i64,
-    step: i64,
-}
-
-/// An EVSE that takes part in this round.
-#[derive(Debug)]
-pub(super) struct Car {
-    pub(super) evse: usize,
-    pub(super) priority: i32,
-    pub(super) weight: i64,
-    pub(super) min: i64,
-    /// The highest current on the grid of its steps that it may have.
-    pub(super) top: i64,
-    pub(super) step: i64,
-    pub(super) in_slot: bool,
-    pub(super) attained: i64,
-    pub(super) plugged_at: Mono,
-    /// It waited so long that nobody may be let in past it any more.
-    pub(super) is_overdue: bool,
-    pub(super) amps: i64,
-    pub(super) state: State,
-}
-
-/// How far an EVSE has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// Not admitted.
-    Waiting,
-    /// Admitted, and may get more.
-    Rising,
-    /// At its maximum.
-    Topped,
-    /// This resource is used up.
-    Stopped(usize),
-    /// More would be too asymmetric, unless others rise.
-    Parked(usize),
-}
-
 impl Allocator {
     /// For the circuits and EVSEs of a plan.
     pub fn new(plan: &LoadPlan) -> Self {
         let circuits = Circuits::new(plan);
-        let terms = plan.evses.iter().map(|evse| Terms {
-            priority: evse.priority,
-            weight: i64::from(evse.weight.clamp(1, 100)),
-            step: i64::from(evse.step.0.max(1)),
-        });
         Self {
-            terms: terms.collect(),
+            terms: plan.evses.iter().map(Terms::new).collect(),
             mode: plan.priority_mode,
             patience: plan.rotation_period.saturating_mul(2),
             usage: Usage::new(circuits.layout()),
@@ -135,6 +87,12 @@ impl Allocator {
         &self.shares
     }
 
+    /// Rounds of filling since it was built.
+    #[cfg(test)]
+    pub(super) fn rounds(&self) -> usize {
+        self.filling.rounds
+    }
+
     /// Books what is fixed, and lines up the rest.
     fn take(&mut self, requests: &[Request]) {
         let layout = self.circuits.layout();
@@ -153,15 +111,7 @@ impl Allocator {
             }
         }
         self.usage.tolerate(layout);
-        self.cars.sort_unstable_by_key(|car| {
-            (
-                Reverse(car.priority),
-                !car.in_slot,
-                car.attained,
-                car.plugged_at,
-                car.evse,
-            )
-        });
+        self.cars.sort_unstable_by_key(Car::rank);
     }
 
     fn answer(&mut self, requests: &[Request]) {
@@ -208,37 +158,326 @@ impl Allocator {
     }
 }
 
-impl Car {
-    /// `None` if it can get nothing, because its maximum is below its minimum.
-    fn new(evse: usize, terms: &Terms, wants: &Wants, patience: Duration) -> Option<Self> {
-        let (min, max) = (i64::from(wants.min.0.max(0)), i64::from(wants.max.0));
-        // A box that takes whole amperes only can do nothing with 6.5 A.
-        let min = if terms.step % 1000 == 0 {
-            (min + 999) / 1000 * 1000
-        } else {
-            min
-        };
-        (min <= max).then(|| Self {
-            evse,
-            priority: terms.priority,
-            weight: terms.weight,
-            min,
-            top: max - (max - min) % terms.step,
-            step: terms.step,
-            in_slot: wants.in_slot,
-            attained: wants.attained,
-            plugged_at: wants.plugged_at,
-            is_overdue: wants.waited > patience,
-            amps: 0,
-            state: State::Waiting,
-        })
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Mono;
+    use crate::load::plan::{CircuitPlan, EvsePlan, Rotation};
+    use crate::load::request::Wants;
+    use crate::load::site_generator::Site;
+    use crate::units::{PerPhase, Phase, Watts};
 
-/// How many at the beginning of `cars`, which are in order, have the same priority.
-fn class_len(cars: &[Car]) -> usize {
-    let class = cars.first().map(|car| car.priority);
-    cars.iter()
-        .take_while(|car| Some(car.priority) == class)
-        .count()
+    const WAITS_LONG: Duration = Duration::from_secs(1801);
+
+    /// A site with one circuit.
+    fn site(amps: i32) -> Site {
+        let mut site = Site::empty();
+        add_circuit(&mut site, "main", None, amps);
+        site
+    }
+
+    fn add_circuit(site: &mut Site, name: &str, parent: Option<&str>, amps: i32) {
+        site.plan.circuits.push(CircuitPlan {
+            name: name.into(),
+            parent: parent.map(Into::into),
+            max_current: MilliAmps::from_amps(amps),
+            max_power: None,
+            reserve: MilliAmps::ZERO,
+            failsafe: MilliAmps::ZERO,
+            max_asymmetry: None,
+        });
+    }
+
+    /// A car that takes 16 A on so many phases, from `first` on, in steps of 0.1 A.
+    fn add_car(site: &mut Site, phases: u8, first: Phase) {
+        let index = site.plan.evses.len();
+        let order = [0, 1, 2].map(|wired| Phase::ALL[(first.index() + wired) % 3]);
+        site.plan.evses.push(EvsePlan {
+            name: format!("e{index}").as_str().into(),
+            circuit: site.plan.circuits.last().unwrap().name.clone(),
+            phases,
+            rotation: Rotation::Known(order),
+            min: MilliAmps::from_amps(6),
+            max: MilliAmps::from_amps(16),
+            priority: 0,
+            weight: 1,
+            failsafe: MilliAmps::ZERO,
+            idle: MilliAmps::ZERO,
+            step: MilliAmps(100),
+            enabled: true,
+        });
+        site.requests.push(Request::Wants(Wants {
+            min: MilliAmps::from_amps(6),
+            max: MilliAmps::from_amps(16),
+            at_max: Reason::OwnMaximum,
+            in_slot: false,
+            attained: 0,
+            plugged_at: Mono::START,
+            waited: Duration::ZERO,
+        }));
+    }
+
+    fn add_cars(site: &mut Site, count: usize) {
+        for _ in 0..count {
+            add_car(site, 3, Phase::L1);
+        }
+    }
+
+    fn with_cars(amps: i32, count: usize) -> Site {
+        let mut site = site(amps);
+        add_cars(&mut site, count);
+        site
+    }
+
+    fn wants(site: &mut Site, evse: usize) -> &mut Wants {
+        let Request::Wants(wants) = &mut site.requests[evse] else {
+            panic!("it is fixed")
+        };
+        wants
+    }
+
+    /// Current that something else takes, per phase.
+    fn add_fixed(site: &mut Site, amps: [i32; 3]) {
+        add_car(site, 3, Phase::L1);
+        let fixed = Request::Fixed(PerPhase(amps.map(MilliAmps::from_amps)));
+        *site.requests.last_mut().unwrap() = fixed;
+    }
+
+    fn reasons(site: &Site) -> Vec<String> {
+        site.shares()
+            .into_iter()
+            .map(|share| share.reason.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn three_cars_share_32_a_to_the_last_step() {
+        let mut site = with_cars(32, 3);
+        assert_eq!(site.offers(), [10_700, 10_700, 10_600]);
+        for evse in &mut site.plan.evses {
+            evse.step = MilliAmps(1000);
+        }
+        assert_eq!(site.offers(), [11_000, 11_000, 10_000]);
+        assert_eq!(reasons(&site), ["limit: circuit main, L1"; 3]);
+    }
+
+    #[test]
+    fn on_15_a_two_cars_charge_and_a_different_one_waits_after_its_turn() {
+        let mut site = with_cars(15, 3);
+        assert_eq!(site.offers(), [7500, 7500, 0]);
+        assert_eq!(reasons(&site)[2], "waits in the queue, position 1");
+        wants(&mut site, 0).attained = 20;
+        wants(&mut site, 1).attained = 20;
+        assert_eq!(site.offers(), [7500, 0, 7500]);
+        // Who is inside its slot stays.
+        wants(&mut site, 1).in_slot = true;
+        assert_eq!(site.offers(), [0, 7500, 7500]);
+    }
+
+    #[test]
+    fn one_phase_cars_on_different_phases_do_not_share_anything() {
+        let mut site = site(20);
+        for phase in Phase::ALL {
+            add_car(&mut site, 1, phase);
+        }
+        assert_eq!(site.offers(), [16_000; 3]);
+        assert_eq!(reasons(&site), ["its own maximum"; 3]);
+        for evse in &mut site.plan.evses {
+            evse.rotation = Rotation::Unknown;
+        }
+        assert_eq!(site.offers(), [6700, 6700, 6600]);
+    }
+
+    #[test]
+    fn the_maximum_is_the_least_of_all_and_below_the_minimum_it_is_nothing() {
+        let mut site = with_cars(32, 1);
+        for (backend, offer) in [(16_000, 16_000), (10_000, 10_000), (5900, 0), (0, 0)] {
+            wants(&mut site, 0).max = MilliAmps(backend);
+            wants(&mut site, 0).at_max = Reason::Backend {
+                limit: MilliAmps(backend),
+            };
+            assert_eq!(site.offers(), [offer]);
+            assert_eq!(
+                site.shares()[0].reason,
+                Reason::Backend {
+                    limit: MilliAmps(backend)
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn one_phase_cars_pass_a_three_phase_car_that_does_not_fit() {
+        let mut site = site(16);
+        add_fixed(&mut site, [0, 11, 0]);
+        add_car(&mut site, 3, Phase::L1);
+        add_car(&mut site, 1, Phase::L1);
+        add_car(&mut site, 1, Phase::L3);
+        assert_eq!(site.offers(), [0, 0, 16_000, 16_000]);
+        // It is not the others' fault: however long it waits, they need not.
+        wants(&mut site, 1).waited = WAITS_LONG;
+        assert_eq!(site.offers(), [0, 0, 16_000, 16_000]);
+        assert_eq!(reasons(&site)[1], "limit: circuit main, L2");
+    }
+
+    #[test]
+    fn who_waited_too_long_is_not_passed_any_more_where_it_was_stopped() {
+        let mut site = site(16);
+        for phase in [Phase::L1, Phase::L2] {
+            add_car(&mut site, 1, phase);
+        }
+        // Inside its slot, on L1; the next one could have the rest of L1 or all of L2.
+        wants(&mut site, 0).in_slot = true;
+        wants(&mut site, 0).min = MilliAmps::from_amps(8);
+        wants(&mut site, 1).plugged_at = Mono(Duration::from_secs(9));
+        add_car(&mut site, 3, Phase::L1);
+        wants(&mut site, 2).min = MilliAmps::from_amps(10);
+        add_car(&mut site, 1, Phase::L1);
+        wants(&mut site, 3).plugged_at = Mono(Duration::from_secs(9));
+        assert_eq!(site.offers(), [8000, 16_000, 0, 8000]);
+        wants(&mut site, 2).waited = WAITS_LONG;
+        assert_eq!(site.offers(), [16_000, 16_000, 0, 0]);
+        assert_eq!(
+            reasons(&site)[2..],
+            [
+                "waits in the queue, position 1",
+                "waits in the queue, position 2",
+            ]
+        );
+    }
+
+    #[test]
+    fn who_waits_for_what_nobody_can_give_does_not_keep_it_from_others() {
+        let mut site = site(16);
+        add_fixed(&mut site, [0, 9, 0]);
+        add_car(&mut site, 3, Phase::L1);
+        wants(&mut site, 1).min = MilliAmps::from_amps(8);
+        wants(&mut site, 1).waited = WAITS_LONG;
+        add_car(&mut site, 1, Phase::L2);
+        assert_eq!(site.offers(), [0, 0, 7000]);
+    }
+
+    #[test]
+    fn something_else_above_the_fuse_leaves_nothing_and_nothing_negative() {
+        let mut site = with_cars(16, 2);
+        add_fixed(&mut site, [40, 40, 40]);
+        assert_eq!(site.offers(), [0, 0, 0]);
+        site.requests[2] = Request::Fixed(PerPhase::all(MilliAmps::MAX));
+        assert_eq!(site.offers(), [0, 0, 0]);
+        site.requests[2] = Request::Fixed(PerPhase::all(MilliAmps(i32::MIN)));
+        assert_eq!(site.offers(), [8000, 8000, 0]);
+    }
+
+    #[test]
+    fn a_reserve_above_the_fuse_leaves_nothing() {
+        let mut site = with_cars(16, 1);
+        site.plan.circuits[0].reserve = MilliAmps::from_amps(20);
+        assert_eq!(site.offers(), [0]);
+    }
+
+    #[test]
+    fn who_is_stopped_early_leaves_the_rest_to_the_others() {
+        let mut site = site(32);
+        add_circuit(&mut site, "garage", Some("main"), 14);
+        add_cars(&mut site, 2);
+        add_circuit(&mut site, "yard", Some("main"), 32);
+        add_cars(&mut site, 2);
+        wants(&mut site, 3).max = MilliAmps::from_amps(8);
+        assert_eq!(site.offers(), [7000, 7000, 10_000, 8000]);
+        assert_eq!(
+            reasons(&site),
+            [
+                "limit: circuit garage, L1",
+                "limit: circuit garage, L1",
+                "limit: circuit main, L1",
+                "its own maximum",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_weight_of_two_is_twice_the_current() {
+        let mut site = with_cars(21, 2);
+        site.plan.evses[1].weight = 2;
+        assert_eq!(site.offers(), [7000, 14_000]);
+    }
+
+    #[test]
+    fn a_higher_class_is_filled_first_or_after_all_minima() {
+        let mut site = with_cars(26, 3);
+        site.plan.evses[2].priority = 1;
+        assert_eq!(site.offers(), [10_000, 0, 16_000]);
+        site.plan.priority_mode = PriorityMode::MinFirst;
+        assert_eq!(site.offers(), [6000, 6000, 14_000]);
+    }
+
+    #[test]
+    fn a_power_cap_counts_every_wired_phase_once() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_power = Some(Watts(230 * 36));
+        add_car(&mut site, 3, Phase::L1);
+        add_car(&mut site, 1, Phase::L1);
+        assert_eq!(site.offers(), [9000, 9000]);
+        assert_eq!(reasons(&site), ["limit: power of circuit main"; 2]);
+        site.plan.evses[1].rotation = Rotation::Unknown;
+        assert_eq!(site.offers(), [9000, 9000]);
+    }
+
+    #[test]
+    fn one_phase_cars_do_not_load_the_phases_more_unevenly_than_allowed() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_asymmetry = Some(MilliAmps::from_amps(20));
+        add_car(&mut site, 1, Phase::L1);
+        add_car(&mut site, 1, Phase::L1);
+        assert_eq!(site.offers(), [10_000, 10_000]);
+        assert_eq!(reasons(&site), ["limit: asymmetry of circuit main"; 2]);
+        // Three phases cancel out, and do not help.
+        add_car(&mut site, 3, Phase::L1);
+        assert_eq!(site.offers(), [10_000, 10_000, 16_000]);
+        // Both other phases rise: room for the first.
+        add_car(&mut site, 1, Phase::L2);
+        assert_eq!(site.offers()[..2], [10_000, 10_000]);
+        add_car(&mut site, 1, Phase::L3);
+        assert_eq!(site.offers(), [16_000; 5]);
+    }
+
+    #[test]
+    fn who_fits_only_beside_later_cars_is_let_in_before_anybody_rises() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_asymmetry = Some(MilliAmps::from_amps(8));
+        for phase in [Phase::L1, Phase::L1, Phase::L2, Phase::L3] {
+            add_car(&mut site, 1, phase);
+        }
+        assert_eq!(site.offers(), [12_000, 12_000, 16_000, 16_000]);
+    }
+
+    #[test]
+    fn cars_of_unknown_rotation_may_all_be_on_one_phase() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_asymmetry = Some(MilliAmps::from_amps(20));
+        for phase in Phase::ALL {
+            add_car(&mut site, 1, phase);
+        }
+        assert_eq!(site.offers(), [16_000; 3]);
+        for evse in &mut site.plan.evses {
+            evse.rotation = Rotation::Unknown;
+        }
+        assert_eq!(site.offers(), [6700, 6700, 6600]);
+    }
+
+    #[test]
+    fn a_box_of_whole_amperes_starts_at_a_whole_ampere() {
+        let mut site = with_cars(32, 1);
+        site.plan.evses[0].step = MilliAmps(1000);
+        wants(&mut site, 0).min = MilliAmps(6500);
+        wants(&mut site, 0).max = MilliAmps(9900);
+        assert_eq!(site.offers(), [9000]);
+        wants(&mut site, 0).max = MilliAmps(6900);
+        assert_eq!(site.offers(), [0]);
+    }
+
+    #[test]
+    fn a_plan_without_circuits_or_evses_is_no_trouble() {
+        assert_eq!(Site::empty().offers(), [0; 0]);
+    }
 }

@@ -1,16 +1,33 @@
 //! The load manager: shares every fuse, per phase, among all EVSEs.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `controller` | the machine: what is reported, what is offered, in which order offers may change |
+//! | `allocator`, `admission`, `filling`, `car` | who gets how much, as a pure function |
+//! | `circuit`, `layout`, `usage` | the tree of circuits as numbers, and what is booked on it |
+//! | `booking` | what one EVSE must be assumed to draw |
+//! | `turn` | whose turn it is when there is not enough |
+//! | `raise_budget` | spares the memory of wallboxes |
+//! | `request`, `plan` | what the allocator is asked; what the configuration says |
 
 mod admission;
 mod allocator;
 mod booking;
+mod car;
 mod circuit;
 mod controller;
 mod filling;
+mod layout;
 pub mod plan;
 mod raise_budget;
 pub mod request;
 mod turn;
 mod usage;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod site_generator;
 
 pub use allocator::Allocator;
 pub use circuit::{Bookings, Circuits};

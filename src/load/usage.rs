@@ -5,7 +5,7 @@
     reason = "every index is handed out by the `Layout` that gave the vectors their length"
 )]
 
-use super::circuit::{Kind, Layout, Resource};
+use super::layout::{Kind, Layout, Resource};
 use crate::units::PerPhase;
 
 /// How much of every resource of a [`Layout`] is used, in mA.
