@@ -95,9 +95,8 @@ impl World {
             wall: Timestamp::from_second(BEGIN).unwrap_or_default(),
         };
         let disk = Disk::default();
-        let recovered = disk.recovered().clone();
         let seed = Random::new(random.next_u64());
-        let site = Site::new(now, site_plan.clone(), recovered, seed);
+        let site = Site::new(now, site_plan.clone(), disk.recovered(), seed);
         let places = plan.wallboxes.into_iter().map(|plan| {
             let dials_at = Mono(Duration::from_millis(random.below(2_000)));
             let id = plan.id.clone();

@@ -90,9 +90,8 @@ impl World {
         self.history.note(now.mono, "the site dies");
         self.life += 1;
         self.disk.lose_pending();
-        let recovered = self.disk.recovered().clone();
         let seed = Random::new(self.random.next_u64());
-        self.site = Site::new(now, self.plan.clone(), recovered, seed);
+        self.site = Site::new(now, self.plan.clone(), self.disk.recovered(), seed);
         let links: Vec<LinkId> = std::mem::take(&mut self.links).into_keys().collect();
         for link in links {
             self.down_at_wallbox(link);
