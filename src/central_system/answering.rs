@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
+use crate::clock::Now;
 use crate::evse::{Ask, Measured, Report, Verdict};
 use crate::ids::{ConnectorId, EvseName, IdTag};
 use crate::ocpp::ChargePointStatus;
@@ -16,7 +17,7 @@ use crate::ocpp::messages::{
     BootNotificationResponse, DataTransfer, DataTransferResponse, DataTransferStatus, Empty,
     HeartbeatResponse, MeterValues, RegistrationStatus, StatusNotification,
 };
-use crate::ocpp::{Action, ErrorCode, Reading};
+use crate::ocpp::{Action, ErrorCode, Reading, timestamp};
 
 use super::set_up::Boot;
 use super::station::{Context, Station, Waiting};
@@ -28,6 +29,9 @@ const EVBOX: &str = "EV-BOX";
 
 /// The tag of a start that we ask for, where neither configuration nor wallbox names one.
 const OUR_TAG: &str = "CHARGEWARDEN";
+
+/// Older meter values were kept while the link was away.
+const KEPT_BACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 
 impl Station {
     /// Carries out a CALL of the wallbox and answers it, now or when the upstream has answered.
@@ -196,9 +200,10 @@ impl Station {
         let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
 
+        let flows_now = !self.are_of_the_past(context.now, &said);
         let measured = Measured {
-            current: reading.current,
-            power: reading.power,
+            current: reading.current.filter(|_| flows_now),
+            power: reading.power.filter(|_| flows_now),
             energy: reading.energy,
         };
         let Some(connector) = self.connector(id) else {
@@ -209,6 +214,30 @@ impl Station {
             self.report(id, Report::Measured(measured));
         }
         self.adopt(context, id, said.transaction_id, &reading);
+    }
+
+    /// Meter values that a wallbox kept while it was away tell what flowed then. A late timestamp
+    /// alone proves nothing, because clocks are wrong: a connector that charges is believed.
+    fn are_of_the_past(&self, now: Now, said: &MeterValues<'_>) -> bool {
+        let times = said
+            .meter_value
+            .iter()
+            .filter_map(|value| timestamp::parse_lenient(&value.timestamp))
+            .filter(|time| !timestamp::clock_not_set(*time));
+        let newest = times.max();
+        let late = newest.is_some_and(|time| now.wall.duration_since(time) > KEPT_BACK);
+        let connector = self.connectors.get(&said.connector_id);
+        let charges = connector
+            .and_then(|connector| connector.status)
+            .is_none_or(|status| {
+                matches!(
+                    status,
+                    ChargePointStatus::Charging
+                        | ChargePointStatus::SuspendedEV
+                        | ChargePointStatus::SuspendedEVSE
+                )
+            });
+        late && !charges
     }
 
     /// Authorize names no connector: the tag may hold for whichever a car is waiting at.
