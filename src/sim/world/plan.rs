@@ -150,6 +150,7 @@ impl WorldPlan {
                     phases: evse.phases,
                     idle: evse.idle,
                     max: evse.max,
+                    fixed_id_tag: None,
                     profile: ProfileSettings::default(),
                 };
                 Some((connector, plan))
