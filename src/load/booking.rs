@@ -195,6 +195,8 @@ impl Booking {
     /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
+            // It may have fallen back to its failsafe current, and obeys us only when it says so.
+            self.held = self.booked(now);
             self.link = Link::Online;
         } else if self.is_online() {
             self.held = self.booked(now);
@@ -420,8 +422,24 @@ mod tests {
         booking.connect(at(20), false);
         assert_eq!(booking.booked(at(22)), MilliAmps(0));
         assert_eq!(booking.booked(at(23)), MilliAmps(6000));
+    }
+
+    #[test]
+    fn who_comes_back_is_booked_at_its_failsafe_current_until_it_obeys_again() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(0));
+        booking.took(at(10), OfferNumber(2));
+        booking.look(at(16), false);
+        booking.connect(at(20), false);
         booking.connect(at(30), true);
-        assert_eq!(booking.booked(at(30)), MilliAmps(0));
+        assert_eq!(booking.booked(at(30)), MilliAmps(6000));
+        booking.offer(at(30), OfferNumber(3), limit(0));
+        booking.took(at(31), OfferNumber(3));
+        booking.look(at(37), false);
+        assert_eq!(booking.booked(at(37)), MilliAmps(0));
+        booking.connect(at(40), false);
+        booking.connect(at(42), true);
+        assert_eq!(booking.booked(at(42)), MilliAmps(0), "it was hardly gone");
     }
 
     #[test]
