@@ -332,7 +332,7 @@ impl Controller {
         let fixed = |amps| Request::Fixed(self.circuits.on_grid(index, amps));
         let now = self.now;
         // While a fuse is booked beyond its rating, the others pay for who does not obey.
-        if evse.booking.is_fixed(now) || (overbooked && evse.booking.ignores(now)) {
+        if evse.booking.is_fixed() || (overbooked && evse.booking.ignores(now)) {
             return fixed(evse.booking.booked(now));
         }
         let disabled = (!evse.enabled).then_some(self.plan.when_disabled);
