@@ -416,7 +416,7 @@ impl Station {
             Verdict::None => {
                 connector.errors += 1;
                 if connector.errors < MOST_ERRORS {
-                    connector.setpoint.unanswered(now);
+                    connector.setpoint.unanswered(now, offer);
                     return;
                 }
                 connector.errors = 0;
@@ -439,9 +439,11 @@ impl Station {
             self.ping();
         }
         match asked {
-            Asked::Limit { connector, .. } => {
+            Asked::Limit {
+                connector, offer, ..
+            } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {
-                    connector.setpoint.unanswered(now);
+                    connector.setpoint.unanswered(now, offer);
                 }
             }
             Asked::TriggerBoot if !self.set_up.is_ready() => self.begin(now, !self.known.keys_read),

@@ -231,10 +231,12 @@ impl Setpoint {
         self.refused = Some(number);
     }
 
-    /// No verdict came: what the wallbox holds now is unknown.
-    pub(super) fn unanswered(&mut self, now: Mono) {
+    /// No verdict on this offer came: what the wallbox holds now is unknown. A newer one does not
+    /// wait for the retry.
+    pub(super) fn unanswered(&mut self, now: Mono, number: OfferNumber) {
         self.taken = None;
-        self.not_before = Some(now + RETRY);
+        let newest = self.wanted.as_ref().map(|offer| offer.number);
+        self.not_before = (newest == Some(number)).then(|| now + RETRY);
     }
 
     /// The wallbox restarted or came back: what it holds is unknown.
@@ -395,7 +397,7 @@ mod tests {
         setpoint.want(offer(1, 0));
         setpoint.took(OfferNumber(1), Limit::Current(MilliAmps(0)));
         setpoint.want(offer(2, 16_000));
-        setpoint.unanswered(Mono(Duration::from_secs(5)));
+        setpoint.unanswered(Mono(Duration::from_secs(5)), OfferNumber(2));
         assert_eq!(direction(&setpoint, 14), None);
         assert_eq!(direction(&setpoint, 15), Some((2, Direction::Lowers)));
     }

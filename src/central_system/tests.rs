@@ -2,6 +2,7 @@
 
 mod everything_else;
 mod limits;
+mod review;
 mod set_up;
 mod transactions;
 

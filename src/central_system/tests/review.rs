@@ -1,0 +1,37 @@
+//! Orders of events in which things went wrong once.
+
+use super::*;
+
+fn limits_sent(bench: &Bench) -> usize {
+    bench
+        .sent
+        .iter()
+        .filter(|(frame, _)| frame[2] == "SetChargingProfile")
+        .count()
+}
+
+#[test]
+fn the_silence_after_an_older_limit_does_not_delay_a_newer_one() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 16_000);
+    bench.wait(1);
+    bench.offer(2, 0);
+    bench.call("Heartbeat", &json!({}));
+    bench.wait(30);
+    assert_eq!(
+        bench.last_limit(),
+        Some(0.0),
+        "the answer to 16 A is overdue"
+    );
+}
+
+#[test]
+fn an_error_answer_to_an_older_limit_does_not_delay_a_newer_one() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 16_000);
+    let (id, ..) = bench.outstanding().unwrap();
+    bench.offer(2, 0);
+    bench.frame(&json!([4, id, "InternalError", "", {}]).to_string());
+    assert_eq!(bench.last_limit(), Some(0.0));
+    assert_eq!(limits_sent(&bench), 2);
+}
