@@ -173,7 +173,7 @@ impl Station {
             offer: offer.number,
             limit: offer.limit,
         };
-        let lowers = direction == Direction::Lowers;
+        let lowers = direction == Direction::Lowers && connector.setpoint.may_overtake();
         match offer.limit {
             Limit::Current(amps) => {
                 let profile = shape.profile(id, plan.phases, amps, self.plan.voltage, wall);

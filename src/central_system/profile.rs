@@ -176,6 +176,8 @@ pub(super) struct Setpoint {
     wanted: Option<Offer>,
     /// Accepted by the wallbox since it last (re)started, as far as we know.
     taken: Option<(OfferNumber, Limit)>,
+    /// Accepted last, also if it may be forgotten by now.
+    last: Option<Limit>,
     refused: Option<OfferNumber>,
     not_before: Option<Mono>,
 }
@@ -218,10 +220,20 @@ impl Setpoint {
         ))
     }
 
+    /// Asks for no more than what was accepted last, so that it need not wait for the journal:
+    /// what counts as lowering because the wallbox may have forgotten can still be a raise.
+    pub(super) fn may_overtake(&self) -> bool {
+        self.wanted
+            .as_ref()
+            .zip(self.last)
+            .is_none_or(|(wanted, last)| wanted.limit <= last)
+    }
+
     /// The wallbox accepted.
     pub(super) fn took(&mut self, number: OfferNumber, limit: Limit) {
         self.not_before = None;
         self.taken = Some((number, limit));
+        self.last = Some(limit);
         self.refused = None;
     }
 

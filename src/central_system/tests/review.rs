@@ -35,3 +35,27 @@ fn an_error_answer_to_an_older_limit_does_not_delay_a_newer_one() {
     assert_eq!(bench.last_limit(), Some(0.0));
     assert_eq!(limits_sent(&bench), 2);
 }
+
+#[test]
+fn a_raise_never_overtakes_the_journal_also_when_nobody_knows_what_the_wallbox_holds() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 0);
+    bench.answer_everything();
+    bench.offer(2, 0);
+    let (id, ..) = bench.outstanding().unwrap();
+    bench.frame(&json!([4, id, "InternalError", "", {}]).to_string());
+    bench.offer(3, 16_000);
+    let (frame, lowers) = bench.sent.last().unwrap();
+    assert_eq!(frame[2], "SetChargingProfile");
+    assert!(!lowers, "its answer to the start and its record come first");
+    bench.answer_everything();
+    bench.call("BootNotification", &boot("1.0"));
+    bench.offer(4, 10_000);
+    bench.answer_everything();
+    let lowering = |(frame, lowers): &&(Value, bool)| {
+        *lowers
+            && frame[3]["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
+                == 10.0
+    };
+    assert!(bench.sent.iter().any(|sent| lowering(&sent)));
+}
