@@ -59,3 +59,36 @@ fn a_raise_never_overtakes_the_journal_also_when_nobody_knows_what_the_wallbox_h
     };
     assert!(bench.sent.iter().any(|sent| lowering(&sent)));
 }
+
+#[test]
+fn a_wallbox_that_comes_back_has_time_to_deliver_its_stop() {
+    let mut bench = Bench::booted();
+    let id = bench.start()["transactionId"].as_i64().unwrap();
+    bench.status("Available");
+    bench.down();
+    bench.wait(120);
+    bench.up(LinkId(2));
+    bench.wait(5);
+    assert_eq!(bench.open(), [id], "its stop is on the way");
+    bench.status("Available");
+    bench.wait(61);
+    assert!(bench.open().is_empty());
+}
+
+#[test]
+fn a_stop_that_comes_after_we_gave_it_up_is_kept_as_it_is() {
+    let mut bench = Bench::booted();
+    let id = bench.start()["transactionId"].as_i64().unwrap();
+    bench.status("Available");
+    bench.wait(61);
+    assert!(bench.open().is_empty());
+    bench.call("StopTransaction", &stop(id, 9000));
+    bench.call("StopTransaction", &stop(id, 9000));
+    let stopped = |bench: &Bench| {
+        let mut all = bench.disk.transactions.values();
+        all.find_map(|t| t.stopped.clone()).unwrap()
+    };
+    assert_eq!(stopped(&bench).meter_stop, Some(WattHours(9000)));
+    assert_eq!(stopped(&bench).reason, "Local");
+    assert_eq!(bench.entries("StopTransaction"), 1);
+}
