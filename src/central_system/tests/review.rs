@@ -92,3 +92,36 @@ fn a_stop_that_comes_after_we_gave_it_up_is_kept_as_it_is() {
     assert_eq!(stopped(&bench).reason, "Local");
     assert_eq!(bench.entries("StopTransaction"), 1);
 }
+
+#[test]
+fn a_wallbox_that_answers_every_limit_after_45_seconds_is_understood() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 0);
+    let (id, ..) = bench.outstanding().unwrap();
+    for _ in 0..9 {
+        bench.wait(5);
+        bench.call("Heartbeat", &json!({}));
+    }
+    bench.frame(&json!([3, id, {"status": "Accepted"}]).to_string());
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(1))));
+}
+
+#[test]
+fn keys_that_come_after_they_were_given_up_are_learned() {
+    let mut bench = Bench::new();
+    bench.up(LINK);
+    bench.call("BootNotification", &boot("1.0"));
+    let (id, action, _) = bench.outstanding().unwrap();
+    assert_eq!(action, "GetConfiguration");
+    bench.offer(1, 0);
+    bench.wait(6);
+    assert_eq!(bench.outstanding().unwrap().1, "SetChargingProfile");
+    let answer = keys(&[("MeterValueSampleInterval", "60", false)]);
+    bench.frame(&json!([3, id, answer]).to_string());
+    let asked = bench.answer_everything();
+    assert!(
+        asked
+            .iter()
+            .any(|(action, _)| action == "ChangeConfiguration")
+    );
+}
