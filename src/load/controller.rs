@@ -178,6 +178,8 @@ impl Controller {
                     evse.first_grant = false;
                 }
                 evse.demand = *demand;
+                // What it refused then it may take now.
+                evse.tell_again |= evse.booking.refused;
                 self.dirty = true;
             }
             Report::Measured(measured) => {

@@ -9,6 +9,8 @@ mod filling;
 pub mod plan;
 mod raise_budget;
 pub mod request;
+#[cfg(test)]
+mod review;
 mod turn;
 mod usage;
 
