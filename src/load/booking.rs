@@ -54,6 +54,8 @@ pub(super) struct Booking {
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
+    /// What it may have fallen back to while it was away, until it is known to obey again.
+    fallback: MilliAmps,
     took_at: Option<Mono>,
     confirmed: bool,
     pub(super) refused: bool,
@@ -76,6 +78,7 @@ impl Booking {
             } else {
                 plan.failsafe
             },
+            fallback: MilliAmps::ZERO,
             took_at: None,
             confirmed: false,
             refused: false,
@@ -86,6 +89,16 @@ impl Booking {
 
     /// What must be assumed to flow on each of its phases now.
     pub(super) fn booked(&self, now: Mono) -> MilliAmps {
+        let away = if self.is_away(now) {
+            self.failsafe
+        } else {
+            MilliAmps::ZERO
+        };
+        self.allowed().max(self.fallback).max(away)
+    }
+
+    /// What it was allowed or takes, as long as it is with us.
+    pub(super) fn allowed(&self) -> MilliAmps {
         let offer = self
             .offered
             .map_or(MilliAmps::ZERO, |offer| amps(offer.limit, self.max));
@@ -95,12 +108,7 @@ impl Booking {
         } else {
             MilliAmps::ZERO
         };
-        let away = if self.is_away(now) {
-            self.failsafe
-        } else {
-            MilliAmps::ZERO
-        };
-        offer.max(self.held).max(over).max(deaf).max(away)
+        offer.max(self.held).max(over).max(deaf)
     }
 
     /// Cannot be moved by an offer: others must live with it.
@@ -167,7 +175,7 @@ impl Booking {
     }
 
     pub(super) fn offer(&mut self, now: Mono, number: OfferNumber, limit: Limit) {
-        self.held = self.booked(now);
+        self.held = self.allowed();
         self.offered = Some(Offered {
             number,
             limit,
@@ -200,11 +208,12 @@ impl Booking {
     /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
-            // It may have fallen back to its failsafe current, and obeys us only when it says so.
-            self.held = self.booked(now);
+            if self.is_away(now) {
+                self.fallback = self.failsafe;
+            }
             self.link = Link::Online;
         } else if self.is_online() {
-            self.held = self.booked(now);
+            self.held = self.allowed();
             self.link = Link::LostAt(now);
             self.measured = None;
             self.over_since = None;
@@ -246,7 +255,7 @@ impl Booking {
             return;
         }
         let limit = amps(offer.limit, self.max);
-        let raised = limit >= self.held;
+        let raised = limit >= self.held.max(self.fallback);
         let sample = self
             .measured
             .filter(|(_, at)| *at >= took)
@@ -261,6 +270,7 @@ impl Booking {
         if raised || obeys || assumed {
             self.confirmed = true;
             self.held = limit;
+            self.fallback = MilliAmps::ZERO;
         }
     }
 

@@ -169,3 +169,105 @@ fn a_sample_from_before_a_lowering_costs_the_neighbours_nothing() {
     site.draws("a", 10_700);
     assert_eq!(site.milliamps("c"), 10_600);
 }
+
+/// A device that applies offers in order, late, and obeys its own limit later still.
+#[derive(Default)]
+struct Slow {
+    online: bool,
+    inbox: Vec<(u64, Offer)>,
+    limit: i32,
+    /// What flows at most until then, although the limit is lower.
+    ramp: Vec<(u64, i32)>,
+    metered: bool,
+}
+
+impl Slow {
+    fn flows(&self, now: u64) -> i32 {
+        let ramp = self.ramp.iter().filter(|(until, _)| *until > now);
+        ramp.map(|(_, amps)| *amps)
+            .max()
+            .unwrap_or(0)
+            .max(self.limit)
+    }
+}
+
+#[test]
+fn what_slow_devices_draw_never_exceeds_the_fuse() {
+    for seed in 0..300 {
+        let mut random = crate::clock::Random::new(seed);
+        let mut site = Site::new();
+        let mut devices: BTreeMap<&str, Slow> = ALL
+            .into_iter()
+            .map(|name| {
+                let metered = random.below(2) == 0;
+                (
+                    name,
+                    Slow {
+                        online: true,
+                        metered,
+                        ..Slow::default()
+                    },
+                )
+            })
+            .collect();
+        let mut seen: BTreeMap<&str, _> = ALL
+            .into_iter()
+            .map(|name| (name, site.last[name].number))
+            .collect();
+        for _ in 0..400 {
+            for name in ALL {
+                let device = devices.get_mut(name).unwrap();
+                let now = site.seconds;
+                if device.online {
+                    let offer = &site.last[name];
+                    if seen[name] != offer.number {
+                        seen.insert(name, offer.number);
+                        let late = now + random.below(8);
+                        device.inbox.push((late, offer.clone()));
+                    }
+                    let due = device.inbox.first().is_some_and(|(at, _)| *at <= now);
+                    if due {
+                        let (_, offer) = device.inbox.remove(0);
+                        let Limit::Current(amps) = offer.limit else {
+                            panic!()
+                        };
+                        // What is within the tolerance of a meter counts as obeyed.
+                        if amps.0 < device.limit - 500 {
+                            device.ramp.push((now + 5, device.limit));
+                        }
+                        device.limit = amps.0;
+                        if random.below(20) > 0 {
+                            site.report(name, Report::Took(offer.number));
+                        }
+                    }
+                    let device = &devices[name];
+                    if device.metered && random.below(5) == 0 {
+                        let flows = device.flows(now);
+                        site.draws(name, flows);
+                    }
+                }
+                let device = devices.get_mut(name).unwrap();
+                match random.below(60) {
+                    0 => site.report(name, Report::Demand(Demand::Charging)),
+                    1 if random.below(3) == 0 => site.report(name, Report::Demand(Demand::None)),
+                    2 if device.online => {
+                        device.online = false;
+                        if random.below(2) == 0 {
+                            device.inbox.clear();
+                        }
+                        site.report(name, Report::Online(false));
+                    }
+                    3..=9 if !device.online => {
+                        device.online = true;
+                        site.report(name, Report::Online(true));
+                    }
+                    10 if device.online => site.report(name, Report::Booted),
+                    _ => {}
+                }
+            }
+            let sum: i32 = devices.values().map(|d| d.flows(site.seconds)).sum();
+            assert!(sum <= 32_000, "seed {seed}, second {}: {sum}", site.seconds);
+            site.wait(1);
+        }
+    }
+}
