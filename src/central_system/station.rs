@@ -214,6 +214,7 @@ impl Station {
             connector.status_is_fresh = false;
             connector.floor_sent = false;
             connector.setpoint.forget();
+            connector.forget_draw();
         }
     }
 

@@ -300,6 +300,7 @@ impl Station {
         if let Some(connector) = self.connectors.get_mut(&id) {
             connector.standing = Standing::Refused;
             connector.stop_due = None;
+            connector.forget_draw();
         }
         self.report_demand(id);
     }

@@ -64,7 +64,7 @@ impl Site {
             offers: 0,
         };
         for name in ALL {
-            site.report(name, Report::Online(true));
+            site.report(name, &Report::Online(true));
         }
         for name in ALL {
             site.take(name);
@@ -73,9 +73,9 @@ impl Site {
         site
     }
 
-    fn report(&mut self, name: &str, report: Report) {
+    fn report(&mut self, name: &str, report: &Report) {
         self.controller
-            .handle_report(now(self.seconds), &name.into(), &report);
+            .handle_report(now(self.seconds), &name.into(), report);
         self.drain();
     }
 
@@ -96,7 +96,7 @@ impl Site {
 
     fn take(&mut self, name: &str) {
         let number = self.last[name].number;
-        self.report(name, Report::Took(number));
+        self.report(name, &Report::Took(number));
     }
 
     /// Every device takes what it is offered, and draws it, for so long.
@@ -117,7 +117,7 @@ impl Site {
             current,
             ..Measured::default()
         };
-        self.report(name, Report::Measured(measured));
+        self.report(name, &Report::Measured(measured));
     }
 
     fn milliamps(&self, name: &str) -> i32 {
@@ -138,15 +138,15 @@ fn now(seconds: u64) -> Now {
 #[test]
 fn a_wallbox_that_refused_once_is_asked_again_when_a_car_begins() {
     let mut site = Site::new();
-    site.report("a", Report::Demand(Demand::Charging));
+    site.report("a", &Report::Demand(Demand::Charging));
     let offer = site.last["a"].number;
     let why = "Rejected".to_owned();
-    site.report("a", Report::Refused { offer, why });
-    site.report("a", Report::Demand(Demand::None));
+    site.report("a", &Report::Refused { offer, why });
+    site.report("a", &Report::Demand(Demand::None));
     let offer = site.last["a"].number;
     let why = "Rejected".to_owned();
-    site.report("a", Report::Refused { offer, why });
-    site.report("a", Report::Demand(Demand::Charging));
+    site.report("a", &Report::Refused { offer, why });
+    site.report("a", &Report::Demand(Demand::Charging));
     assert!(site.last["a"].number > offer, "it is asked again");
     site.obey(10);
     assert_eq!(site.milliamps("a"), 16_000);
@@ -155,10 +155,10 @@ fn a_wallbox_that_refused_once_is_asked_again_when_a_car_begins() {
 #[test]
 fn a_sample_from_before_a_lowering_costs_the_neighbours_nothing() {
     let mut site = Site::new();
-    site.report("a", Report::Demand(Demand::Charging));
-    site.report("b", Report::Demand(Demand::Charging));
+    site.report("a", &Report::Demand(Demand::Charging));
+    site.report("b", &Report::Demand(Demand::Charging));
     site.obey(5);
-    site.report("c", Report::Demand(Demand::Charging));
+    site.report("c", &Report::Demand(Demand::Charging));
     site.take("a");
     site.take("b");
     site.draws("a", 16_000);
@@ -237,7 +237,7 @@ fn what_slow_devices_draw_never_exceeds_the_fuse() {
                         }
                         device.limit = amps.0;
                         if random.below(20) > 0 {
-                            site.report(name, Report::Took(offer.number));
+                            site.report(name, &Report::Took(offer.number));
                         }
                     }
                     let device = &devices[name];
@@ -248,20 +248,20 @@ fn what_slow_devices_draw_never_exceeds_the_fuse() {
                 }
                 let device = devices.get_mut(name).unwrap();
                 match random.below(60) {
-                    0 => site.report(name, Report::Demand(Demand::Charging)),
-                    1 if random.below(3) == 0 => site.report(name, Report::Demand(Demand::None)),
+                    0 => site.report(name, &Report::Demand(Demand::Charging)),
+                    1 if random.below(3) == 0 => site.report(name, &Report::Demand(Demand::None)),
                     2 if device.online => {
                         device.online = false;
                         if random.below(2) == 0 {
                             device.inbox.clear();
                         }
-                        site.report(name, Report::Online(false));
+                        site.report(name, &Report::Online(false));
                     }
                     3..=9 if !device.online => {
                         device.online = true;
-                        site.report(name, Report::Online(true));
+                        site.report(name, &Report::Online(true));
                     }
-                    10 if device.online => site.report(name, Report::Booted),
+                    10 if device.online => site.report(name, &Report::Booted),
                     _ => {}
                 }
             }

@@ -195,16 +195,13 @@ impl<T> Rpc<T> {
         result: Result<&'a RawValue, CallFailure>,
     ) -> Received<'a, T> {
         let in_time = self.outstanding.take_if(|call| id.text() == call.id);
-        let call = match in_time {
+        let call = if in_time.is_some() {
             // Answers come in order: what was asked before will not be answered any more.
-            Some(call) => {
-                self.late.clear();
-                Some(call)
-            }
-            None => {
-                let at = self.late.iter().position(|call| id.text() == call.id);
-                at.and_then(|at| self.late.drain(..=at).next_back())
-            }
+            self.late.clear();
+            in_time
+        } else {
+            let at = self.late.iter().position(|call| id.text() == call.id);
+            at.and_then(|at| self.late.drain(..=at).next_back())
         };
         match call {
             Some(Outstanding { token, action, .. }) => Received::Answer {

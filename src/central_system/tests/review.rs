@@ -125,3 +125,22 @@ fn keys_that_come_after_they_were_given_up_are_learned() {
             .any(|(action, _)| action == "ChangeConfiguration")
     );
 }
+
+#[test]
+fn what_was_drawn_in_a_transaction_is_not_shown_after_it_nor_while_the_wallbox_is_away() {
+    let mut bench = Bench::booted();
+    let draws = json!({"connectorId": 1, "meterValue": [{"timestamp": NOON, "sampledValue": [
+        {"value": "16", "measurand": "Current.Import", "unit": "A"},
+        {"value": "7000", "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
+    ]}]});
+    let measured = |bench: &Bench| bench.station.view(ONE).unwrap().measured;
+    let id = bench.start()["transactionId"].as_i64().unwrap();
+    bench.call("MeterValues", &draws);
+    assert!(measured(&bench).current.is_some());
+    bench.call("StopTransaction", &stop(id, 7000));
+    assert_eq!(measured(&bench).current, None);
+    assert_eq!(measured(&bench).energy, Some(WattHours(7000)));
+    bench.call("MeterValues", &draws);
+    bench.down();
+    assert_eq!(measured(&bench).current, None);
+}
