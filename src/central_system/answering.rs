@@ -18,7 +18,9 @@ use crate::ocpp::messages::{
     HeartbeatResponse, MeterValues, RegistrationStatus, StatusNotification,
 };
 use crate::ocpp::{Action, ErrorCode, Reading, timestamp};
+use crate::units::MilliAmps;
 
+use super::sample_clock::SampleClock;
 use super::set_up::Boot;
 use super::station::{Context, Station, Waiting};
 use super::transacting::id_tag_info;
@@ -30,8 +32,11 @@ const EVBOX: &str = "EV-BOX";
 /// The tag of a start that we ask for, where neither configuration nor wallbox names one.
 const OUR_TAG: &str = "CHARGEWARDEN";
 
-/// Older meter values were kept while the link was away.
-const KEPT_BACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+/// By our clock older meter values tell nothing of a connector that does not charge.
+const LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+
+/// No wallbox has more on a phase: a larger value is one in mA that says A.
+const IMPLAUSIBLE: MilliAmps = MilliAmps::from_amps(1000);
 
 impl Station {
     /// Carries out a CALL of the wallbox and answers it, now or when the upstream has answered.
@@ -140,6 +145,8 @@ impl Station {
             connector.setpoint.forget();
             connector.floor_sent = false;
         }
+        // It may have set its clock.
+        self.sample_clock = SampleClock::default();
         self.begin(context.now.mono, true);
         self.report_all(&Report::Booted);
     }
@@ -199,10 +206,11 @@ impl Station {
         };
         let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
-
         let flows_now = !self.are_of_the_past(context.now, &said);
         let measured = Measured {
-            current: reading.current.filter(|_| flows_now),
+            current: reading.current.filter(|current| {
+                flows_now && current.0.into_iter().all(|amps| amps < IMPLAUSIBLE)
+            }),
             power: reading.power.filter(|_| flows_now),
             energy: reading.energy,
         };
@@ -216,16 +224,18 @@ impl Station {
         self.adopt(context, id, said.transaction_id, &reading);
     }
 
-    /// Meter values that a wallbox kept while it was away tell what flowed then. A late timestamp
-    /// alone proves nothing, because clocks are wrong: a connector that charges is believed.
-    fn are_of_the_past(&self, now: Now, said: &MeterValues<'_>) -> bool {
+    /// Meter values that a wallbox kept while it was away tell what flowed then. So do, at a
+    /// connector that does not charge, any that are late by our clock.
+    fn are_of_the_past(&mut self, now: Now, said: &MeterValues<'_>) -> bool {
         let times = said
             .meter_value
             .iter()
-            .filter_map(|value| timestamp::parse_lenient(&value.timestamp))
-            .filter(|time| !timestamp::clock_not_set(*time));
-        let newest = times.max();
-        let late = newest.is_some_and(|time| now.wall.duration_since(time) > KEPT_BACK);
+            .filter_map(|value| timestamp::parse_lenient(&value.timestamp));
+        let Some(newest) = times.max() else {
+            return false;
+        };
+        let kept_back = self.sample_clock.is_of_the_past(now, newest);
+        let late = !timestamp::clock_not_set(newest) && now.wall.duration_since(newest) > LATE;
         let connector = self.connectors.get(&said.connector_id);
         let charges = connector
             .and_then(|connector| connector.status)
@@ -237,7 +247,7 @@ impl Station {
                         | ChargePointStatus::SuspendedEVSE
                 )
             });
-        late && !charges
+        kept_back || (late && !charges)
     }
 
     /// Authorize names no connector: the tag may hold for whichever a car is waiting at.

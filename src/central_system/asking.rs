@@ -346,9 +346,12 @@ impl Station {
             self.ping();
         }
         match asked {
-            Asked::Limit { connector, .. } | Asked::Release { connector, .. } => {
+            Asked::Limit {
+                connector, offer, ..
+            }
+            | Asked::Release { connector, offer } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {
-                    connector.setpoint.unanswered(now);
+                    connector.setpoint.unanswered(now, offer);
                 }
             }
             Asked::TriggerBoot if !self.set_up.is_ready() => self.begin(now, !self.known.keys_read),

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn every_single_limitation_of_a_wallbox_is_found_within_a_few_refusals() {
-        let limitations: [(&str, fn(Shape) -> bool); 7] = [
+        type Takes = fn(Shape) -> bool;
+        let limitations: [(&str, Takes); 7] = [
             ("relative", |s| s.kind == Kind::Relative),
             ("level 0", |s| s.stack_level == 0),
             ("watts", |s| s.unit == Unit::Watts),

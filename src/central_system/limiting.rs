@@ -20,6 +20,7 @@ use crate::ocpp::rpc::CallFailure;
 use crate::units::MilliAmps;
 
 use super::asking::Asked;
+use super::connector::Connector;
 use super::ladder::Ladder;
 use super::profile::{Direction, Shape, Terms};
 use super::set_up::Step;
@@ -148,7 +149,13 @@ impl Station {
             limit,
             amps,
         };
-        self.call(context, &request, asked, direction == Direction::Lowers);
+        let may_overtake = |c: &Connector| c.setpoint.may_overtake();
+        let lowers = direction == Direction::Lowers
+            && self
+                .connectors
+                .get(&terms.connector)
+                .is_some_and(may_overtake);
+        self.call(context, &request, asked, lowers);
     }
 
     /// Lays the profile below ours; false where there is none to lay.
@@ -198,7 +205,7 @@ impl Station {
             Verdict::None => {
                 connector.errors += 1;
                 if connector.errors < MOST_ERRORS {
-                    connector.setpoint.unanswered(now);
+                    connector.setpoint.unanswered(now, offer);
                 } else {
                     self.refused(id, offer, amps, "it answers with errors".to_owned());
                 }
@@ -267,7 +274,7 @@ impl Station {
             .release
             .take()
             .filter(|release| release.offer == offer)
-            .unwrap_or_else(|| Release::new(offer, id, shape, alone));
+            .unwrap_or_else(|| Release::new(offer, id, alone));
         let release = connector.release.insert(release);
         let asked = Asked::Release {
             connector: id,
@@ -351,21 +358,20 @@ impl Station {
 }
 
 impl Release {
-    fn new(offer: OfferNumber, id: ConnectorId, shape: Shape, alone: bool) -> Self {
+    fn new(offer: OfferNumber, id: ConnectorId, alone: bool) -> Self {
         let nothing = ClearChargingProfile::default;
         let of = |purpose| ClearChargingProfile {
             connector_id: Some(id),
             charging_profile_purpose: Some(purpose),
             ..nothing()
         };
-        let mut stages = VecDeque::from([
-            ClearChargingProfile {
-                id: Some(shape.profile_id(id)),
-                ..nothing()
-            },
-            of(ChargingProfilePurpose::TxProfile),
-            of(ChargingProfilePurpose::TxDefaultProfile),
-        ]);
+        let ours = Shape::ids(id).map(|id| ClearChargingProfile {
+            id: Some(id),
+            ..nothing()
+        });
+        let mut stages = VecDeque::from(ours);
+        stages.push_back(of(ChargingProfilePurpose::TxProfile));
+        stages.push_back(of(ChargingProfilePurpose::TxDefaultProfile));
         if alone {
             stages.push_back(ClearChargingProfile {
                 charging_profile_purpose: Some(ChargingProfilePurpose::ChargePointMaxProfile),

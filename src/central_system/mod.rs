@@ -9,6 +9,7 @@
 //! | `limiting`, `ladder`, `profile` | limits: which form a wallbox takes, and what it took |
 //! | `set_up` | the order of housekeeping after a wallbox appears |
 //! | `ledger` | open and recent transactions, and which one a message means |
+//! | `sample_clock` | which meter values tell of now |
 //! | `liveness` | is the peer still there? |
 //! | `connector` | what is known of one connector |
 //! | `plan` | what the configuration says |
@@ -22,6 +23,7 @@ mod limiting;
 mod liveness;
 pub mod plan;
 mod profile;
+mod sample_clock;
 mod set_up;
 mod station;
 mod transacting;

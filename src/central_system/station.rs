@@ -18,6 +18,7 @@ use super::connector::{Connector, Standing};
 use super::ledger::{Ledger, TransactionNumbers};
 use super::liveness::{Act, Liveness};
 use super::plan::StationPlan;
+use super::sample_clock::SampleClock;
 use super::set_up::{Known, SetUp, Step};
 
 /// Wallboxes number their connectors 1, 2, …; a larger number is nonsense and gets no memory.
@@ -108,6 +109,7 @@ pub struct Station {
     pub(super) ledger: Ledger,
     pub(super) known: Known,
     pub(super) set_up: SetUp,
+    pub(super) sample_clock: SampleClock,
     /// The first CALL after a boot may take longer.
     pub(super) just_booted: bool,
     pub(super) timeouts_in_a_row: u32,
@@ -139,6 +141,7 @@ impl Station {
             ledger,
             known,
             set_up: SetUp::default(),
+            sample_clock: SampleClock::default(),
             just_booted: false,
             timeouts_in_a_row: 0,
             waiting: BTreeMap::new(),
@@ -185,6 +188,7 @@ impl Station {
             self.plan.heartbeat_interval,
         ));
         self.set_up.connected(context.now.mono);
+        self.wait_for_stops(context.now);
         self.report_all(&Report::Online(true));
         self.go_on(context);
     }
@@ -214,6 +218,7 @@ impl Station {
             connector.status_is_fresh = false;
             connector.floor_sent = false;
             connector.setpoint.forget();
+            connector.forget_draw();
         }
     }
 
@@ -273,14 +278,14 @@ impl Station {
     /// The upstream answers.
     pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, verdict: &Verdict) {
         match self.waiting.remove(&call) {
-            None => {}
             Some(Waiting::Authorize(message)) => self.answer_authorize(&message, verdict),
-            Some(Waiting::RemoteStart(connector, tag)) => {
-                if verdict.status == AuthorizationStatus::Accepted {
-                    self.set_up
-                        .first(context.now.mono, Step::RemoteStart(connector, tag));
-                }
+            Some(Waiting::RemoteStart(connector, tag))
+                if verdict.status == AuthorizationStatus::Accepted =>
+            {
+                let step = Step::RemoteStart(connector, tag);
+                self.set_up.first(context.now.mono, step);
             }
+            None | Some(Waiting::RemoteStart(..)) => {}
             Some(Waiting::Stop(message)) => self.answer_stop(&message, Some(verdict)),
             Some(Waiting::Start {
                 message,

@@ -114,6 +114,8 @@ fn a_release_clears_what_limits_the_connector_and_looks_whether_it_worked() {
         .collect();
     let expected = [
         json!({"id": 1001}),
+        json!({"id": 2001}),
+        json!({"id": 3001}),
         json!({"connectorId": 1, "chargingProfilePurpose": "TxProfile"}),
         json!({"connectorId": 1, "chargingProfilePurpose": "TxDefaultProfile"}),
         json!({"chargingProfilePurpose": "ChargePointMaxProfile"}),
