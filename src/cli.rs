@@ -7,6 +7,7 @@ mod demo;
 pub mod evse;
 pub mod exit;
 mod grid;
+pub mod limit;
 pub mod output;
 mod run;
 mod simulate;
@@ -35,6 +36,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Status(args) => status::status(&args.at.socket, args.json, args.watch),
         Command::Evse(EvseCommand::Enable(args)) => evse::evse(&args.at.socket, &args.name, true),
         Command::Evse(EvseCommand::Disable(args)) => evse::evse(&args.at.socket, &args.name, false),
+        Command::Limit(args) => limit::limit(&args.at.socket, &args.circuit, args.signal),
         Command::Demo => demo::demo(),
         Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
     }
@@ -93,6 +95,16 @@ Examples:
         after_long_help = "Example:\n  chargewarden evse disable garage-left"
     )]
     Evse(EvseCommand),
+    /// The external limit signal of a circuit (§14a EnWG, a ripple control receiver, a timer)
+    ///
+    /// The EVSEs below the circuit may together draw no more than WATTS until `off`. `on` applies
+    /// the watts of `limit-signal` in the configuration. Kept over restarts; logged with its time.
+    #[command(after_long_help = "\
+Examples:
+  chargewarden limit house 4200
+  chargewarden limit house on
+  chargewarden limit house off")]
+    Limit(LimitArgs),
     /// The daemon, on free loopback ports, with simulated wallboxes; a table each second
     ///
     /// Cars come, share 32 A and leave. Needs no configuration and leaves nothing behind; Ctrl-C
@@ -119,6 +131,17 @@ struct ControlSocket {
     /// The control socket of the daemon (manager.control-socket)
     #[arg(long, value_name = "PATH", default_value = config::DEFAULT_CONTROL_SOCKET)]
     socket: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct LimitArgs {
+    /// The circuit's name in the configuration
+    circuit: String,
+    /// A number of watts, on or off
+    #[arg(value_name = "WATTS|on|off", value_parser = limit::signal)]
+    signal: limit::Signal,
+    #[command(flatten)]
+    at: ControlSocket,
 }
 
 #[derive(Debug, Args)]

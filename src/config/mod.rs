@@ -176,19 +176,11 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
 fn unsupported(config: &Config) -> Vec<String> {
     let mut parts = Vec::new();
     let manager = &config.manager;
-    if manager.when_disabled != WhenDisabled::Pause {
-        parts.push("manager.when-disabled other than \"pause\"".to_owned());
-    }
     if manager.on_shutdown != OnShutdown::Keep {
         parts.push("manager.on-shutdown other than \"keep\"".to_owned());
     }
     if !config.server.client_ca.is_empty() {
         parts.push("ocpp-server.client-ca".to_owned());
-    }
-    for circuit in &config.circuits {
-        if circuit.limit_signal.is_some() {
-            parts.push(format!("limit-signal of circuit {}", circuit.name));
-        }
     }
     for meter in &config.meters {
         parts.push(format!("[[meter]] {}", meter.name));

@@ -42,7 +42,10 @@ pub(super) fn build(
         },
         stations: stations(manager, server, evses),
         authorization,
-        accept_unknown: server.accept_unknown,
+        limit_signals: circuits
+            .iter()
+            .filter_map(|it| Some((it.name.clone(), it.limit_signal?)))
+            .collect(),
     }
 }
 

@@ -136,6 +136,7 @@ impl SiteTask {
             }
             Ok(Request::Enable { evse }) => self.switch(&evse, true),
             Ok(Request::Disable { evse }) => self.switch(&evse, false),
+            Ok(Request::Limit { circuit, signal }) => self.site.set_signal(now, &circuit, signal),
         };
         match done {
             Ok(()) => control::ok(),

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::status::StatusDocument;
-use crate::ids::EvseName;
+use crate::ids::{CircuitName, EvseName};
+use crate::units::Watts;
 
 /// What somebody at the control socket wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,24 @@ pub enum Request {
         /// Which.
         evse: EvseName,
     },
+    /// The external limit signal of a circuit.
+    Limit {
+        /// Which.
+        circuit: CircuitName,
+        /// What it says.
+        signal: Signal,
+    },
+}
+
+/// What an external limit signal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Its EVSEs together may draw this much.
+    Watts(Watts),
+    /// They may draw what `limit-signal` of the circuit says.
+    On,
+    /// It is over.
+    Off,
 }
 
 /// Reads one line, with or without its line feed.
@@ -38,8 +57,12 @@ pub fn parse(line: &str) -> Result<Request, String> {
         "disable" => Ok(Request::Disable {
             evse: evse(&members)?,
         }),
-        later @ ("limit" | "reload") => Err(format!(
-            "this version does not know {later:?} yet; it knows {POSSIBLE}"
+        "limit" => Ok(Request::Limit {
+            circuit: text(&members, "circuit", "the name of a circuit").map(CircuitName::from)?,
+            signal: signal(members.get("watts"))?,
+        }),
+        "reload" => Err(format!(
+            "this version does not know \"reload\" yet; it knows {POSSIBLE}"
         )),
         unknown => Err(format!(
             "{unknown:?} is not a thing to do; possible are {POSSIBLE}"
@@ -47,7 +70,24 @@ pub fn parse(line: &str) -> Result<Request, String> {
     }
 }
 
-const POSSIBLE: &str = r#""status", "enable" and "disable""#;
+const POSSIBLE: &str = r#""status", "enable", "disable" and "limit""#;
+
+fn signal(watts: Option<&Value>) -> Result<Signal, String> {
+    match watts {
+        Some(Value::Null | Value::Bool(false)) => Ok(Signal::Off),
+        Some(Value::Bool(true)) => Ok(Signal::On),
+        Some(Value::Number(number)) => number
+            .as_f64()
+            .and_then(Watts::from_f64)
+            .filter(|watts| *watts >= Watts::ZERO)
+            .map(Signal::Watts)
+            .ok_or_else(|| format!(r#""watts" must be 0 or more, not {number}"#)),
+        other => Err(format!(
+            r#""watts" must be a number of watts, true (what limit-signal says) or null (off), not {}"#,
+            other.map_or_else(|| "missing".to_owned(), ToString::to_string)
+        )),
+    }
+}
 
 fn evse(members: &Map<String, Value>) -> Result<EvseName, String> {
     text(members, "evse", "the name of an EVSE").map(EvseName::from)
@@ -113,11 +153,35 @@ mod tests {
                 r#"{"do":"enable","evse":null}"#,
                 r#""evse" must be a string"#,
             ),
-            (r#"{"do":"limit"}"#, r#"does not know "limit" yet"#),
+            (r#"{"do":"limit"}"#, r#"the member "circuit" is missing"#),
+            (r#"{"do":"limit","circuit":"house"}"#, r#"not missing"#),
+            (
+                r#"{"do":"limit","circuit":"house","watts":"x"}"#,
+                r#"must be a number of watts"#,
+            ),
+            (
+                r#"{"do":"limit","circuit":"house","watts":-1}"#,
+                r#"must be 0 or more"#,
+            ),
             (r#"{"do":"reload"}"#, r#"does not know "reload" yet"#),
         ] {
             let sentence = parse(line).unwrap_err();
             assert!(sentence.contains(says), "{line}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_limit_signal_is_a_number_of_watts_on_or_off() {
+        for (watts, signal) in [
+            ("4200", Signal::Watts(Watts(4200))),
+            ("0", Signal::Watts(Watts(0))),
+            ("true", Signal::On),
+            ("null", Signal::Off),
+            ("false", Signal::Off),
+        ] {
+            let line = format!(r#"{{"do":"limit","circuit":"house","watts":{watts}}}"#);
+            let circuit = "house".into();
+            assert_eq!(parse(&line), Ok(Request::Limit { circuit, signal }), "{watts}");
         }
     }
 

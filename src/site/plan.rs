@@ -1,10 +1,13 @@
 //! What [`Site`](super) is told by the configuration.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::central_system::StationPlan;
-use crate::ids::{EvseName, IdTag};
+use crate::ids::{CircuitName, EvseName, IdTag};
 use crate::load::LoadPlan;
+use crate::units::Watts;
 
 /// Everything the pure core knows of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +18,8 @@ pub struct Plan {
     pub stations: Vec<StationPlan>,
     /// For EVSEs without a backend.
     pub authorization: AuthorizationPlan,
-    /// Unknown ChargeBox IDs may connect and are shown, never charged.
-    pub accept_unknown: bool,
+    /// `circuit.limit-signal`: what `limit CIRCUIT on` applies.
+    pub limit_signals: BTreeMap<CircuitName, Watts>,
 }
 
 /// `[authorization]`.

@@ -7,10 +7,11 @@ use tracing::{debug, error, info, warn};
 use crate::central_system::{self, Context, Station, StationPlan, TransactionNumbers};
 use crate::clock::{Mono, Now, Random, Timestamp};
 use crate::evse::{Ask, Call, Limit, Report};
-use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId, Seq};
+use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, LinkId, Seq};
 use crate::journal::{Record, Recovered};
 use crate::load::{self, Controller};
 
+use super::control::Signal;
 use super::gate::Gate;
 use super::memory;
 use super::plan::Plan;
@@ -66,7 +67,10 @@ impl Site {
     pub fn new(now: Now, plan: Plan, recovered: &Recovered, mut random: Random) -> Self {
         let remembered = memory::offers(recovered);
         let numbers = TransactionNumbers::after(recovered.last_transaction, &mut random);
-        let load = Controller::new(now, plan.load.clone(), &remembered);
+        let mut load = Controller::new(now, plan.load.clone(), &remembered);
+        for (circuit, watts) in memory::signals(recovered) {
+            load.set_signal(now, &circuit, Some(watts));
+        }
         let mut site = Self {
             started: now.mono,
             stations: Vec::new(),
@@ -299,6 +303,39 @@ impl Site {
             ));
         };
         self.load.set_enabled(now, &name.clone(), enabled);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Takes an external limit signal (§14a EnWG and the like). It is kept over restarts.
+    ///
+    /// # Errors
+    /// A sentence for the person who asked.
+    pub fn set_signal(&mut self, now: Now, name: &CircuitName, signal: Signal) -> Result<(), String> {
+        if self.plan.load.observe {
+            return Err("load-management is \"observe\": nothing is limited".to_owned());
+        }
+        if !self.plan.load.circuits.iter().any(|circuit| circuit.name == *name) {
+            let names = self.plan.load.circuits.iter().map(|circuit| circuit.name.as_str());
+            let known: Vec<&str> = names.collect();
+            return Err(format!("no circuit is called {name}; there are: {}", known.join(", ")));
+        }
+        let watts = match signal {
+            Signal::Off => None,
+            Signal::Watts(watts) => Some(watts),
+            Signal::On => match self.plan.limit_signals.get(name) {
+                Some(watts) => Some(*watts),
+                None => {
+                    return Err(format!(
+                        "circuit {name} has no limit-signal; write it into the configuration, or name the watts"
+                    ));
+                }
+            },
+        };
+        info!(circuit = %name, watts = watts.map(|watts| watts.0), at = %now.wall, "the limit signal of a circuit was set");
+        let seq = persist(&mut self.written, &mut self.outputs, memory::signal(name, watts));
+        self.load_rests_on = self.load_rests_on.max(seq);
+        self.load.set_signal(now, name, watts);
         self.settle(now);
         Ok(())
     }

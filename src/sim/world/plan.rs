@@ -135,7 +135,7 @@ impl WorldPlan {
             stations: stations.collect(),
             load: self.load.clone(),
             authorization: self.authorization.clone(),
-            accept_unknown: false,
+            limit_signals: BTreeMap::new(),
         }
     }
 
