@@ -173,7 +173,7 @@ impl Station {
             offer: offer.number,
             limit: offer.limit,
         };
-        let lowers = direction == Direction::Lowers;
+        let lowers = direction == Direction::Lowers && connector.setpoint.may_overtake();
         match offer.limit {
             Limit::Current(amps) => {
                 let profile = shape.profile(id, plan.phases, amps, self.plan.voltage, wall);
@@ -416,7 +416,7 @@ impl Station {
             Verdict::None => {
                 connector.errors += 1;
                 if connector.errors < MOST_ERRORS {
-                    connector.setpoint.unanswered(now);
+                    connector.setpoint.unanswered(now, offer);
                     return;
                 }
                 connector.errors = 0;
@@ -439,9 +439,11 @@ impl Station {
             self.ping();
         }
         match asked {
-            Asked::Limit { connector, .. } => {
+            Asked::Limit {
+                connector, offer, ..
+            } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {
-                    connector.setpoint.unanswered(now);
+                    connector.setpoint.unanswered(now, offer);
                 }
             }
             Asked::TriggerBoot if !self.set_up.is_ready() => self.begin(now, !self.known.keys_read),

@@ -92,4 +92,12 @@ impl Connector {
             energy: new.energy.or(old.energy),
         };
     }
+
+    /// What it draws is not known any more: most wallboxes send no values without a transaction.
+    pub(super) fn forget_draw(&mut self) {
+        self.measured = Measured {
+            energy: self.measured.energy,
+            ..Measured::default()
+        };
+    }
 }

@@ -122,6 +122,23 @@ impl Ledger {
         Some(transaction)
     }
 
+    /// Puts the stop of the wallbox in the place of one that was ours, and returns the transaction
+    /// as it stands then; `None` where the wallbox had stopped it itself.
+    pub(super) fn correct(
+        &mut self,
+        number: TransactionNumber,
+        stopped: Stopped,
+    ) -> Option<Transaction> {
+        let ours = |t: &Transaction| t.stopped.as_ref().is_none_or(|s| s.timestamp.is_empty());
+        let mut ended = self.ended.iter_mut();
+        let transaction = ended.find(|t| t.number == number && ours(t))?;
+        if stopped.timestamp.is_empty() {
+            return None;
+        }
+        transaction.stopped = Some(stopped);
+        Some(transaction.clone())
+    }
+
     /// Is this an id of a transaction that ended, or of an open one?
     pub(super) fn knows(&self, wallbox_id: i64) -> bool {
         self.open

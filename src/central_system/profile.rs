@@ -176,6 +176,8 @@ pub(super) struct Setpoint {
     wanted: Option<Offer>,
     /// Accepted by the wallbox since it last (re)started, as far as we know.
     taken: Option<(OfferNumber, Limit)>,
+    /// Accepted last, also if it may be forgotten by now.
+    last: Option<Limit>,
     refused: Option<OfferNumber>,
     not_before: Option<Mono>,
 }
@@ -218,10 +220,20 @@ impl Setpoint {
         ))
     }
 
+    /// Asks for no more than what was accepted last, so that it need not wait for the journal:
+    /// what counts as lowering because the wallbox may have forgotten can still be a raise.
+    pub(super) fn may_overtake(&self) -> bool {
+        self.wanted
+            .as_ref()
+            .zip(self.last)
+            .is_none_or(|(wanted, last)| wanted.limit <= last)
+    }
+
     /// The wallbox accepted.
     pub(super) fn took(&mut self, number: OfferNumber, limit: Limit) {
         self.not_before = None;
         self.taken = Some((number, limit));
+        self.last = Some(limit);
         self.refused = None;
     }
 
@@ -231,10 +243,12 @@ impl Setpoint {
         self.refused = Some(number);
     }
 
-    /// No verdict came: what the wallbox holds now is unknown.
-    pub(super) fn unanswered(&mut self, now: Mono) {
+    /// No verdict on this offer came: what the wallbox holds now is unknown. A newer one does not
+    /// wait for the retry.
+    pub(super) fn unanswered(&mut self, now: Mono, number: OfferNumber) {
         self.taken = None;
-        self.not_before = Some(now + RETRY);
+        let newest = self.wanted.as_ref().map(|offer| offer.number);
+        self.not_before = (newest == Some(number)).then(|| now + RETRY);
     }
 
     /// The wallbox restarted or came back: what it holds is unknown.
@@ -395,7 +409,7 @@ mod tests {
         setpoint.want(offer(1, 0));
         setpoint.took(OfferNumber(1), Limit::Current(MilliAmps(0)));
         setpoint.want(offer(2, 16_000));
-        setpoint.unanswered(Mono(Duration::from_secs(5)));
+        setpoint.unanswered(Mono(Duration::from_secs(5)), OfferNumber(2));
         assert_eq!(direction(&setpoint, 14), None);
         assert_eq!(direction(&setpoint, 15), Some((2, Direction::Lowers)));
     }

@@ -184,6 +184,7 @@ impl Station {
             self.plan.heartbeat_interval,
         ));
         self.set_up.connected(context.now.mono);
+        self.wait_for_stops(context.now);
         self.report_all(&Report::Online(true));
         self.go_on(context);
     }
@@ -213,6 +214,7 @@ impl Station {
             connector.status_is_fresh = false;
             connector.floor_sent = false;
             connector.setpoint.forget();
+            connector.forget_draw();
         }
     }
 

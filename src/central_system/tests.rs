@@ -2,6 +2,7 @@
 
 mod everything_else;
 mod limits;
+mod review;
 mod set_up;
 mod transactions;
 
@@ -34,6 +35,7 @@ struct Bench {
     sent: Vec<(Value, bool)>,
     reports: Vec<Report>,
     disk: Recovered,
+    entries: Vec<String>,
     closed: Vec<(LinkId, u16)>,
     next_id: u32,
     schema: crate::schema::Checker,
@@ -62,6 +64,7 @@ impl Bench {
             sent: Vec::new(),
             reports: Vec::new(),
             disk,
+            entries: Vec::new(),
             closed: Vec::new(),
             next_id: 0,
             schema: crate::schema::Checker::new(),
@@ -101,7 +104,12 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.station.poll_output() {
             match output {
-                Output::Persist(record) => self.disk.apply(record),
+                Output::Persist(record) => {
+                    if let Record::Entry(entry) = &record {
+                        self.entries.push(entry.action.clone());
+                    }
+                    self.disk.apply(record);
+                }
                 Output::Send { text, lowers, .. } => {
                     self.schema.sent(&text);
                     self.sent
@@ -242,6 +250,10 @@ impl Bench {
             .map(|(frame, _)| &frame[3]["csChargingProfiles"])
             .find(|profile| profile["chargingProfileId"] == 1001)
             .and_then(|p| p["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"].as_f64())
+    }
+
+    fn entries(&self, action: &str) -> usize {
+        self.entries.iter().filter(|entry| *entry == action).count()
     }
 
     fn open(&self) -> Vec<i64> {

@@ -224,18 +224,22 @@ impl Station {
             let transaction = stop.transaction_id;
             warn!(charge_point = %self.plan.id, transaction, "a stop of an unknown transaction was answered");
         }
-        if let Meant::Open(id) = meant {
-            evses = self.evses_of(id);
-            if let Some(open) = self.ledger.open_of(id) {
-                self.keep_entry(context.now, open.number, "StopTransaction", payload);
+        let stopped = Stopped {
+            meter_stop: meter,
+            timestamp: stop.timestamp.clone(),
+            reason: stop.reason.as_deref().unwrap_or("Local").to_owned(),
+            received: context.now.wall,
+        };
+        match meant {
+            Meant::Open(id) => {
+                evses = self.evses_of(id);
+                if let Some(open) = self.ledger.open_of(id) {
+                    self.keep_entry(context.now, open.number, "StopTransaction", payload);
+                }
+                self.close(id, stopped);
             }
-            let stopped = Stopped {
-                meter_stop: meter,
-                timestamp: stop.timestamp.clone(),
-                reason: stop.reason.as_deref().unwrap_or("Local").to_owned(),
-                received: context.now.wall,
-            };
-            self.close(id, stopped);
+            Meant::Ended(number) => self.stop_late(context.now, number, stopped, payload),
+            Meant::Unknown => {}
         }
         match stop.id_tag {
             None => self.answer_stop(message, None),
@@ -246,6 +250,23 @@ impl Station {
                 self.ask(evses, Ask::Stop(tag), Waiting::Stop(message.clone()));
             }
         }
+    }
+
+    /// The stop of a transaction that was given up before takes the place of what we had put
+    /// there; any other is a repeat.
+    fn stop_late(
+        &mut self,
+        now: Now,
+        number: TransactionNumber,
+        stopped: Stopped,
+        payload: &RawValue,
+    ) {
+        let Some(transaction) = self.ledger.correct(number, stopped) else {
+            return;
+        };
+        info!(charge_point = %self.plan.id, transaction = transaction.wallbox_id, "a stop that was given up for lost came late");
+        self.keep_entry(now, number, "StopTransaction", payload);
+        self.output(Output::Persist(Record::Transaction(transaction)));
     }
 
     /// `idTagInfo` is about the tag that was presented, for the wallbox's cache; a stop itself is
@@ -279,6 +300,7 @@ impl Station {
         if let Some(connector) = self.connectors.get_mut(&id) {
             connector.standing = Standing::Refused;
             connector.stop_due = None;
+            connector.forget_draw();
         }
         self.report_demand(id);
     }
@@ -312,6 +334,13 @@ impl Station {
             | ChargePointStatus::Reserved
             | ChargePointStatus::Unavailable
             | ChargePointStatus::Faulted => {}
+        }
+    }
+
+    /// Who comes back has as long as anybody to send the stop it could not send before.
+    pub(super) fn wait_for_stops(&mut self, now: Now) {
+        for connector in self.connectors.values_mut() {
+            connector.stop_due = connector.stop_due.map(|_| now.mono + STOP_WITHIN);
         }
     }
 

@@ -54,6 +54,8 @@ pub(super) struct Booking {
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
+    /// What it may have fallen back to while it was away, until it is known to obey again.
+    fallback: MilliAmps,
     took_at: Option<Mono>,
     confirmed: bool,
     pub(super) refused: bool,
@@ -76,6 +78,7 @@ impl Booking {
             } else {
                 plan.failsafe
             },
+            fallback: MilliAmps::ZERO,
             took_at: None,
             confirmed: false,
             refused: false,
@@ -86,6 +89,16 @@ impl Booking {
 
     /// What must be assumed to flow on each of its phases now.
     pub(super) fn booked(&self, now: Mono) -> MilliAmps {
+        let away = if self.is_away(now) {
+            self.failsafe
+        } else {
+            MilliAmps::ZERO
+        };
+        self.allowed().max(self.fallback).max(away)
+    }
+
+    /// What it was allowed or takes, as long as it is with us.
+    pub(super) fn allowed(&self) -> MilliAmps {
         let offer = self
             .offered
             .map_or(MilliAmps::ZERO, |offer| amps(offer.limit, self.max));
@@ -95,20 +108,20 @@ impl Booking {
         } else {
             MilliAmps::ZERO
         };
-        let away = if self.is_away(now) {
-            self.failsafe
-        } else {
-            MilliAmps::ZERO
-        };
-        offer.max(self.held).max(over).max(deaf).max(away)
+        offer.max(self.held).max(over).max(deaf)
     }
 
     /// Cannot be moved by an offer: others must live with it.
-    pub(super) fn is_fixed(&self, now: Mono) -> bool {
-        let overdraws = self
-            .over_since
-            .is_some_and(|at| now.since(at) >= OVERDRAWS_AFTER);
-        !self.is_online() || self.refused || overdraws
+    pub(super) fn is_fixed(&self) -> bool {
+        !self.is_online() || self.refused || self.overdraws()
+    }
+
+    /// Two measurements so far apart say so: one alone may be older than the last offer.
+    fn overdraws(&self) -> bool {
+        let last = self.measured.map(|(_, at)| at);
+        self.over_since
+            .zip(last)
+            .is_some_and(|(since, last)| last.since(since) >= OVERDRAWS_AFTER)
     }
 
     /// A lowering that was not accepted in time.
@@ -162,7 +175,7 @@ impl Booking {
     }
 
     pub(super) fn offer(&mut self, now: Mono, number: OfferNumber, limit: Limit) {
-        self.held = self.booked(now);
+        self.held = self.allowed();
         self.offered = Some(Offered {
             number,
             limit,
@@ -195,9 +208,12 @@ impl Booking {
     /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
+            if self.is_away(now) {
+                self.fallback = self.failsafe;
+            }
             self.link = Link::Online;
         } else if self.is_online() {
-            self.held = self.booked(now);
+            self.held = self.allowed();
             self.link = Link::LostAt(now);
             self.measured = None;
             self.over_since = None;
@@ -209,7 +225,7 @@ impl Booking {
         let Some(current) = measured.current else {
             return false;
         };
-        let before = (self.over_since.is_some(), self.drawn());
+        let was_over = self.over_since.is_some();
         self.measured = Some((current, now));
         let offer = self
             .offered
@@ -217,7 +233,7 @@ impl Booking {
         let over = offer.is_some_and(|offer| self.drawn() > Some(offer));
         self.over_since = over.then(|| self.over_since.unwrap_or(now));
         let waits = !self.confirmed && self.took_at.is_some();
-        waits || before.0 != over || (over && before.1 != self.drawn())
+        waits || over || was_over
     }
 
     /// The largest of the measured phase currents, while that is fresh.
@@ -229,6 +245,9 @@ impl Booking {
     /// Looks whether the newest offer is obeyed by now. `charging` says whether the car may draw:
     /// without a transaction no meter values are to be expected.
     pub(super) fn look(&mut self, now: Mono, charging: bool) {
+        if !charging && self.silent_at().is_some_and(|at| at <= now) {
+            self.over_since = None;
+        }
         let (Some(offer), Some(took)) = (self.offered, self.took_at) else {
             return;
         };
@@ -236,7 +255,7 @@ impl Booking {
             return;
         }
         let limit = amps(offer.limit, self.max);
-        let raised = limit >= self.held;
+        let raised = limit >= self.held.max(self.fallback);
         let sample = self
             .measured
             .filter(|(_, at)| *at >= took)
@@ -251,7 +270,16 @@ impl Booking {
         if raised || obeys || assumed {
             self.confirmed = true;
             self.held = limit;
+            self.fallback = MilliAmps::ZERO;
         }
+    }
+
+    /// From when on its overdraw is an old story: closing values that came after the stop of a
+    /// transaction are followed by none that say otherwise.
+    fn silent_at(&self) -> Option<Mono> {
+        self.over_since
+            .and(self.measured)
+            .map(|(_, at)| at + METER_VALUES_WITHIN)
     }
 
     /// When the booking may change by time alone.
@@ -263,7 +291,7 @@ impl Booking {
                 .map(|(_, at)| at + METER_VALUES_WITHIN),
             self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
             self.away_at(),
-            self.over_since.map(|over| over + OVERDRAWS_AFTER),
+            self.silent_at(),
         ];
         times.into_iter().flatten().filter(|at| *at > now).min()
     }
@@ -403,7 +431,7 @@ mod tests {
         booking.offer(at(10), OfferNumber(2), limit(0));
         booking.refuse(OfferNumber(2));
         assert_eq!(booking.booked(at(99)), MilliAmps(16_000));
-        assert!(booking.is_fixed(at(99)));
+        assert!(booking.is_fixed());
         booking.offer(at(100), OfferNumber(3), limit(0));
         booking.took(at(100), OfferNumber(3));
         booking.look(at(106), false);
@@ -420,8 +448,24 @@ mod tests {
         booking.connect(at(20), false);
         assert_eq!(booking.booked(at(22)), MilliAmps(0));
         assert_eq!(booking.booked(at(23)), MilliAmps(6000));
+    }
+
+    #[test]
+    fn who_comes_back_is_booked_at_its_failsafe_current_until_it_obeys_again() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(0));
+        booking.took(at(10), OfferNumber(2));
+        booking.look(at(16), false);
+        booking.connect(at(20), false);
         booking.connect(at(30), true);
-        assert_eq!(booking.booked(at(30)), MilliAmps(0));
+        assert_eq!(booking.booked(at(30)), MilliAmps(6000));
+        booking.offer(at(30), OfferNumber(3), limit(0));
+        booking.took(at(31), OfferNumber(3));
+        booking.look(at(37), false);
+        assert_eq!(booking.booked(at(37)), MilliAmps(0));
+        booking.connect(at(40), false);
+        booking.connect(at(42), true);
+        assert_eq!(booking.booked(at(42)), MilliAmps(0), "it was hardly gone");
     }
 
     #[test]
@@ -433,8 +477,35 @@ mod tests {
         booking.look(at(11), true);
         assert!(booking.measure(at(20), &draws(12_000)));
         assert_eq!(booking.booked(at(20)), MilliAmps(12_000));
-        assert!(!booking.is_fixed(at(29)) && booking.is_fixed(at(30)));
+        booking.measure(at(29), &draws(12_000));
+        assert!(!booking.is_fixed());
+        assert!(booking.measure(at(30), &draws(12_000)), "this one decides");
+        assert!(booking.is_fixed());
         booking.measure(at(31), &draws(8500));
         assert_eq!(booking.booked(at(31)), MilliAmps(8000));
+    }
+    #[test]
+    fn one_measurement_from_before_a_lowering_is_no_overdraw() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.took(at(10), OfferNumber(2));
+        booking.measure(at(11), &draws(16_000));
+        booking.look(at(21), true);
+        assert!(!booking.is_fixed(), "the next one is only just on its way");
+        booking.measure(at(22), &draws(8000));
+        assert!(!booking.is_fixed());
+    }
+
+    #[test]
+    fn closing_values_after_a_stop_are_not_booked_for_ever() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(0));
+        booking.took(at(10), OfferNumber(2));
+        booking.measure(at(11), &draws(16_000));
+        booking.look(at(20), false);
+        assert_eq!(booking.booked(at(20)), MilliAmps(16_000));
+        assert_eq!(booking.poll_timeout(at(20)), Some(at(71)));
+        booking.look(at(71), false);
+        assert_eq!(booking.booked(at(71)), MilliAmps(0));
     }
 }

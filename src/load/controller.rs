@@ -178,6 +178,8 @@ impl Controller {
                     evse.first_grant = false;
                 }
                 evse.demand = *demand;
+                // What it refused then it may take now.
+                evse.tell_again |= evse.booking.refused;
                 self.dirty = true;
             }
             Report::Measured(measured) => {
@@ -332,7 +334,7 @@ impl Controller {
         let fixed = |amps| Request::Fixed(self.circuits.on_grid(index, amps));
         let now = self.now;
         // While a fuse is booked beyond its rating, the others pay for who does not obey.
-        if evse.booking.is_fixed(now) || (overbooked && evse.booking.ignores(now)) {
+        if evse.booking.is_fixed() || (overbooked && evse.booking.ignores(now)) {
             return fixed(evse.booking.booked(now));
         }
         let disabled = (!evse.enabled).then_some(self.plan.when_disabled);
@@ -465,13 +467,14 @@ impl Controller {
             let wanted = amps(target.limit, plan.max);
             let old = evse.booking.offered().map(|offer| offer.limit);
             let lowers = old.is_some_and(|old| target.limit < old);
-            // The first offer of a connection states what is booked anyway, or less.
-            let states = evse.tell_again && wanted <= evse.booking.booked(self.now);
+            // The first offer of a connection states what was in force anyway, or less.
+            let before = old.map_or(evse.booking.allowed(), |old| amps(old, plan.max));
+            let states = evse.tell_again && wanted <= before;
             if lowers || states {
                 self.offer(index, target.limit);
             } else if evse.tell_again && old.is_none() {
                 // It is to have more than is booked: until that fits, it is told the least.
-                let least = Limit::Current(plan.idle.min(evse.booking.booked(self.now)));
+                let least = Limit::Current(plan.idle.min(before));
                 self.offer(index, least);
             } else if let (true, Some(old)) = (evse.tell_again, old) {
                 self.offer(index, old);
@@ -522,14 +525,16 @@ impl Controller {
         }
         let booked = evse.booking.booked(now);
         let wanted = amps(target.limit, plan.max);
-        // Back to a value that is still booked takes nothing from anybody.
-        let whole = wanted <= booked || bookings.fits_with(index, wanted);
+        // Back to a value that is still booked takes nothing from anybody, unless too much is.
+        let overloaded = bookings.is_overloaded();
+        let whole = bookings.fits_with(index, wanted) && !(overloaded && wanted <= booked);
         let since = *evse.raise_waits.get_or_insert(now);
         let part = evse.first_grant || now.since(since) >= PART_AFTER;
         let limit = match (whole, part, target.limit) {
             (true, _, limit) => Some(limit),
             (false, true, Limit::Current(_)) => {
-                let least = amps(old, plan.max).max(plan.min - plan.step);
+                let back = if overloaded { booked } else { MilliAmps::ZERO };
+                let least = amps(old, plan.max).max(plan.min - plan.step).max(back);
                 part_of(bookings, index, least, wanted, plan.step).map(Limit::Current)
             }
             (false, _, _) => None,

@@ -21,6 +21,8 @@ mod layout;
 pub mod plan;
 mod raise_budget;
 pub mod request;
+#[cfg(test)]
+mod review;
 mod turn;
 mod usage;
 

@@ -1,6 +1,7 @@
 //! Calls and answers over one connection (OCPP-J 1.6 §4.1): one call of ours at a time, every call
 //! of the peer carried out once and answered once.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -11,10 +12,16 @@ use super::repair::repair;
 use super::repeats::{Repeats, Verdict};
 use crate::clock::Mono;
 
+/// Calls of ours whose answers may still come although they were given up: some wallboxes take a
+/// minute for each.
+const LATE: usize = 4;
+
 /// Both directions of a connection. `T` is what the owner wants back with the answer to a call.
 #[derive(Debug)]
 pub struct Rpc<T> {
     outstanding: Option<Outstanding<T>>,
+    /// Given up, oldest first.
+    late: VecDeque<Outstanding<T>>,
     repeats: Repeats,
 }
 
@@ -70,6 +77,7 @@ impl<T> Rpc<T> {
     pub const fn new() -> Self {
         Self {
             outstanding: None,
+            late: VecDeque::new(),
             repeats: Repeats::new(),
         }
     }
@@ -186,7 +194,16 @@ impl<T> Rpc<T> {
         id: &MessageId,
         result: Result<&'a RawValue, CallFailure>,
     ) -> Received<'a, T> {
-        match self.outstanding.take_if(|call| id.text() == call.id) {
+        let in_time = self.outstanding.take_if(|call| id.text() == call.id);
+        let call = if in_time.is_some() {
+            // Answers come in order: what was asked before will not be answered any more.
+            self.late.clear();
+            in_time
+        } else {
+            let at = self.late.iter().position(|call| id.text() == call.id);
+            at.and_then(|at| self.late.drain(..=at).next_back())
+        };
+        match call {
             Some(Outstanding { token, action, .. }) => Received::Answer {
                 token,
                 action,
@@ -215,23 +232,42 @@ impl<T> Rpc<T> {
         self.outstanding.as_ref().map(|call| call.until)
     }
 
-    /// Gives up the call of ours whose time is over: its token and action. A late answer is ignored.
-    pub fn handle_timeout(&mut self, now: Mono) -> Option<(T, &'static str)> {
-        self.outstanding
-            .take_if(|call| call.until <= now)
-            .map(|call| (call.token, call.action))
+    /// Gives up the call of ours whose time is over: its token and action. A late answer is still
+    /// understood, until a later call is answered.
+    pub fn handle_timeout(&mut self, now: Mono) -> Option<(T, &'static str)>
+    where
+        T: Clone,
+    {
+        let call = self.outstanding.take_if(|call| call.until <= now)?;
+        let given_up = (call.token.clone(), call.action);
+        self.keep_late(call);
+        Some(given_up)
     }
 
-    /// Gives up the call of ours, whatever its time. A late answer is ignored.
-    pub fn give_up(&mut self) -> Option<T> {
-        self.outstanding.take().map(|call| call.token)
+    /// Gives up the call of ours, whatever its time, like [`handle_timeout`](Self::handle_timeout).
+    pub fn give_up(&mut self) -> Option<T>
+    where
+        T: Clone,
+    {
+        let call = self.outstanding.take()?;
+        let token = call.token.clone();
+        self.keep_late(call);
+        Some(token)
+    }
+
+    fn keep_late(&mut self, call: Outstanding<T>) {
+        if self.late.len() >= LATE {
+            self.late.pop_front();
+        }
+        self.late.push_back(call);
     }
 
     /// The connection is gone: nothing is outstanding, nothing is owed. Given answers stay known,
     /// because a peer that did not get one asks again over its next connection.
     pub fn reset(&mut self) -> Option<T> {
         self.repeats.forget_in_progress();
-        self.give_up()
+        self.late.clear();
+        self.outstanding.take().map(|call| call.token)
     }
 }
 
@@ -321,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn late_foreign_and_second_answers_are_ignored() {
+    fn late_answers_are_understood_foreign_and_second_ones_ignored() {
         let mut rpc = Rpc::new();
         assert_eq!(handle(&mut rpc, r#"[3,"a",{}]"#), Seen::Ignore);
         ask(&mut rpc, "a", 1);
@@ -330,6 +366,9 @@ mod tests {
         assert_eq!(rpc.handle_timeout(Mono(TIMEOUT)), Some((1, "Reset")));
         assert_eq!(rpc.poll_timeout(), None);
         ask(&mut rpc, "b", 2);
+        let late = Seen::Answer(1, Ok("{}".into()));
+        assert_eq!(handle(&mut rpc, r#"[3,"a",{}]"#), late);
+        assert!(!rpc.is_idle(), "the other one is still outstanding");
         assert_eq!(handle(&mut rpc, r#"[3,"a",{}]"#), Seen::Ignore);
         assert_eq!(
             handle(&mut rpc, r#"[3,"b",{}]"#),
@@ -339,11 +378,17 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_given_up_is_answered_to_nobody() {
+    fn a_late_answer_counts_until_a_later_call_was_answered_or_the_connection_is_gone() {
         let mut rpc = Rpc::new();
         ask(&mut rpc, "a", 1);
         assert_eq!(rpc.give_up(), Some(1));
+        ask(&mut rpc, "b", 2);
+        handle(&mut rpc, r#"[3,"b",{}]"#);
         assert_eq!(handle(&mut rpc, r#"[3,"a",{}]"#), Seen::Ignore);
+        ask(&mut rpc, "c", 3);
+        rpc.give_up();
+        rpc.reset();
+        assert_eq!(handle(&mut rpc, r#"[3,"c",{}]"#), Seen::Ignore);
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod gate;
 pub mod io;
 mod memory;
 pub mod plan;
+#[cfg(test)]
+mod review;
 #[allow(
     clippy::module_inception,
     reason = "the machine that gives the room its name"

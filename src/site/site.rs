@@ -28,6 +28,8 @@ pub struct Site {
     pub(super) started: Mono,
     pub(super) plan: Plan,
     pub(super) stations: Vec<Slot>,
+    /// Slots of forgotten strangers.
+    vacant: Vec<usize>,
     by_address: BTreeMap<ChargeBoxId, usize>,
     by_link: HashMap<LinkId, usize>,
     pub(super) by_evse: BTreeMap<EvseName, (usize, ConnectorId)>,
@@ -66,6 +68,7 @@ impl Site {
         let mut site = Self {
             started: now.mono,
             stations: Vec::new(),
+            vacant: Vec::new(),
             by_address: BTreeMap::new(),
             by_link: HashMap::new(),
             by_evse: BTreeMap::new(),
@@ -92,19 +95,43 @@ impl Site {
     }
 
     fn add_station(&mut self, plan: StationPlan, recovered: &Recovered) -> usize {
-        let index = self.stations.len();
+        let index = self.vacant.pop().unwrap_or(self.stations.len());
         self.by_address.insert(plan.id.clone(), index);
         for (connector, evse) in &plan.connectors {
             self.by_evse.insert(evse.evse.clone(), (index, *connector));
         }
         let station = Station::new(plan, recovered);
-        self.stations.push(Slot {
+        let slot = Slot {
             station,
             gate: Gate::default(),
             timer: None,
-        });
+        };
+        if let Some(vacant) = self.stations.get_mut(index) {
+            *vacant = slot;
+        } else {
+            self.stations.push(slot);
+        }
         self.dirty.insert(index);
         index
+    }
+
+    /// Whoever invents ChargeBox IDs must not fill the memory: of many strangers, one that is away
+    /// makes room for the next.
+    fn forget_stranger(&mut self) {
+        let configured = self.plan.stations.len();
+        if self.stations.len() < configured + UNKNOWN_CHARGE_POINTS {
+            return;
+        }
+        let strangers = self.stations.iter().enumerate().skip(configured);
+        let mut away = strangers.filter(|(_, slot)| slot.station.link().is_none());
+        let Some((index, slot)) = away.next() else {
+            return;
+        };
+        if let Some(timer) = slot.timer {
+            self.timers.remove(&(timer, index));
+        }
+        self.by_address.remove(slot.station.id());
+        self.vacant.push(index);
     }
 
     /// Takes what happened.
@@ -153,10 +180,20 @@ impl Site {
             *index
         } else {
             self.note_unknown(now, address.to_string(), peer);
+            self.forget_stranger();
             let plan = StationPlan::stranger(address, self.plan.stations.first());
             self.add_station(plan, &Recovered::default())
         };
         if let Some(slot) = self.stations.get_mut(index) {
+            // Two that connected at once may be told of in the wrong order: the newest link wins.
+            if slot.station.link().is_some_and(|current| current > link) {
+                self.outputs.push_back(Output::Close {
+                    link,
+                    code: 1000,
+                    reason: "replaced by a new connection",
+                });
+                return;
+            }
             slot.gate.forget();
         }
         self.by_link.insert(link, index);
