@@ -358,6 +358,7 @@ impl Controller {
             min: plan.min,
             max: backend.unwrap_or(max),
             at_max,
+            extra: MilliAmps::ZERO,
             in_slot,
             // Whose slot is over gives way to who has attained as much and waits.
             attained: evse.turn.attained(plan.weight) + i64::from(has_current && !in_slot),
