@@ -43,7 +43,6 @@ use self::names::Names;
 use self::problem::Report;
 use self::reader::Section;
 use self::value::At;
-use crate::load::WhenDisabled;
 use crate::site::Plan;
 
 /// Where the daemon looks for its configuration, unless told otherwise.
@@ -175,10 +174,6 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
 /// meter or a backend are covered by these.
 fn unsupported(config: &Config) -> Vec<String> {
     let mut parts = Vec::new();
-    let manager = &config.manager;
-    if manager.on_shutdown != OnShutdown::Keep {
-        parts.push("manager.on-shutdown other than \"keep\"".to_owned());
-    }
     if !config.server.client_ca.is_empty() {
         parts.push("ocpp-server.client-ca".to_owned());
     }

@@ -15,7 +15,7 @@ use tracing::{debug, info, trace, warn};
 use crate::ids::{EvseName, LinkId};
 use crate::site::control::{self, Request};
 use crate::site::status::OcppServerStatus;
-use crate::site::{Input, Output, Site};
+use crate::site::{HandOver, Input, Output, Site};
 use crate::store::{Outcome, Writer};
 
 use super::clock::Clock;
@@ -34,7 +34,19 @@ pub(super) struct SiteTask {
     pub(super) field: mpsc::Receiver<Field>,
     pub(super) port: u16,
     pub(super) tls: &'static str,
+    pub(super) leave: Leave,
     pub(super) shutdown: CancellationToken,
+}
+
+/// How the wallboxes are left before a shutdown.
+#[derive(Debug, Clone)]
+pub(super) struct Leave {
+    /// `None` = as they are.
+    pub(super) how: Option<HandOver>,
+    /// Cancelled to begin.
+    pub(super) begin: CancellationToken,
+    /// Cancelled when every wallbox has answered.
+    pub(super) done: CancellationToken,
 }
 
 impl SiteTask {
@@ -45,12 +57,19 @@ impl SiteTask {
         let mut watchdog =
             tokio::time::interval(systemd::watchdog_period().unwrap_or(Duration::from_hours(1)));
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leaving = false;
         self.carry_out(&mut links);
         loop {
             let due = self.site.poll_timeout().map(|at| self.clock.instant(at));
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
+                () = self.leave.begin.cancelled(), if !leaving => {
+                    leaving = true;
+                    if let Some(how) = self.leave.how {
+                        self.site.hand_over(self.clock.now(), how);
+                    }
+                }
                 Some(outcome) = self.commits.recv() => {
                     let input = match outcome {
                         Outcome::Committed(seq) => Input::Committed(seq),
@@ -74,6 +93,9 @@ impl SiteTask {
                 }
             }
             self.carry_out(&mut links);
+            if leaving && self.site.is_handed_over() {
+                self.leave.done.cancel();
+            }
         }
         self.carry_out(&mut links);
         self.journal.close();

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -13,18 +15,21 @@ use tracing::{error, info, warn};
 use super::clock::Clock;
 use super::control::{ControlError, ControlSocket};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
-use super::site_task::SiteTask;
+use super::site_task::{Leave, SiteTask};
 use super::{host, systemd};
 use crate::clock::Random;
-use crate::config::{Config, KeyPair, Server, TlsMode};
+use crate::config::{Config, KeyPair, OnShutdown, Server, TlsMode};
 use crate::net::directory::{Directory, Password};
 use crate::net::self_signed::{self, Origin, SelfSignedError};
 use crate::net::tls::{TlsError, TlsServer};
-use crate::site::Site;
+use crate::site::{HandOver, Site};
 use crate::store::{self, StoreError};
 
 /// Messages from the tasks that the site task has not taken yet; a full channel makes them wait.
 const FIELD: usize = 1024;
+
+/// Wallboxes may take this long to be left as `on-shutdown` says.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the daemon does not start.
 #[derive(Debug, Error)]
@@ -64,6 +69,7 @@ pub enum StartError {
 pub struct Daemon {
     port: u16,
     tasks: TaskTracker,
+    leave: Leave,
     shutdown: CancellationToken,
 }
 
@@ -97,6 +103,11 @@ impl Daemon {
             Random::new(seed()),
         );
 
+        let leave = Leave {
+            how: hand_over(config.manager.on_shutdown),
+            begin: CancellationToken::new(),
+            done: CancellationToken::new(),
+        };
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let (to_site, field) = mpsc::channel(FIELD);
         let port = listener.local_port();
@@ -108,6 +119,7 @@ impl Daemon {
             field,
             port,
             tls: config.server.tls.as_str(),
+            leave: leave.clone(),
             shutdown: shutdown.clone(),
         };
         tasks.spawn(site_task.run());
@@ -122,11 +134,7 @@ impl Daemon {
             "chargewarden is running"
         );
         systemd::ready();
-        Ok(Self {
-            port,
-            tasks,
-            shutdown,
-        })
+        Ok(Self { port, tasks, leave, shutdown })
     }
 
     /// The port that wallboxes connect to.
@@ -134,13 +142,27 @@ impl Daemon {
         self.port
     }
 
-    /// Says goodbye to every wallbox and writes what is left to the journal. Limits stay as they
-    /// are (`on-shutdown = "keep"`).
+    /// Leaves every wallbox as `on-shutdown` says, says goodbye and writes what is left to the
+    /// journal.
     pub async fn stop(self) {
         systemd::stopping();
+        if self.leave.how.is_some() {
+            self.leave.begin.cancel();
+            if timeout(LEAVE_WITHIN, self.leave.done.cancelled()).await.is_err() {
+                warn!("not every wallbox answered in time: some keep their old limit");
+            }
+        }
         self.shutdown.cancel();
         self.tasks.wait().await;
         info!("chargewarden has ended");
+    }
+}
+
+const fn hand_over(on_shutdown: OnShutdown) -> Option<HandOver> {
+    match on_shutdown {
+        OnShutdown::Keep => None,
+        OnShutdown::Failsafe => Some(HandOver::Failsafe),
+        OnShutdown::Release => Some(HandOver::Release),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod control;
 mod gate;
+mod hand_over;
 pub mod io;
 mod memory;
 pub mod plan;
@@ -18,4 +19,5 @@ mod tag_list;
 
 pub use io::{Input, Output};
 pub use plan::{AuthorizationMode, AuthorizationPlan, Plan, TagPlan};
+pub use hand_over::HandOver;
 pub use site::Site;

@@ -26,7 +26,7 @@ fn site() -> Site {
         load,
         stations: Vec::new(),
         authorization: AuthorizationPlan::default(),
-        accept_unknown: true,
+        limit_signals: std::collections::BTreeMap::new(),
     };
     Site::new(now(), plan, &Recovered::default(), Random::new(1))
 }

@@ -6,8 +6,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::central_system::{self, Context, Station, StationPlan, TransactionNumbers};
 use crate::clock::{Mono, Now, Random, Timestamp};
-use crate::evse::{Ask, Call, Limit, Report};
-use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, LinkId, Seq};
+use crate::evse::{Ask, Call, Limit, Offer, Report};
+use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, LinkId, OfferNumber, Seq};
 use crate::journal::{Record, Recovered};
 use crate::load::{self, Controller};
 
@@ -50,6 +50,8 @@ pub struct Site {
     waiting: BTreeSet<usize>,
     /// EVSEs that were told less and are not known to obey.
     lowering: BTreeMap<EvseName, Limit>,
+    /// The last offers before a shutdown that are not answered yet.
+    pub(super) handing_over: Option<BTreeSet<OfferNumber>>,
     timers: BTreeSet<(Mono, usize)>,
     outputs: VecDeque<Output>,
 }
@@ -90,6 +92,7 @@ impl Site {
             dirty: BTreeSet::new(),
             waiting: BTreeSet::new(),
             lowering: BTreeMap::new(),
+            handing_over: None,
             timers: BTreeSet::new(),
             outputs: VecDeque::new(),
             plan,
@@ -341,12 +344,14 @@ impl Site {
     }
 
     /// Passes messages until nobody has anything to say.
-    fn settle(&mut self, now: Now) {
+    pub(super) fn settle(&mut self, now: Now) {
         loop {
             if let Some(index) = self.dirty.pop_first() {
                 self.drain_station(now, index);
             } else if let Some(output) = self.load.poll_output() {
-                self.offer(now, output);
+                if self.handing_over.is_none() {
+                    self.obey(now, output);
+                }
             } else {
                 break;
             }
@@ -442,7 +447,13 @@ impl Site {
     }
 
     fn report(&mut self, now: Now, evse: &EvseName, report: &Report) {
+        self.note_hand_over(report);
         self.load.handle_report(now, evse, report);
+    }
+
+    pub(super) fn is_online(&self, evse: &EvseName) -> bool {
+        let slot = self.by_evse.get(evse).and_then(|(index, _)| self.stations.get(*index));
+        slot.is_some_and(|slot| slot.station.link().is_some())
     }
 
     /// The local tag list is the upstream of every EVSE: it answers at once.
@@ -460,26 +471,48 @@ impl Site {
         slot.station.handle_reply(&mut context, call.id, &verdict);
     }
 
+    fn obey(&mut self, now: Now, output: load::Output) {
+        match output {
+            load::Output::Offer { evse, offer } => {
+                debug!(evse = %evse, offer = offer.number.0, limit = ?offer.limit, reason = %offer.reason, "an EVSE is offered");
+                self.deliver(now, &evse, offer);
+            }
+            load::Output::NotFollowed { evse, offer } => {
+                let Some(&(index, connector)) = self.by_evse.get(&evse) else {
+                    return;
+                };
+                let Some(slot) = self.stations.get_mut(index) else {
+                    return;
+                };
+                let mut context = Context {
+                    now,
+                    random: &mut self.random,
+                    numbers: &mut self.numbers,
+                };
+                slot.station.handle_not_followed(&mut context, connector, offer);
+                self.dirty.insert(index);
+            }
+        }
+    }
+
     /// An offer is remembered, then told to its device: a raise waits for the disk like any
     /// other send, what lowers does not.
-    fn offer(&mut self, now: Now, output: load::Output) {
-        let load::Output::Offer { evse, offer } = output;
-        let Some(&(index, connector)) = self.by_evse.get(&evse) else {
+    pub(super) fn deliver(&mut self, now: Now, evse: &EvseName, offer: Offer) {
+        let Some(&(index, connector)) = self.by_evse.get(evse) else {
             return;
         };
-        debug!(evse = %evse, offer = offer.number.0, limit = ?offer.limit, reason = %offer.reason, "an EVSE is offered");
-        let booked = self.load.evse(&evse).map(|view| view.booked);
+        let booked = self.load.evse(evse).map(|view| view.booked);
         let remembered = match (offer.limit, booked) {
             (Limit::Current(amps), Some(booked)) if booked > amps => {
                 self.lowering.insert(evse.clone(), offer.limit);
                 Limit::Current(booked)
             }
             _ => {
-                self.lowering.remove(&evse);
+                self.lowering.remove(evse);
                 offer.limit
             }
         };
-        let record = memory::offer(&evse, remembered);
+        let record = memory::offer(evse, remembered);
         let seq = persist(&mut self.written, &mut self.outputs, record);
         self.load_rests_on = self.load_rests_on.max(seq);
         let Some(slot) = self.stations.get_mut(index) else {
