@@ -44,6 +44,7 @@ class Wallbox(ChargePoint):
         self.energy = 1000.0
         self.limits_at_answer = 0
         self.deaf = False
+        self.answers_after = 0.0
         self.ignored = 0
         self.settings = {
             "NumberOfConnectors": "1",
@@ -78,6 +79,7 @@ class Wallbox(ChargePoint):
         box = await Wallbox.connect(daemon, self.id)
         box.profiles, box.transaction = self.profiles, self.transaction
         box.started, box.energy, box.settings = self.started, self.energy, self.settings
+        box.answers_after = self.answers_after
         return box
 
     # What the car does ---------------------------------------------------------------------------
@@ -190,9 +192,19 @@ class Wallbox(ChargePoint):
         except ConnectionClosed:
             pass  # the scenario notices
 
+    async def act_late(self, raw_msg) -> None:
+        await asyncio.sleep(self.answers_after)
+        try:
+            await super().route_message(raw_msg)
+        except ConnectionClosed:
+            pass  # too late for this connection
+
     async def route_message(self, raw_msg):
         if self.deaf and '"SetChargingProfile"' in raw_msg:
             self.ignored += 1
+            return
+        if self.answers_after and raw_msg.startswith("[2,"):
+            self.tasks.append(asyncio.create_task(self.act_late(raw_msg)))
             return
         if raw_msg.startswith(f'[3,"start-{self.id}"'):
             self.limits_at_answer = len(self.limits)

@@ -11,6 +11,7 @@
 
 mod architecture;
 mod child;
+mod commands;
 mod config;
 mod control_socket;
 mod journal;
