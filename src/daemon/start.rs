@@ -134,7 +134,12 @@ impl Daemon {
             "chargewarden is running"
         );
         systemd::ready();
-        Ok(Self { port, tasks, leave, shutdown })
+        Ok(Self {
+            port,
+            tasks,
+            leave,
+            shutdown,
+        })
     }
 
     /// The port that wallboxes connect to.
@@ -148,7 +153,10 @@ impl Daemon {
         systemd::stopping();
         if self.leave.how.is_some() {
             self.leave.begin.cancel();
-            if timeout(LEAVE_WITHIN, self.leave.done.cancelled()).await.is_err() {
+            if timeout(LEAVE_WITHIN, self.leave.done.cancelled())
+                .await
+                .is_err()
+            {
                 warn!("not every wallbox answered in time: some keep their old limit");
             }
         }

@@ -218,7 +218,10 @@ impl Layout {
     }
 
     /// The resources of the three phases of a circuit, and of its power.
-    pub(super) fn of_circuit(&self, circuit: usize) -> (usize, impl Iterator<Item = usize> + use<>) {
+    pub(super) fn of_circuit(
+        &self,
+        circuit: usize,
+    ) -> (usize, impl Iterator<Item = usize> + use<>) {
         let circuit = &self.circuits[circuit];
         (circuit.phases, circuit.powers())
     }

@@ -181,7 +181,11 @@ mod tests {
         ] {
             let line = format!(r#"{{"do":"limit","circuit":"house","watts":{watts}}}"#);
             let circuit = "house".into();
-            assert_eq!(parse(&line), Ok(Request::Limit { circuit, signal }), "{watts}");
+            assert_eq!(
+                parse(&line),
+                Ok(Request::Limit { circuit, signal }),
+                "{watts}"
+            );
         }
     }
 

@@ -37,7 +37,11 @@ impl Site {
             };
             info!(evse = %plan.name, limit = ?limit, "an EVSE is left with this limit");
             waiting.insert(number);
-            let offer = Offer { number, limit, reason: Reason::Disabled };
+            let offer = Offer {
+                number,
+                limit,
+                reason: Reason::Disabled,
+            };
             self.deliver(now, &plan.name, offer);
         }
         self.handing_over = Some(waiting);

@@ -86,7 +86,10 @@ mod tests {
         recovered.apply(signal(&"house".into(), Some(Watts(4200))));
         recovered.apply(signal(&"yard".into(), Some(Watts(0))));
         recovered.apply(signal(&"yard".into(), None));
-        assert_eq!(signals(&recovered), BTreeMap::from([("house".into(), Watts(4200))]));
+        assert_eq!(
+            signals(&recovered),
+            BTreeMap::from([("house".into(), Watts(4200))])
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod snapshot;
 pub mod status;
 mod tag_list;
 
+pub use hand_over::HandOver;
 pub use io::{Input, Output};
 pub use plan::{AuthorizationMode, AuthorizationPlan, Plan, TagPlan};
-pub use hand_over::HandOver;
 pub use site::Site;

@@ -314,14 +314,33 @@ impl Site {
     ///
     /// # Errors
     /// A sentence for the person who asked.
-    pub fn set_signal(&mut self, now: Now, name: &CircuitName, signal: Signal) -> Result<(), String> {
+    pub fn set_signal(
+        &mut self,
+        now: Now,
+        name: &CircuitName,
+        signal: Signal,
+    ) -> Result<(), String> {
         if self.plan.load.observe {
             return Err("load-management is \"observe\": nothing is limited".to_owned());
         }
-        if !self.plan.load.circuits.iter().any(|circuit| circuit.name == *name) {
-            let names = self.plan.load.circuits.iter().map(|circuit| circuit.name.as_str());
+        if !self
+            .plan
+            .load
+            .circuits
+            .iter()
+            .any(|circuit| circuit.name == *name)
+        {
+            let names = self
+                .plan
+                .load
+                .circuits
+                .iter()
+                .map(|circuit| circuit.name.as_str());
             let known: Vec<&str> = names.collect();
-            return Err(format!("no circuit is called {name}; there are: {}", known.join(", ")));
+            return Err(format!(
+                "no circuit is called {name}; there are: {}",
+                known.join(", ")
+            ));
         }
         let watts = match signal {
             Signal::Off => None,
@@ -336,7 +355,11 @@ impl Site {
             },
         };
         info!(circuit = %name, watts = watts.map(|watts| watts.0), at = %now.wall, "the limit signal of a circuit was set");
-        let seq = persist(&mut self.written, &mut self.outputs, memory::signal(name, watts));
+        let seq = persist(
+            &mut self.written,
+            &mut self.outputs,
+            memory::signal(name, watts),
+        );
         self.load_rests_on = self.load_rests_on.max(seq);
         self.load.set_signal(now, name, watts);
         self.settle(now);
@@ -452,7 +475,10 @@ impl Site {
     }
 
     pub(super) fn is_online(&self, evse: &EvseName) -> bool {
-        let slot = self.by_evse.get(evse).and_then(|(index, _)| self.stations.get(*index));
+        let slot = self
+            .by_evse
+            .get(evse)
+            .and_then(|(index, _)| self.stations.get(*index));
         slot.is_some_and(|slot| slot.station.link().is_some())
     }
 
@@ -489,7 +515,8 @@ impl Site {
                     random: &mut self.random,
                     numbers: &mut self.numbers,
                 };
-                slot.station.handle_not_followed(&mut context, connector, offer);
+                slot.station
+                    .handle_not_followed(&mut context, connector, offer);
                 self.dirty.insert(index);
             }
         }

@@ -200,7 +200,7 @@ fn what_is_not_in_the_file_has_the_documented_default() {
     assert_eq!(load.ocpp_raise_interval, Duration::from_secs(30));
     assert!(!load.observe);
     assert_eq!(config.plan.authorization.mode, AuthorizationMode::Open);
-    assert!(!config.plan.accept_unknown);
+    assert!(!config.server.accept_unknown);
 
     let [circuit] = load.circuits.as_slice() else {
         panic!()
@@ -349,7 +349,7 @@ fn what_is_in_the_file_reaches_the_plan() {
     };
     assert_eq!(tag.expires.unwrap().to_string(), "2027-12-31T22:59:59Z");
     assert_eq!(tag.evses.as_ref().unwrap().len(), 1);
-    assert!(config.plan.accept_unknown);
+    assert!(config.server.accept_unknown);
 }
 
 #[test]
@@ -368,12 +368,9 @@ max-current = 16
 [evse.gateway]
 url = \"ws://backend.example\"
 client-id = \"B\"
-[manager]
-when-disabled = \"release\"
-on-shutdown = \"failsafe\"
 "
     ));
-    insta::assert_snapshot!(config.refusal().unwrap(), @r#"this version cannot run this configuration yet: manager.when-disabled other than "pause", manager.on-shutdown other than "keep", [[meter]] grid, device = "power-brain" of right, [evse.gateway] of right"#);
+    insta::assert_snapshot!(config.refusal().unwrap(), @r#"this version cannot run this configuration yet: [[meter]] grid, device = "power-brain" of right, [evse.gateway] of right"#);
 }
 
 #[test]
