@@ -154,14 +154,14 @@ mod tests {
                 r#""evse" must be a string"#,
             ),
             (r#"{"do":"limit"}"#, r#"the member "circuit" is missing"#),
-            (r#"{"do":"limit","circuit":"house"}"#, r#"not missing"#),
+            (r#"{"do":"limit","circuit":"house"}"#, r"not missing"),
             (
                 r#"{"do":"limit","circuit":"house","watts":"x"}"#,
-                r#"must be a number of watts"#,
+                r"must be a number of watts",
             ),
             (
                 r#"{"do":"limit","circuit":"house","watts":-1}"#,
-                r#"must be 0 or more"#,
+                r"must be 0 or more",
             ),
             (r#"{"do":"reload"}"#, r#"does not know "reload" yet"#),
         ] {
