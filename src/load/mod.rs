@@ -39,6 +39,8 @@ mod usage;
 mod properties;
 #[cfg(test)]
 mod site_generator;
+#[cfg(test)]
+mod tests;
 
 pub use allocator::Allocator;
 pub use circuit::{Bookings, Circuits};
