@@ -14,6 +14,7 @@ mod child;
 mod config;
 mod control_socket;
 mod journal;
+mod quirks;
 mod schema;
 mod schema_bites;
 mod server_sockets;

@@ -1,0 +1,4 @@
+//! What real wallboxes do differently, and that they charge, share and are billed all the same.
+
+mod desk;
+mod lab;
