@@ -55,6 +55,7 @@ quirks! {
     Clock1970 = "clock-1970", "Its clock starts in 1970 and is never set.";
     ResumesTransactions = "resumes-transactions", "Goes on with its transactions after a reboot.";
     OnlyConnector0 = "only-connector-0", "Refuses profiles that are not for connector 0.";
+    OnlyAmps = "only-amps", "Refuses limits in watts.";
     RefusesFractions = "refuses-fractions", "Refuses limits that are not whole amperes.";
     CoarseSteps = "coarse-steps", "Sets 6, 8, 10, 13 or 16 A, rounded down.";
     NeverBoots = "never-boots", "Sends no BootNotification unless it is asked to.";

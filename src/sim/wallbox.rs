@@ -557,7 +557,9 @@ impl Wallbox {
         } else {
             (0, "Z")
         };
-        let shown = self.clock(now).saturating_add(SignedDuration::from_hours(ahead));
+        let shown = self
+            .clock(now)
+            .saturating_add(SignedDuration::from_hours(ahead));
         let shown = shown.unwrap_or(Timestamp::MAX);
         format!("{}{zone}", shown.strftime("%Y-%m-%dT%H:%M:%S%.3f"))
     }

@@ -61,7 +61,8 @@ impl Handwriting {
 /// Units with another prefix, phases to neutral, blanks around numbers.
 fn oddly(mut payload: Value) -> Value {
     let values = payload["meterValue"].as_array_mut().into_iter().flatten();
-    let samples = values.flat_map(|value| value["sampledValue"].as_array_mut().into_iter().flatten());
+    let samples =
+        values.flat_map(|value| value["sampledValue"].as_array_mut().into_iter().flatten());
     for sample in samples {
         let number = sample["value"].as_str().and_then(|text| text.parse().ok());
         let number: f64 = number.unwrap_or_default();

@@ -40,6 +40,8 @@ impl Keys {
     pub(super) fn new(plan: &WallboxPlan) -> Self {
         let unit = if plan.has(Quirk::OnlyWatts) {
             "Power"
+        } else if plan.has(Quirk::OnlyAmps) {
+            "Current"
         } else {
             "Current,Power"
         };
@@ -90,7 +92,10 @@ impl Keys {
             kind,
         };
         let rows = rows.into_iter();
-        let mut keys = Self(rows.map(|(name, value, kind)| (name, key(value, kind))).collect());
+        let mut keys = Self(
+            rows.map(|(name, value, kind)| (name, key(value, kind)))
+                .collect(),
+        );
         for (name, value) in &plan.says {
             let said = keys.0.entry(name).or_insert_with(|| key("", Kind::Fixed));
             said.value.clone_from(value);

@@ -77,7 +77,11 @@ impl WallboxPlan {
             return below.unwrap_or(MilliAmps::ZERO);
         }
         let whole = self.has(Quirk::WholeAmps);
-        told.floor_to(if whole { MilliAmps::from_amps(1) } else { MilliAmps(1) })
+        told.floor_to(if whole {
+            MilliAmps::from_amps(1)
+        } else {
+            MilliAmps(1)
+        })
     }
 
     pub(super) fn has(&self, quirk: Quirk) -> bool {
@@ -87,6 +91,8 @@ impl WallboxPlan {
     pub(super) fn rules(&self, keys: &Keys) -> Rules {
         let units = if self.has(Quirk::OnlyWatts) {
             vec![ChargingRateUnit::Watts]
+        } else if self.has(Quirk::OnlyAmps) {
+            vec![ChargingRateUnit::Amperes]
         } else {
             vec![ChargingRateUnit::Amperes, ChargingRateUnit::Watts]
         };

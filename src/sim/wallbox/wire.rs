@@ -220,7 +220,8 @@ impl Wire {
 
     pub(super) fn frame(&mut self, now: Mono, frame: &Value) {
         self.last_sent = now;
-        self.output.push_back(Output::Send(self.handwriting.text(frame)));
+        self.output
+            .push_back(Output::Send(self.handwriting.text(frame)));
     }
 
     /// Takes the CALL that `id` answers.

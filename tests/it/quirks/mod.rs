@@ -2,3 +2,5 @@
 
 mod desk;
 mod lab;
+mod matrix;
+mod profiles;
