@@ -8,7 +8,6 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use crate::clock::{Mono, Now};
-use crate::evse::Limit;
 use crate::ids::{ConnectorId, OfferNumber};
 use crate::ocpp::messages::{
     self, ChangeConfiguration, ChangeConfigurationResponse, ClearChargingProfile,
@@ -16,9 +15,9 @@ use crate::ocpp::messages::{
     RemoteStartTransaction, Request, TriggerMessage,
 };
 use crate::ocpp::rpc::CallFailure;
-use crate::units::MilliAmps;
 use serde_json::value::RawValue;
 
+use super::limiting::Told;
 use super::plan::ConnectorPlan;
 use super::profile::Direction;
 use super::set_up::{RateUnits, Step};
@@ -52,12 +51,8 @@ pub(super) enum Asked {
     Limit {
         /// Which connector.
         connector: ConnectorId,
-        /// Which offer.
-        offer: OfferNumber,
-        /// What it says.
-        limit: Limit,
-        /// The current that it came to.
-        amps: MilliAmps,
+        /// What it was told.
+        told: Told,
     },
     /// A stage of a release.
     Release {
@@ -323,12 +318,9 @@ impl Station {
                 }
             }
             Asked::Housekeeping => {}
-            Asked::Limit {
-                connector,
-                offer,
-                limit,
-                amps,
-            } => self.handle_limit_answer(now.mono, connector, (offer, limit, amps), result),
+            Asked::Limit { connector, told } => {
+                self.handle_limit_answer(now.mono, connector, told, result);
+            }
             Asked::Release { connector, offer } => {
                 self.handle_release_answer(now.mono, connector, offer, result);
             }
@@ -347,7 +339,8 @@ impl Station {
         }
         match asked {
             Asked::Limit {
-                connector, offer, ..
+                connector,
+                told: Told { offer, .. },
             }
             | Asked::Release { connector, offer } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {

@@ -16,8 +16,9 @@ use super::set_up::{Known, RateUnits};
 pub(super) struct Ladder {
     rungs: Vec<Shape>,
     at: usize,
-    /// Where a row of refusals began.
-    refused_from: Option<usize>,
+    /// Where a row of refusals began, and whether that was in a transaction: what is possible
+    /// differs.
+    refused_from: Option<(usize, bool)>,
     /// The current rung was told again because it was not obeyed.
     told_again: bool,
     /// Rungs that were not obeyed since a car came.
@@ -60,18 +61,28 @@ impl Ladder {
         }
     }
 
-    /// The wallbox accepted. Returns the form that is worth remembering: one that was in use, not
-    /// its stand-in.
-    pub(super) fn accepted(&mut self, in_transaction: bool) -> Option<Shape> {
+    /// The wallbox accepted this form. Returns it if it is worth remembering: not as a stand-in.
+    pub(super) fn accepted(&mut self, tried: Shape) -> Option<Shape> {
         self.refused_from = None;
-        let shape = self.rungs.get(self.at).copied()?;
-        (in_transaction || shape.purpose != Purpose::Tx).then_some(shape)
+        self.rungs
+            .get(self.at)
+            .copied()
+            .filter(|rung| *rung == tried)
     }
 
-    /// The wallbox refused. True if there is another form to try for this limit.
-    pub(super) fn refused(&mut self, limit: MilliAmps, in_transaction: bool) -> bool {
-        let began = *self.refused_from.get_or_insert(self.at);
-        let tried = self.shape(in_transaction);
+    /// The wallbox refused this form. True if there is another one to try for this limit.
+    pub(super) fn refused(&mut self, tried: Shape, limit: MilliAmps, in_transaction: bool) -> bool {
+        if self.shape(in_transaction) != tried {
+            // A transaction began or ended meanwhile.
+            self.refused_from = None;
+            return true;
+        }
+        let row = self
+            .refused_from
+            .filter(|(_, then)| *then == in_transaction);
+        let (began, _) = *self
+            .refused_from
+            .insert(row.unwrap_or((self.at, in_transaction)));
         loop {
             self.at = (self.at + 1) % self.rungs.len().max(1);
             if self.at == began {
@@ -198,11 +209,12 @@ mod tests {
         takes: impl Fn(Shape) -> bool,
     ) -> Option<usize> {
         for refusals in 0.. {
-            if takes(ladder.shape(in_transaction)) {
-                ladder.accepted(in_transaction);
+            let tried = ladder.shape(in_transaction);
+            if takes(tried) {
+                ladder.accepted(tried);
                 return Some(refusals);
             }
-            if !ladder.refused(LIMIT, in_transaction) {
+            if !ladder.refused(tried, LIMIT, in_transaction) {
                 return None;
             }
         }
@@ -257,7 +269,7 @@ mod tests {
     fn a_wallbox_that_takes_nothing_is_given_up_after_every_form_was_tried_once() {
         let mut ladder = ladder();
         let mut seen = vec![ladder.shape(true)];
-        while ladder.refused(LIMIT, true) {
+        while ladder.refused(ladder.shape(true), LIMIT, true) {
             assert!(!seen.contains(&ladder.shape(true)), "twice");
             seen.push(ladder.shape(true));
         }
@@ -286,7 +298,34 @@ mod tests {
         climb(&mut ladder, true, |s| s.purpose == Purpose::Tx);
         assert_eq!(ladder.shape(true).purpose, Purpose::Tx);
         assert_eq!(ladder.shape(false).purpose, Purpose::TxDefault);
-        assert_eq!(ladder.accepted(false), None, "a stand-in proves nothing");
+        let stand_in = ladder.shape(false);
+        assert_eq!(ladder.accepted(stand_in), None, "a stand-in proves nothing");
+    }
+
+    #[test]
+    fn a_transaction_that_begins_in_the_middle_of_the_climb_misses_no_form() {
+        let takes = |shape: Shape| shape.purpose == Purpose::Tx && shape.unit == Unit::Watts;
+        let refusals_in_vain = |ladder: &mut Ladder| {
+            let shape = ladder.shape(false);
+            ladder.refused(shape, LIMIT, false)
+        };
+        for begins_after in 0..20 {
+            let mut ladder = ladder();
+            for _ in 0..begins_after {
+                refusals_in_vain(&mut ladder);
+            }
+            let found = climb(&mut ladder, true, takes);
+            assert!(found.is_some(), "{begins_after}");
+        }
+    }
+
+    #[test]
+    fn a_stand_in_that_is_refused_when_the_transaction_has_begun_says_nothing_of_the_form_itself() {
+        let mut ladder = ladder();
+        climb(&mut ladder, true, |s| s.purpose == Purpose::Tx);
+        let (stand_in, itself) = (ladder.shape(false), ladder.shape(true));
+        assert!(ladder.refused(stand_in, LIMIT, true));
+        assert_eq!(ladder.shape(true), itself);
     }
 
     #[test]

@@ -49,6 +49,19 @@ enum Stage {
     Verify,
 }
 
+/// A limit as a wallbox was told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Which offer.
+    pub(super) offer: OfferNumber,
+    /// What it says.
+    pub(super) limit: Limit,
+    /// The current that it came to.
+    pub(super) amps: MilliAmps,
+    /// In which form.
+    pub(super) shape: Shape,
+}
+
 /// What the wallbox said to a limit.
 enum Verdict {
     Took,
@@ -145,9 +158,12 @@ impl Station {
         };
         let asked = Asked::Limit {
             connector: terms.connector,
-            offer,
-            limit,
-            amps,
+            told: Told {
+                offer,
+                limit,
+                amps,
+                shape,
+            },
         };
         let may_overtake = |c: &Connector| c.setpoint.may_overtake();
         let lowers = direction == Direction::Lowers
@@ -182,10 +198,9 @@ impl Station {
         &mut self,
         now: Mono,
         id: ConnectorId,
-        (offer, limit, amps): (OfferNumber, Limit, MilliAmps),
+        told: Told,
         result: Result<&RawValue, CallFailure>,
     ) {
-        let in_transaction = self.ledger.open_of(id).is_some();
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
@@ -195,19 +210,19 @@ impl Station {
                 let worked = connector
                     .ladder
                     .as_mut()
-                    .and_then(|l| l.accepted(in_transaction));
-                self.took(now, id, offer, limit);
+                    .and_then(|l| l.accepted(told.shape));
+                self.took(now, id, told.offer, told.limit);
                 if let Some(shape) = worked {
                     self.remember_shape(id, shape);
                 }
             }
-            Verdict::Refused(why) => self.refused(id, offer, amps, why),
+            Verdict::Refused(why) => self.refused(id, told, why),
             Verdict::None => {
                 connector.errors += 1;
                 if connector.errors < MOST_ERRORS {
-                    connector.setpoint.unanswered(now, offer);
+                    connector.setpoint.unanswered(now, told.offer);
                 } else {
-                    self.refused(id, offer, amps, "it answers with errors".to_owned());
+                    self.refused(id, told, "it answers with errors".to_owned());
                 }
             }
         }
@@ -226,7 +241,7 @@ impl Station {
         self.report(id, Report::Took(offer));
     }
 
-    fn refused(&mut self, id: ConnectorId, offer: OfferNumber, amps: MilliAmps, why: String) {
+    fn refused(&mut self, id: ConnectorId, told: Told, why: String) {
         let in_transaction = self.ledger.open_of(id).is_some();
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
@@ -235,13 +250,14 @@ impl Station {
         let refused = connector
             .ladder
             .as_mut()
-            .is_none_or(|l| !l.refused(amps, in_transaction));
+            .is_none_or(|l| !l.refused(told.shape, told.amps, in_transaction));
         if !refused {
             debug!(charge_point = %self.plan.id, connector = id.0, why = why.as_str(), "a form of profile was refused: the next one is tried");
             return;
         }
         error!(charge_point = %self.plan.id, connector = id.0, why = why.as_str(), "a wallbox takes no limit in any form: it is booked at what it can draw");
-        connector.setpoint.refuse(offer);
+        connector.setpoint.refuse(told.offer);
+        let offer = told.offer;
         self.report(id, Report::Refused { offer, why });
     }
 

@@ -54,6 +54,28 @@ quirks! {
     NoZoneTimestamps = "no-zone-timestamps", "Its timestamps name no time zone.";
     Clock1970 = "clock-1970", "Its clock starts in 1970 and is never set.";
     ResumesTransactions = "resumes-transactions", "Goes on with its transactions after a reboot.";
+    OnlyConnector0 = "only-connector-0", "Refuses profiles that are not for connector 0.";
+    OnlyAmps = "only-amps", "Refuses limits in watts.";
+    RefusesFractions = "refuses-fractions", "Refuses limits that are not whole amperes.";
+    CoarseSteps = "coarse-steps", "Sets 6, 8, 10, 13 or 16 A, rounded down.";
+    NeverBoots = "never-boots", "Sends no BootNotification unless it is asked to.";
+    BootLoop = "boot-loop", "Sends a BootNotification every 5 seconds for a minute.";
+    NoStatusAfterBoot = "no-status-after-boot", "Tells a status when it changes or is asked, not after a boot.";
+    AvailableWhilePlugged = "available-while-plugged", "Says Available until a transaction begins, cable or not.";
+    NeedsRemoteStart = "needs-remote-start", "Begins by RemoteStartTransaction alone; cards do nothing.";
+    OwnTagOnly = "own-tag-only", "Takes a RemoteStartTransaction with its PlugAndChargeIdentifier alone.";
+    StaysFinishing = "stays-finishing", "Begins nothing after a transaction until the car was unplugged.";
+    NoConfiguration = "no-configuration", "Answers GetConfiguration with an error.";
+    SingleKeys = "single-keys", "Answers GetConfiguration of one key alone.";
+    OddMeterValues = "odd-meter-values", "Measures in kW, kWh and mA, phases L1-N, with blanks around.";
+    LateMeterValues = "late-meter-values", "Sends the last meter values after the StopTransaction.";
+    AbsurdRegisters = "absurd-registers", "Says meterStart 2147483647 and meterStop -1.";
+    AbsurdTransactionIds = "absurd-transaction-ids", "Stops transaction 9223372036854775807, whatever its id was.";
+    ShortZone = "short-zone", "Its timestamps are local time with +03 behind.";
+    LocalTime = "local-time", "Its timestamps are local time, two hours ahead, with Z behind.";
+    NullPayloads = "null-payloads", "Sends null for a payload that is empty.";
+    BrokenLists = "broken-lists", "Writes a comma before the first object of a list.";
+    ExtraMembers = "extra-members", "Adds members that OCPP does not know.";
 }
 
 impl fmt::Display for Quirk {

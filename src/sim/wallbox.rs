@@ -22,6 +22,7 @@ use crate::units::{MilliAmps, PerPhase, Phase, WattHours};
 mod answers;
 mod commands;
 mod connector;
+mod handwriting;
 mod judge;
 mod keys;
 mod meter;
@@ -31,6 +32,7 @@ mod session;
 mod wire;
 
 use connector::Connector;
+use handwriting::Handwriting;
 use judge::Judge;
 use keys::Keys;
 pub use plan::WallboxPlan;
@@ -41,6 +43,12 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How late [`Quirk::LateAnswers`] is.
 const LATE: Duration = Duration::from_secs(8);
+
+/// How soon [`Quirk::BootLoop`] boots anew.
+const BOOT_LOOP: Duration = Duration::from_secs(5);
+
+/// When it has enough of that.
+const BOOT_LOOP_LASTS: Duration = Duration::from_mins(1);
 
 /// A text frame of a wallbox's link, as the wallbox sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +116,8 @@ pub struct Wallbox {
     told: Option<ChargePointStatus>,
     registration: Registration,
     boot_at: Mono,
+    accepted_at: Mono,
+    looping_since: Option<Mono>,
     wire: Wire,
     judge: Judge,
     inspector: Option<Inspector>,
@@ -134,7 +144,7 @@ impl Wallbox {
             })
             .collect();
         Self {
-            wire: Wire::new(plan.has(Quirk::NumericMessageIds)),
+            wire: Wire::new(Handwriting::of(&plan)),
             plan,
             random,
             keys,
@@ -145,6 +155,8 @@ impl Wallbox {
             told: None,
             registration: Registration::Unknown,
             boot_at: Mono::START,
+            accepted_at: Mono::START,
+            looping_since: None,
             judge: Judge::default(),
             inspector: None,
             deferred: VecDeque::new(),
@@ -176,7 +188,9 @@ impl Wallbox {
         self.wire.connect();
         self.deferred.clear();
         let silent = self.plan.has(Quirk::NoBootAfterReconnect);
-        if !(silent && self.registration == Registration::Accepted) {
+        if self.plan.has(Quirk::NeverBoots) {
+            self.registration = Registration::Accepted;
+        } else if !(silent && self.registration == Registration::Accepted) {
             self.registration = Registration::Unknown;
             self.boot_at = now.mono;
         }
@@ -211,6 +225,10 @@ impl Wallbox {
         }
         if self.restart_at.is_some_and(|at| at <= now.mono) {
             self.reboot(now, RESTART);
+        }
+        if self.boots_again_at().is_some_and(|at| at <= now.mono) {
+            self.registration = Registration::Unknown;
+            self.boot_at = now.mono;
         }
         if let Some(given_up) = self.wire.give_up(now.mono) {
             self.not_answered(now, given_up.purpose);
@@ -250,6 +268,7 @@ impl Wallbox {
         };
         [
             self.restart_at,
+            self.boots_again_at(),
             plugged.then_some(self.tick_at),
             self.deferred.front().map(|call| call.due),
             waits.map(|authorized| authorized.until).min(),
@@ -356,12 +375,7 @@ impl Wallbox {
         let sharing = i32::try_from(charging + 1).unwrap_or(i32::MAX);
         let whole_box = self.profiles.charge_point_limit(at, wiring);
         let share = whole_box.map_or(MilliAmps::MAX, |max| MilliAmps(max.current.0 / sharing));
-        let step = if self.plan.has(Quirk::WholeAmps) {
-            MilliAmps::from_amps(1)
-        } else {
-            MilliAmps(1)
-        };
-        let allowed = own.current.min(share).floor_to(step);
+        let allowed = self.plan.round_down(own.current.min(share));
         if allowed < MINIMUM {
             MilliAmps::ZERO
         } else {
@@ -389,7 +403,8 @@ impl Wallbox {
 
     /// The status of a connector.
     pub fn status(&self, connector: ConnectorId) -> Option<ChargePointStatus> {
-        self.connectors.get(&connector).map(Connector::status)
+        let status = self.connectors.get(&connector)?.status();
+        Some(self.shown(status))
     }
 
     /// The id of the running transaction, once the central system has told it.
@@ -468,17 +483,26 @@ impl Wallbox {
         if self.told.replace(whole) != Some(whole) {
             self.tell(now, ConnectorId(0), whole, false);
         }
+        let hides_cars = self.hides_cars();
         let changed: Vec<(ConnectorId, ChargePointStatus)> = self
             .connectors
             .iter_mut()
             .filter_map(|(id, connector)| {
-                let status = connector.status();
+                let status = shown(connector.status(), hides_cars);
                 (connector.told.replace(status) != Some(status)).then_some((*id, status))
             })
             .collect();
         for (id, status) in changed {
             self.tell(now, id, status, false);
         }
+    }
+
+    fn hides_cars(&self) -> bool {
+        self.plan.has(Quirk::AvailableWhilePlugged)
+    }
+
+    fn shown(&self, status: ChargePointStatus) -> ChargePointStatus {
+        shown(status, self.hides_cars())
     }
 
     fn tell(&mut self, now: Now, id: ConnectorId, status: ChargePointStatus, triggered: bool) {
@@ -496,6 +520,14 @@ impl Wallbox {
             "chargePointSerialNumber": self.plan.id.as_str().chars().take(25).collect::<String>(),
             "firmwareVersion": self.plan.firmware});
         call("BootNotification", payload, Purpose::Boot)
+    }
+
+    /// When [`Quirk::BootLoop`] boots anew.
+    fn boots_again_at(&self) -> Option<Mono> {
+        let first = *self.looping_since.as_ref()?;
+        let accepted = self.registration == Registration::Accepted;
+        let at = self.accepted_at + BOOT_LOOP;
+        (accepted && at.since(first) < BOOT_LOOP_LASTS).then_some(at)
     }
 
     fn heartbeat_at(&self) -> Option<Mono> {
@@ -516,12 +548,20 @@ impl Wallbox {
     }
 
     fn stamp(&self, now: Now) -> String {
-        let zone = if self.plan.has(Quirk::NoZoneTimestamps) {
-            "%Y-%m-%dT%H:%M:%S%.3f"
+        let (ahead, zone) = if self.plan.has(Quirk::NoZoneTimestamps) {
+            (0, "")
+        } else if self.plan.has(Quirk::ShortZone) {
+            (3, "+03")
+        } else if self.plan.has(Quirk::LocalTime) {
+            (2, "Z")
         } else {
-            "%Y-%m-%dT%H:%M:%S%.3fZ"
+            (0, "Z")
         };
-        self.clock(now).strftime(zone).to_string()
+        let shown = self
+            .clock(now)
+            .saturating_add(SignedDuration::from_hours(ahead));
+        let shown = shown.unwrap_or(Timestamp::MAX);
+        format!("{}{zone}", shown.strftime("%Y-%m-%dT%H:%M:%S%.3f"))
     }
 }
 
@@ -531,6 +571,15 @@ fn call(action: &'static str, payload: Value, purpose: Purpose) -> OwnCall {
         payload,
         purpose,
         triggered: false,
+    }
+}
+
+fn shown(status: ChargePointStatus, hides_cars: bool) -> ChargePointStatus {
+    match status {
+        ChargePointStatus::Preparing | ChargePointStatus::Finishing if hides_cars => {
+            ChargePointStatus::Available
+        }
+        status => status,
     }
 }
 

@@ -209,12 +209,17 @@ impl Wallbox {
         match conf.status {
             RegistrationStatus::Accepted => {
                 self.registration = Registration::Accepted;
+                self.accepted_at = now.mono;
+                if self.plan.has(Quirk::BootLoop) {
+                    self.looping_since.get_or_insert(now.mono);
+                }
                 if conf.interval > 0 {
                     self.keys.set_count("HeartbeatInterval", conf.interval);
                 }
                 self.told = None;
+                let silent = self.plan.has(Quirk::NoStatusAfterBoot);
                 for connector in self.connectors.values_mut() {
-                    connector.told = None;
+                    connector.told = silent.then(|| connector.status());
                 }
             }
             RegistrationStatus::Pending => self.registration = Registration::Pending,
@@ -244,7 +249,9 @@ impl Wallbox {
             }
             "StopTransaction" => {
                 let _: Option<StopConf> = self.read(kept.action, payload);
-                self.transaction_ids.remove(&kept.session);
+                if !self.wire.keeps(kept.session) {
+                    self.transaction_ids.remove(&kept.session);
+                }
             }
             _ => {
                 let _: Option<Empty> = self.read(kept.action, payload);

@@ -84,7 +84,7 @@ impl Wallbox {
                 duration,
                 charging_rate_unit,
             } => self.composite_schedule(now, connector_id, duration, charging_rate_unit),
-            Request::GetConfiguration { key } => Ok(self.keys.report(&key.unwrap_or_default())),
+            Request::GetConfiguration { key } => self.configuration(&key.unwrap_or_default()),
             Request::RemoteStartTransaction {
                 id_tag,
                 connector_id,
@@ -104,6 +104,14 @@ impl Wallbox {
             } => self.trigger(now, &requested_message, connector_id),
             Request::UnlockConnector { connector_id } => self.unlock(now, connector_id),
         }
+    }
+
+    fn configuration(&self, wanted: &[String]) -> Answer {
+        let never = self.plan.has(Quirk::NoConfiguration);
+        if never || (self.plan.has(Quirk::SingleKeys) && wanted.len() != 1) {
+            return Err("InternalError");
+        }
+        Ok(self.keys.report(wanted))
     }
 
     fn change_availability(&mut self, connector: u32, operative: bool) -> Answer {
@@ -178,7 +186,7 @@ impl Wallbox {
         if self.plan.has(Quirk::NoSmartCharging) {
             return status("NotSupported");
         }
-        if self.dislikes(&profile) {
+        if self.dislikes(connector, &profile) {
             return status("Rejected");
         }
         let running = match self.connectors.get(&connector) {
@@ -198,7 +206,7 @@ impl Wallbox {
     }
 
     /// Refuses what a quirk does not let it understand.
-    fn dislikes(&self, profile: &ChargingProfile) -> bool {
+    fn dislikes(&self, connector: ConnectorId, profile: &ChargingProfile) -> bool {
         let purpose = profile.charging_profile_purpose;
         let kind = profile.charging_profile_kind;
         self.plan.quirks.iter().any(|quirk| match quirk {
@@ -207,6 +215,8 @@ impl Wallbox {
             Quirk::OnlyAbsolute => kind != ChargingProfileKind::Absolute,
             Quirk::OnlyTxProfile => purpose != ChargingProfilePurpose::TxProfile,
             Quirk::OnlyChargePointMax => purpose != ChargingProfilePurpose::ChargePointMaxProfile,
+            Quirk::OnlyConnector0 => connector != ConnectorId(0),
+            Quirk::RefusesFractions => has_fraction(profile),
             _ => false,
         })
     }
@@ -225,6 +235,11 @@ impl Wallbox {
                 return Err(self.fault("RemoteStartTransaction", &raw, fault));
             }
         };
+        let own = self.keys.text("PlugAndChargeIdentifier");
+        if self.plan.has(Quirk::OwnTagOnly) && tag != own {
+            return status("Rejected");
+        }
+        let stuck = self.plan.has(Quirk::StaysFinishing);
         let patience = Duration::from_secs(self.keys.count("ConnectionTimeOut"));
         let asks = self.keys.flag("AuthorizeRemoteTxRequests");
         let accepted = self.registration == Registration::Accepted;
@@ -233,6 +248,7 @@ impl Wallbox {
             .iter_mut()
             .filter(|(id, _)| connector.is_none_or(|wanted| wanted == id.0))
             .filter(|(_, c)| accepted && c.operative && c.session.is_none())
+            .filter(|(_, c)| !(stuck && c.finished))
             .collect();
         free.sort_by_key(|(_, connector)| connector.car.is_none());
         let Some((id, found)) = free.into_iter().next() else {
@@ -337,4 +353,10 @@ impl Wallbox {
         }
         self.triggered(call("MeterValues", payload, Purpose::Notice));
     }
+}
+
+/// Of an ampere, or of a watt.
+fn has_fraction(profile: &ChargingProfile) -> bool {
+    let mut periods = profile.charging_schedule.charging_schedule_period.iter();
+    periods.any(|period| period.limit.amps().0 % 1000 != 0)
 }

@@ -40,6 +40,8 @@ impl Keys {
     pub(super) fn new(plan: &WallboxPlan) -> Self {
         let unit = if plan.has(Quirk::OnlyWatts) {
             "Power"
+        } else if plan.has(Quirk::OnlyAmps) {
+            "Current"
         } else {
             "Current,Power"
         };
@@ -89,11 +91,16 @@ impl Keys {
             value: value.to_owned(),
             kind,
         };
-        Self(
-            rows.into_iter()
-                .map(|(name, value, kind)| (name, key(value, kind)))
+        let rows = rows.into_iter();
+        let mut keys = Self(
+            rows.map(|(name, value, kind)| (name, key(value, kind)))
                 .collect(),
-        )
+        );
+        for (name, value) in &plan.says {
+            let said = keys.0.entry(name).or_insert_with(|| key("", Kind::Fixed));
+            said.value.clone_from(value);
+        }
+        keys
     }
 
     pub(super) fn text(&self, name: &str) -> &str {
@@ -142,6 +149,7 @@ impl Keys {
 
     /// The status that answers `ChangeConfiguration`.
     pub(super) fn change(&mut self, name: &str, value: &str) -> &'static str {
+        let longest = usize::try_from(self.count("MeterValuesSampledDataMaxLength")).unwrap_or(0);
         let Some(key) = self.find(name).and_then(|name| self.0.get_mut(name)) else {
             return "NotSupported";
         };
@@ -151,7 +159,7 @@ impl Keys {
             Kind::Flag => ["true", "false"].contains(&value.to_ascii_lowercase().as_str()),
             Kind::Measurands => {
                 let all: Vec<&str> = items(value).collect();
-                all.len() <= MEASURANDS.len() && all.iter().all(|item| measurand(item).is_some())
+                all.len() <= longest && all.iter().all(|item| measurand(item).is_some())
             }
             Kind::Text => true,
         };

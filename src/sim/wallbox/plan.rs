@@ -1,6 +1,6 @@
 //! What a simulated wallbox is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::keys::Keys;
 use crate::ids::ChargeBoxId;
@@ -8,6 +8,9 @@ use crate::ocpp::charging_profile::ChargingRateUnit;
 use crate::ocpp::composite::{Rules, Wiring};
 use crate::sim::Quirk;
 use crate::units::{MilliAmps, MilliVolts};
+
+/// The highest stack level, whatever `ChargeProfileMaxStackLevel` says.
+const MAX_STACK_LEVEL: i64 = 8;
 
 /// What a wallbox is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct WallboxPlan {
     pub firmware: String,
     /// Where it deviates.
     pub quirks: BTreeSet<Quirk>,
+    /// Values of configuration keys that are not the usual ones.
+    pub says: BTreeMap<&'static str, String>,
 }
 
 impl WallboxPlan {
@@ -45,6 +50,7 @@ impl WallboxPlan {
             model: "Simulated".to_owned(),
             firmware: env!("CARGO_PKG_VERSION").to_owned(),
             quirks: BTreeSet::new(),
+            says: BTreeMap::new(),
         }
     }
 
@@ -55,6 +61,29 @@ impl WallboxPlan {
         self
     }
 
+    /// The same wallbox, whose key has this value, true or not.
+    #[must_use]
+    pub fn says(mut self, key: &'static str, value: &str) -> Self {
+        self.says.insert(key, value.to_owned());
+        self
+    }
+
+    /// The current that it sets where it is told this one.
+    pub(super) fn round_down(&self, told: MilliAmps) -> MilliAmps {
+        const COARSE: [i32; 5] = [6, 8, 10, 13, 16];
+        if self.has(Quirk::CoarseSteps) {
+            let steps = COARSE.into_iter().map(MilliAmps::from_amps);
+            let below = steps.filter(|step| *step <= told).max();
+            return below.unwrap_or(MilliAmps::ZERO);
+        }
+        let whole = self.has(Quirk::WholeAmps);
+        told.floor_to(if whole {
+            MilliAmps::from_amps(1)
+        } else {
+            MilliAmps(1)
+        })
+    }
+
     pub(super) fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
     }
@@ -62,13 +91,15 @@ impl WallboxPlan {
     pub(super) fn rules(&self, keys: &Keys) -> Rules {
         let units = if self.has(Quirk::OnlyWatts) {
             vec![ChargingRateUnit::Watts]
+        } else if self.has(Quirk::OnlyAmps) {
+            vec![ChargingRateUnit::Amperes]
         } else {
             vec![ChargingRateUnit::Amperes, ChargingRateUnit::Watts]
         };
         let count = |name| usize::try_from(keys.count(name)).unwrap_or(usize::MAX);
         Rules {
             connectors: self.connectors,
-            max_stack_level: keys.text("ChargeProfileMaxStackLevel").parse().unwrap_or(0),
+            max_stack_level: MAX_STACK_LEVEL,
             max_periods: count("ChargingScheduleMaxPeriods"),
             max_installed: count("MaxChargingProfilesInstalled"),
             units,

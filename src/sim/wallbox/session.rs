@@ -21,6 +21,10 @@ impl Wallbox {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
+        let stuck = self.plan.has(Quirk::StaysFinishing) && connector.finished;
+        if stuck || self.plan.has(Quirk::NeedsRemoteStart) {
+            return;
+        }
         if connector.session.as_ref().is_some_and(|s| s.tag == *tag) {
             self.stop_session(now, id, None, Some(tag));
         } else if connector.authorized.as_ref().is_some_and(|a| a.tag == *tag) {
@@ -176,6 +180,12 @@ impl Wallbox {
         }
         self.profiles.end_transaction(id);
         self.wire.keep("StopTransaction", payload, session.number);
+        if self.plan.has(Quirk::LateMeterValues)
+            && let Some(value) = self.sample(now, id, "Sample.Periodic")
+        {
+            let payload = json!({"connectorId": id.0, "meterValue": [value]});
+            self.wire.keep("MeterValues", payload, session.number);
+        }
     }
 
     /// Periodic meter values of a transaction (OCPP 1.6 §3.16.3).

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Output;
+use super::handwriting::Handwriting;
 use crate::clock::{Mono, Random};
 use crate::ids::{ConnectorId, IdTag};
 
@@ -73,7 +74,7 @@ pub(super) struct Settled {
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
     pub(super) connected: bool,
-    numeric_ids: bool,
+    handwriting: Handwriting,
     output: VecDeque<Output>,
     calls: VecDeque<OwnCall>,
     kept: VecDeque<Kept>,
@@ -91,10 +92,10 @@ pub(super) fn with(mut payload: Value, member: &str, value: impl Into<Value>) ->
 }
 
 impl Wire {
-    pub(super) fn new(numeric_ids: bool) -> Self {
+    pub(super) fn new(handwriting: Handwriting) -> Self {
         Self {
             connected: false,
-            numeric_ids,
+            handwriting,
             output: VecDeque::new(),
             calls: VecDeque::new(),
             kept: VecDeque::new(),
@@ -148,6 +149,11 @@ impl Wire {
         });
     }
 
+    /// Whether a message of this transaction waits for its answer.
+    pub(super) fn keeps(&self, session: u64) -> bool {
+        self.kept.iter().any(|kept| kept.session == session)
+    }
+
     /// How many transaction messages wait for their answer.
     pub(super) fn kept(&self) -> usize {
         self.kept.len()
@@ -198,6 +204,7 @@ impl Wire {
         payload: &Value,
         purpose: Purpose,
     ) {
+        let payload = self.handwriting.payload(action, payload.clone());
         self.frame(now, &json!([2, id, action, payload]));
         if self.used_ids.len() >= REMEMBERED {
             self.used_ids.pop_front();
@@ -213,7 +220,8 @@ impl Wire {
 
     pub(super) fn frame(&mut self, now: Mono, frame: &Value) {
         self.last_sent = now;
-        self.output.push_back(Output::Send(frame.to_string()));
+        self.output
+            .push_back(Output::Send(self.handwriting.text(frame)));
     }
 
     /// Takes the CALL that `id` answers.
@@ -269,10 +277,6 @@ impl Wire {
     }
 
     fn new_id(&self, random: &mut Random) -> Value {
-        if self.numeric_ids {
-            json!(random.below(1 << 31))
-        } else {
-            json!(random.uuid())
-        }
+        self.handwriting.message_id(random)
     }
 }

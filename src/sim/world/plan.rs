@@ -21,6 +21,7 @@ pub struct WorldPlan {
     pub(super) load: LoadPlan,
     pub(super) wallboxes: Vec<WallboxPlan>,
     authorization: AuthorizationPlan,
+    profiles: BTreeMap<EvseName, ProfileSettings>,
 }
 
 impl WorldPlan {
@@ -41,6 +42,7 @@ impl WorldPlan {
             },
             wallboxes: Vec::new(),
             authorization: AuthorizationPlan::default(),
+            profiles: BTreeMap::new(),
         }
     }
 
@@ -102,6 +104,15 @@ impl WorldPlan {
         self
     }
 
+    /// Changes how the EVSE that was added last is limited.
+    #[must_use]
+    pub fn with_profile(mut self, change: impl FnOnce(&mut ProfileSettings)) -> Self {
+        if let Some(evse) = self.load.evses.last() {
+            change(self.profiles.entry(evse.name.clone()).or_default());
+        }
+        self
+    }
+
     /// Changes what the load manager is told.
     #[must_use]
     pub fn with_load(mut self, change: impl FnOnce(&mut LoadPlan)) -> Self {
@@ -122,7 +133,7 @@ impl WorldPlan {
     }
 
     /// What the site is told.
-    pub(super) fn site_plan(&self) -> Plan {
+    pub fn site_plan(&self) -> Plan {
         let stations = self.wallboxes.iter().map(|wallbox| StationPlan {
             id: wallbox.id.clone(),
             connectors: self.connectors(wallbox),
@@ -145,13 +156,14 @@ impl WorldPlan {
                 let connector = ConnectorId(number);
                 let name = evse_name(wallbox, connector);
                 let evse = self.load.evses.iter().find(|evse| evse.name == name)?;
+                let profile = self.profiles.get(&name).cloned().unwrap_or_default();
                 let plan = ConnectorPlan {
                     evse: name,
                     phases: evse.phases,
                     idle: evse.idle,
                     max: evse.max,
                     fixed_id_tag: None,
-                    profile: ProfileSettings::default(),
+                    profile,
                 };
                 Some((connector, plan))
             })
