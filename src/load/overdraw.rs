@@ -28,7 +28,7 @@ pub(super) struct Overdraw {
     over_since: Option<Mono>,
     defies_since: Option<Mono>,
     complained_at: Option<Mono>,
-    alarmed: bool,
+    alarmed_at: Option<Mono>,
     /// It was seen to ignore what it had accepted, and not yet to obey again.
     is_distrusted: bool,
     /// Its car does not follow exactly.
@@ -48,7 +48,7 @@ impl Overdraw {
         self.is_distrusted = self.is_over && (self.is_distrusted || self.is_fixed());
         if self.defies_since.is_none() {
             self.complained_at = None;
-            self.alarmed = false;
+            self.alarmed_at = None;
             self.is_sloppy |= lasts(self.over_since, now) >= Some(LASTS);
         }
     }
@@ -105,8 +105,10 @@ impl Overdraw {
 
     /// Time to call that person: once.
     pub(super) fn alarm(&mut self) -> bool {
-        let due = self.alarms() && !self.alarmed;
-        self.alarmed |= due;
+        let due = self.alarms() && self.alarmed_at.is_none();
+        if due {
+            self.alarmed_at = Some(self.last);
+        }
         due
     }
 
