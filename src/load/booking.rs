@@ -268,7 +268,8 @@ impl Booking {
             && self
                 .measured
                 .is_some_and(|(_, at)| now.since(at) < METER_VALUES_WITHIN);
-        let assumed = !metered && now.since(took) >= OBEYS_WITHIN;
+        let trusted = !metered && !self.overdraw.is_distrusted();
+        let assumed = trusted && now.since(took) >= OBEYS_WITHIN;
         if raised || obeys || assumed {
             self.confirmed = true;
             self.held = limit;

@@ -28,7 +28,9 @@ pub(super) struct Overdraw {
     over_since: Option<Mono>,
     defies_since: Option<Mono>,
     complained_at: Option<Mono>,
-    alarmed: bool,
+    alarmed_at: Option<Mono>,
+    /// It was seen to ignore what it had accepted, and not yet to obey again.
+    is_distrusted: bool,
     /// Its car does not follow exactly.
     is_sloppy: bool,
 }
@@ -43,9 +45,10 @@ impl Overdraw {
         };
         follow(&mut self.over_since, self.is_over);
         follow(&mut self.defies_since, drawn > limit + DEFIANCE);
+        self.is_distrusted = self.is_over && (self.is_distrusted || self.is_fixed());
         if self.defies_since.is_none() {
             self.complained_at = None;
-            self.alarmed = false;
+            self.alarmed_at = None;
             self.is_sloppy |= lasts(self.over_since, now) >= Some(LASTS);
         }
     }
@@ -53,6 +56,7 @@ impl Overdraw {
     /// Nothing is known any more.
     pub(super) fn forget(&mut self) {
         *self = Self {
+            is_distrusted: self.is_distrusted,
             is_sloppy: self.is_sloppy,
             ..Self::default()
         };
@@ -61,6 +65,12 @@ impl Overdraw {
     /// Another car.
     pub(super) fn end(&mut self) {
         self.is_sloppy = false;
+        self.is_distrusted = false;
+    }
+
+    /// Only a measurement proves that it obeys: also after it was away.
+    pub(super) fn is_distrusted(&self) -> bool {
+        self.is_distrusted
     }
 
     /// The newest measurement was above the limit.
@@ -95,8 +105,10 @@ impl Overdraw {
 
     /// Time to call that person: once.
     pub(super) fn alarm(&mut self) -> bool {
-        let due = self.alarms() && !self.alarmed;
-        self.alarmed |= due;
+        let due = self.alarms() && self.alarmed_at.is_none();
+        if due {
+            self.alarmed_at = Some(self.last);
+        }
         due
     }
 

@@ -181,13 +181,13 @@ impl Controller {
             let Request::Wants(wants) = request else {
                 continue;
             };
-            let had = evse.turn.slot_since.is_some();
-            let has_current = share.offer > MilliAmps::ZERO;
+            let before = evse.turn.slot_since.is_some();
+            let after = share.offer > MilliAmps::ZERO;
             if displaced && !evse.turn.in_slot(now, period) {
                 evse.turn.slot_since = None;
             }
-            evse.turn.admitted(now, has_current);
-            match (had, has_current) {
+            evse.turn.admitted(now, after);
+            match (before, after) {
                 (true, false) => evse.rest.pause(now, why_paused(wants, share)),
                 (false, true) => {
                     evse.rest.start(now);

@@ -118,9 +118,9 @@ fn who_waits_is_told_its_place_and_about_how_long() {
         [
             "limit: circuit house, L1",
             "limit: circuit house, L1",
-            "waits in the queue, position 1, about 14 min",
+            "waits in the queue, position 1, about 13 min",
             "waits in the queue, position 2, about 14 min",
-            "waits in the queue, position 3, about 29 min",
+            "waits in the queue, position 3, about 28 min",
             "waits in the queue, position 4, about 29 min",
         ]
     );

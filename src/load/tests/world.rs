@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{Demand, Limit, Measured, Offer, Report};
-use crate::ids::OfferNumber;
+use crate::ids::{EvseName, OfferNumber};
 use crate::load::site_generator::Site;
 use crate::load::{CircuitPlan, Controller, EvsePlan, LoadPlan, Output, Rotation};
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours};
@@ -122,9 +122,9 @@ impl Device {
     /// tolerance of a meter counts as given up.
     pub(super) fn allowed(&self, now: Mono) -> i32 {
         let felt = self.limit + 500;
-        let ramp = self.ramp.iter();
-        let ramp = ramp.filter(|(until, amps)| *until > now && *amps > felt);
-        let ramp = ramp.map(|(_, amps)| *amps).max();
+        let ramp = self.ramp.iter().filter(|(until, _)| *until > now);
+        let ramp = ramp.map(|(_, amps)| *amps - self.excess.max(0));
+        let ramp = ramp.filter(|amps| *amps > felt).max();
         match self.temper {
             Temper::Obedient => self.limit.max(ramp.unwrap_or(0)),
             Temper::Refuses | Temper::Deaf | Temper::Stubborn => self.drawn(now).max(self.limit),
@@ -227,11 +227,11 @@ impl World {
             check(self);
             let event = self.events.keys().next().map(|(at, _)| *at);
             let timer = self.controller.poll_timeout();
-            let next = event.into_iter().chain(timer).min().unwrap_or(end);
-            if next > end {
+            let next = event.into_iter().chain(timer).min();
+            let Some(next) = next.filter(|next| *next <= end) else {
                 self.pass(end);
                 return;
-            }
+            };
             self.pass(next);
             if timer.is_some_and(|timer| timer <= next) {
                 self.controller.handle_timeout(now(next));
@@ -268,6 +268,10 @@ impl World {
     pub(super) fn ceiling(&mut self, device: usize, amps: Option<MilliAmps>) {
         let name = self.plan.evses[device].name.clone();
         self.controller.handle_ceiling(now(self.now), &name, amps);
+    }
+
+    pub(super) fn enable(&mut self, evse: &EvseName, enabled: bool) {
+        self.controller.set_enabled(now(self.now), evse, enabled);
     }
 
     /// The link breaks; what was on its way is lost.
