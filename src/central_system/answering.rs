@@ -206,7 +206,8 @@ impl Station {
         };
         let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
-        let flows_now = !self.are_of_the_past(context.now, &said);
+        let over = reading.has_transaction_end || self.is_over_for(id, said.transaction_id);
+        let flows_now = !self.are_of_the_past(context.now, &said) && !over;
         let measured = Measured {
             current: reading.current.filter(|current| {
                 flows_now && current.0.into_iter().all(|amps| amps < IMPLAUSIBLE)
@@ -222,6 +223,12 @@ impl Station {
             self.report(id, Report::Measured(measured));
         }
         self.adopt(context, id, said.transaction_id, &reading);
+    }
+
+    /// Quirk: Ocular: closing meter values come after the stop, and no others after them.
+    fn is_over_for(&self, id: ConnectorId, transaction: Option<i64>) -> bool {
+        let open = self.ledger.open_of(id).map(|open| open.wallbox_id);
+        transaction.is_some_and(|said| open != Some(said) && self.ledger.knows(said))
     }
 
     /// Meter values that a wallbox kept while it was away tell what flowed then. So do, at a
