@@ -96,6 +96,13 @@ pub enum Reason {
         /// Which.
         circuit: CircuitName,
     },
+    /// A limit signal is used up.
+    Signal {
+        /// Of which circuit.
+        circuit: CircuitName,
+        /// What it allows the EVSEs below together.
+        watts: Watts,
+    },
     /// More would load the phases of a circuit too unevenly.
     Asymmetry {
         /// Which.
@@ -108,6 +115,8 @@ pub enum Reason {
         /// What it allows.
         limit: MilliAmps,
     },
+    /// Its car draws less; the rest goes to others.
+    UnderDraw,
     /// There is no transaction.
     NoTransaction,
     /// Switched off by configuration or command.
@@ -125,6 +134,13 @@ pub enum Reason {
     RaiseBudget,
     /// The raise waits until every EVSE was seen after the start.
     StartUp,
+    /// It was started so often in the last hour that its contactor gets a rest.
+    Rest {
+        /// How long still.
+        remaining: Duration,
+    },
+    /// The EVSE draws more than it is allowed; it is booked at what it draws.
+    NotObeyed,
     /// The EVSE does not take limits; it is booked at what it can draw.
     NotLimitable,
     /// The EVSE cannot be reached; it keeps what it was last told.
@@ -138,9 +154,13 @@ impl fmt::Display for Reason {
         match self {
             Self::Circuit { circuit, phase } => write!(f, "limit: circuit {circuit}, {phase}"),
             Self::Power { circuit } => write!(f, "limit: power of circuit {circuit}"),
+            Self::Signal { circuit, watts } => {
+                write!(f, "limit signal of circuit {circuit}, {watts} W")
+            }
             Self::Asymmetry { circuit } => write!(f, "limit: asymmetry of circuit {circuit}"),
             Self::OwnMaximum => f.write_str("its own maximum"),
             Self::Backend { limit } => write!(f, "limit: backend, {limit} A"),
+            Self::UnderDraw => f.write_str("the car takes less; the rest goes to others"),
             Self::NoTransaction => f.write_str("no transaction"),
             Self::Disabled => f.write_str("disabled"),
             Self::Queue {
@@ -161,6 +181,13 @@ impl fmt::Display for Reason {
             Self::RaiseBudget => f.write_str("waits for its next raise (ocpp-raise-interval)"),
             Self::StartUp => {
                 f.write_str("waits until every EVSE was seen after the start (start-up-hold)")
+            }
+            Self::Rest { remaining } => {
+                let minutes = remaining.as_secs().div_ceil(60);
+                write!(f, "rests between starts, about {minutes} min")
+            }
+            Self::NotObeyed => {
+                f.write_str("draws more than it is allowed; booked at what it draws")
             }
             Self::NotLimitable => f.write_str("takes no limits; booked at what it can draw"),
             Self::Offline => f.write_str("not reachable; keeps its last limit"),

@@ -73,7 +73,7 @@ impl Admission {
                     car.state = State::Rising;
                     again = layout.is_uneven;
                     any = true;
-                } else if car.is_overdue {
+                } else if car.overdue.is_some() {
                     self.reserve(terms, usage, car.min, place);
                 }
             }

@@ -39,7 +39,11 @@ pub struct Allocator {
 impl Allocator {
     /// For the circuits and EVSEs of a plan.
     pub fn new(plan: &LoadPlan) -> Self {
-        let circuits = Circuits::new(plan);
+        Self::on(&Circuits::new(plan), plan)
+    }
+
+    /// For circuits that were built before, and the EVSEs of their plan.
+    pub fn on(circuits: &Circuits, plan: &LoadPlan) -> Self {
         Self {
             terms: plan.evses.iter().map(Terms::new).collect(),
             mode: plan.priority_mode,
@@ -49,7 +53,7 @@ impl Allocator {
             filling: Filling::new(circuits.layout()),
             cars: Vec::with_capacity(plan.evses.len()),
             shares: Vec::with_capacity(plan.evses.len()),
-            circuits,
+            circuits: circuits.clone(),
         }
     }
 
@@ -105,6 +109,8 @@ impl Allocator {
                     self.usage.add_grid(layout, evse, grid);
                 }
                 Request::Wants(wants) => {
+                    let extra = i64::from(wants.extra.0.max(0));
+                    self.usage.add(layout, evse, extra);
                     self.cars
                         .extend(Car::new(evse, terms, wants, self.patience));
                 }
@@ -211,6 +217,7 @@ mod tests {
             max: MilliAmps::from_amps(16),
             at_max: Reason::OwnMaximum,
             in_slot: false,
+            extra: MilliAmps::ZERO,
             attained: 0,
             plugged_at: Mono::START,
             waited: Duration::ZERO,

@@ -8,10 +8,8 @@ use crate::evse::{Limit, Measured};
 use crate::ids::OfferNumber;
 use crate::units::{MilliAmps, PerPhase};
 
+use super::overdraw::{Overdraw, TOLERANCE};
 use super::plan::EvsePlan;
-
-/// Cars and meters are not exact: so much above the limit is still obeying.
-const TOLERANCE: MilliAmps = MilliAmps(500);
 
 /// Without meter values an accepted lowering counts as obeyed after this: cars must follow a
 /// pilot signal within 5 s (IEC 61851-1).
@@ -25,9 +23,6 @@ const AWAY_AFTER: Duration = Duration::from_secs(3);
 
 /// A lowering that is not even accepted in this time counts as not obeyed.
 const ACCEPTS_WITHIN: Duration = Duration::from_secs(5);
-
-/// More than its limit for so long: the draw counts like a fixed load.
-const OVERDRAWS_AFTER: Duration = Duration::from_secs(10);
 
 /// The last offer to an EVSE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +55,7 @@ pub(super) struct Booking {
     confirmed: bool,
     pub(super) refused: bool,
     measured: Option<(PerPhase<MilliAmps>, Mono)>,
-    over_since: Option<Mono>,
+    pub(super) overdraw: Overdraw,
 }
 
 impl Booking {
@@ -83,7 +78,7 @@ impl Booking {
             confirmed: false,
             refused: false,
             measured: None,
-            over_since: None,
+            overdraw: Overdraw::default(),
         }
     }
 
@@ -99,10 +94,15 @@ impl Booking {
 
     /// What it was allowed or takes, as long as it is with us.
     pub(super) fn allowed(&self) -> MilliAmps {
-        let offer = self
-            .offered
-            .map_or(MilliAmps::ZERO, |offer| amps(offer.limit, self.max));
-        let over = self.over_since.and(self.drawn()).unwrap_or(MilliAmps::ZERO);
+        let offer = self.offered.map(|offer| amps(offer.limit, self.max));
+        let offer = offer
+            .filter(|offer| *offer > MilliAmps::ZERO)
+            .map_or(MilliAmps::ZERO, |offer| offer + self.overdraw.extra());
+        let over = if self.overdraw.is_over() {
+            self.drawn().unwrap_or(MilliAmps::ZERO)
+        } else {
+            MilliAmps::ZERO
+        };
         let deaf = if self.refused {
             self.max
         } else {
@@ -113,15 +113,7 @@ impl Booking {
 
     /// Cannot be moved by an offer: others must live with it.
     pub(super) fn is_fixed(&self) -> bool {
-        !self.is_online() || self.refused || self.overdraws()
-    }
-
-    /// Two measurements so far apart say so: one alone may be older than the last offer.
-    fn overdraws(&self) -> bool {
-        let last = self.measured.map(|(_, at)| at);
-        self.over_since
-            .zip(last)
-            .is_some_and(|(since, last)| last.since(since) >= OVERDRAWS_AFTER)
+        !self.is_online() || self.refused || self.overdraw.is_fixed()
     }
 
     /// A lowering that was not accepted in time.
@@ -216,8 +208,18 @@ impl Booking {
             self.held = self.allowed();
             self.link = Link::LostAt(now);
             self.measured = None;
-            self.over_since = None;
+            self.overdraw.forget();
         }
+    }
+
+    /// It restarted: what it obeys is known when it says so.
+    pub(super) fn reboot(&mut self) {
+        self.fallback = self.failsafe;
+    }
+
+    /// What it refused so far it may take now. Until it does it stays booked at its maximum.
+    pub(super) fn ask_again(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// Takes a measurement. True if what must be booked may have changed.
@@ -225,19 +227,19 @@ impl Booking {
         let Some(current) = measured.current else {
             return false;
         };
-        let was_over = self.over_since.is_some();
+        let was_over = self.overdraw.is_over();
         self.measured = Some((current, now));
-        let offer = self
-            .offered
-            .map(|offer| amps(offer.limit, self.max) + TOLERANCE);
-        let over = offer.is_some_and(|offer| self.drawn() > Some(offer));
-        self.over_since = over.then(|| self.over_since.unwrap_or(now));
+        if let (Some(offer), Some(drawn)) = (self.offered, self.drawn()) {
+            let limit = amps(offer.limit, self.max);
+            self.overdraw
+                .measure(now, drawn, limit, self.took_at.is_some());
+        }
         let waits = !self.confirmed && self.took_at.is_some();
-        waits || over || was_over
+        waits || was_over || self.overdraw.is_over()
     }
 
     /// The largest of the measured phase currents, while that is fresh.
-    fn drawn(&self) -> Option<MilliAmps> {
+    pub(super) fn drawn(&self) -> Option<MilliAmps> {
         self.measured
             .and_then(|(current, _)| current.0.into_iter().max())
     }
@@ -246,7 +248,7 @@ impl Booking {
     /// without a transaction no meter values are to be expected.
     pub(super) fn look(&mut self, now: Mono, charging: bool) {
         if !charging && self.silent_at().is_some_and(|at| at <= now) {
-            self.over_since = None;
+            self.overdraw.forget();
         }
         let (Some(offer), Some(took)) = (self.offered, self.took_at) else {
             return;
@@ -266,7 +268,8 @@ impl Booking {
             && self
                 .measured
                 .is_some_and(|(_, at)| now.since(at) < METER_VALUES_WITHIN);
-        let assumed = !metered && now.since(took) >= OBEYS_WITHIN;
+        let trusted = !metered && !self.overdraw.is_distrusted();
+        let assumed = trusted && now.since(took) >= OBEYS_WITHIN;
         if raised || obeys || assumed {
             self.confirmed = true;
             self.held = limit;
@@ -277,8 +280,8 @@ impl Booking {
     /// From when on its overdraw is an old story: closing values that came after the stop of a
     /// transaction are followed by none that say otherwise.
     fn silent_at(&self) -> Option<Mono> {
-        self.over_since
-            .and(self.measured)
+        self.measured
+            .filter(|_| self.overdraw.is_over())
             .map(|(_, at)| at + METER_VALUES_WITHIN)
     }
 

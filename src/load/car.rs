@@ -28,8 +28,8 @@ pub(super) struct Car {
     pub(super) in_slot: bool,
     pub(super) attained: i64,
     pub(super) plugged_at: Mono,
-    /// It waited so long that nobody may be let in past it any more.
-    pub(super) is_overdue: bool,
+    /// How long it has been waiting, if so long that nobody may be let in past it any more.
+    pub(super) overdue: Option<Duration>,
     pub(super) amps: i64,
     /// By how much it rises at a time: its step, or several.
     pub(super) rise: i64,
@@ -86,19 +86,21 @@ impl Car {
             in_slot: wants.in_slot,
             attained: wants.attained,
             plugged_at: wants.plugged_at,
-            is_overdue: wants.waited > patience,
+            overdue: (wants.waited > patience).then_some(wants.waited),
             amps: 0,
             rise: terms.step,
             state: State::Waiting,
         })
     }
 
-    /// The order of admission: priority, a running slot, least attained, longest plugged. The
-    /// place in the file decides between equals.
+    /// The order of admission: priority, a running slot, overdue (the longest first: a car that
+    /// attains little in its slots would be before it for ever), least attained, longest plugged.
+    /// The place in the file decides between equals.
     pub(super) fn rank(&self) -> impl Ord + use<> {
         (
             Reverse(self.priority),
             !self.in_slot,
+            Reverse(self.overdue),
             self.attained,
             self.plugged_at,
             self.evse,

@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::plan::LoadPlan;
 use super::usage::Usage;
 use crate::evse::Reason;
-use crate::units::{MilliAmps, PerPhase, Phase};
+use crate::units::{MilliAmps, PerPhase, Phase, Watts};
 
 /// The tree of circuits with their capacities, and where each EVSE hangs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,7 +20,12 @@ pub struct Circuits(Arc<Layout>);
 impl Circuits {
     /// Builds the tree. A circuit or EVSE whose parent is not in the plan hangs on the root.
     pub fn new(plan: &LoadPlan) -> Self {
-        Self(Arc::new(Layout::new(plan)))
+        Self::with_signals(plan, &[])
+    }
+
+    /// The same with a limit signal on some circuits: `signals[i]` belongs to circuit `i`.
+    pub fn with_signals(plan: &LoadPlan, signals: &[Option<Watts>]) -> Self {
+        Self(Arc::new(Layout::new(plan, signals)))
     }
 
     /// What may be given out on each phase: the fuse minus the reserve, never below zero.
@@ -130,7 +135,6 @@ mod tests {
     use super::*;
     use crate::load::plan::{CircuitPlan, EvsePlan, Rotation};
     use crate::load::site_generator::Site;
-    use crate::units::Watts;
 
     const A: fn(i32) -> MilliAmps = MilliAmps::from_amps;
 

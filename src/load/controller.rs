@@ -4,27 +4,21 @@
 //! everything that may still flow leaves room for them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use crate::clock::{Mono, Now};
-use crate::evse::{Demand, Limit, Offer, Reason, Report};
+use crate::evse::{Demand, Limit, Measured, Offer, Reason, Report};
 use crate::ids::{CircuitName, EvseName, OfferNumber};
-use crate::units::{MilliAmps, PerPhase};
+use crate::units::{MilliAmps, PerPhase, Watts};
 
 use super::allocator::Allocator;
+use super::appetite::Appetite;
 use super::booking::{Booking, amps};
-use super::circuit::{Bookings, Circuits};
-use super::plan::{EvsePlan, LoadPlan, WhenDisabled};
+use super::circuit::Circuits;
+use super::phases_in_use::PhasesInUse;
+use super::plan::{EvsePlan, LoadPlan};
 use super::raise_budget::RaiseBudget;
-use super::request::{Request, Share, Wants};
-use super::turn::{Turn, WAITED};
-
-/// A raise that does not fit whole is given in part after this: each step costs a write to the
-/// wallbox's memory, and others are usually about to make room.
-const PART_AFTER: Duration = Duration::from_secs(10);
-
-/// While somebody waits who may have a turn, attained service is compared this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+use super::rest::Rest;
+use super::turn::Turn;
 
 /// What the controller wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +29,14 @@ pub enum Output {
         evse: EvseName,
         /// What.
         offer: Offer,
+    },
+    /// The measured current says that an offer is not followed, whatever the device answered:
+    /// tell it in another form. Comes again while it lasts.
+    NotFollowed {
+        /// Who.
+        evse: EvseName,
+        /// Which offer.
+        offer: OfferNumber,
     },
 }
 
@@ -66,54 +68,64 @@ pub struct CircuitView {
     pub offered: PerPhase<MilliAmps>,
     /// What they must be assumed to draw.
     pub booked: PerPhase<MilliAmps>,
+    /// The limit signal, while it holds.
+    pub signal: Option<Watts>,
 }
 
 /// One EVSE.
 #[derive(Debug)]
-struct Evse {
-    enabled: bool,
-    demand: Demand,
-    ceiling: Option<MilliAmps>,
-    booking: Booking,
-    turn: Turn,
-    budget: RaiseBudget,
+pub(super) struct Evse {
+    pub(super) enabled: bool,
+    pub(super) demand: Demand,
+    pub(super) ceiling: Option<MilliAmps>,
+    pub(super) booking: Booking,
+    pub(super) appetite: Appetite,
+    pub(super) phases: PhasesInUse,
+    pub(super) turn: Turn,
+    pub(super) rest: Rest,
+    pub(super) budget: RaiseBudget,
     /// The transaction has had no current yet.
-    first_grant: bool,
+    pub(super) first_grant: bool,
     /// The device may have forgotten its limit: it is told again.
-    tell_again: bool,
+    pub(super) tell_again: bool,
     /// Since when a raise has been waiting for room.
-    raise_waits: Option<Mono>,
-    setpoint: Option<Limit>,
-    reason: Reason,
+    pub(super) raise_waits: Option<Mono>,
+    pub(super) setpoint: Option<Limit>,
+    pub(super) reason: Reason,
 }
 
 /// The load manager of one site.
 #[derive(Debug)]
 pub struct Controller {
-    plan: LoadPlan,
-    index: BTreeMap<EvseName, usize>,
-    circuits: Circuits,
-    allocator: Allocator,
-    evses: Vec<Evse>,
-    started: Mono,
-    now: Mono,
-    last_number: u64,
-    dirty: bool,
-    next: Option<Mono>,
-    outputs: VecDeque<Output>,
+    pub(super) plan: LoadPlan,
+    pub(super) index: BTreeMap<EvseName, usize>,
+    pub(super) circuits: Circuits,
+    /// One for each circuit.
+    signals: Vec<Option<Watts>>,
+    pub(super) allocator: Allocator,
+    pub(super) evses: Vec<Evse>,
+    pub(super) started: Mono,
+    pub(super) now: Mono,
+    pub(super) last_number: u64,
+    pub(super) dirty: bool,
+    pub(super) next: Option<Mono>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Controller {
     /// Begins with the last offers from before the restart.
     pub fn new(now: Now, plan: LoadPlan, remembered: &BTreeMap<EvseName, Limit>) -> Self {
         let circuits = Circuits::new(&plan);
-        let allocator = Allocator::new(&plan);
+        let allocator = Allocator::on(&circuits, &plan);
         let evse = |evse: &EvsePlan| Evse {
             enabled: evse.enabled,
             demand: Demand::None,
             ceiling: None,
             booking: Booking::new(evse, remembered.get(&evse.name).copied()),
+            appetite: Appetite::default(),
+            phases: PhasesInUse::default(),
             turn: Turn::default(),
+            rest: Rest::default(),
             budget: RaiseBudget::new(now.mono, plan.ocpp_raise_interval),
             first_grant: false,
             tell_again: false,
@@ -135,6 +147,7 @@ impl Controller {
         Self {
             index,
             circuits,
+            signals: vec![None; plan.circuits.len()],
             allocator,
             evses,
             started: now.mono,
@@ -153,42 +166,32 @@ impl Controller {
         let Some(&index) = self.index.get(evse) else {
             return;
         };
-        let Some(evse) = self.evses.get_mut(index) else {
+        let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
+        else {
             return;
         };
         let now = now.mono;
-        match report {
+        let concerns = match report {
             Report::Online(online) => {
                 evse.booking.connect(now, *online);
                 evse.tell_again |= *online;
-                self.dirty = true;
+                true
             }
             Report::Booted => {
+                evse.booking.reboot();
                 evse.tell_again = true;
-                self.dirty = true;
+                true
             }
-            Report::Status(_) => {}
+            Report::Status(_) => false,
             Report::Demand(demand) => {
-                let charges = *demand == Demand::Charging;
-                if charges && evse.demand != Demand::Charging {
-                    evse.turn.begin(now);
-                    evse.first_grant = true;
-                } else if !charges && evse.demand == Demand::Charging {
-                    evse.turn.end();
-                    evse.first_grant = false;
-                }
-                evse.demand = *demand;
-                // What it refused then it may take now.
-                evse.tell_again |= evse.booking.refused;
-                self.dirty = true;
+                evse.turn_to(now, *demand);
+                true
             }
-            Report::Measured(measured) => {
-                evse.turn.measure(measured);
-                self.dirty |= evse.booking.measure(now, measured);
-            }
-            Report::Took(number) => self.dirty |= evse.booking.took(now, *number),
-            Report::Refused { offer, .. } => self.dirty |= evse.booking.refuse(*offer),
-        }
+            Report::Measured(measured) => evse.measure(now, plan, measured),
+            Report::Took(number) => evse.booking.took(now, *number),
+            Report::Refused { offer, .. } => evse.booking.refuse(*offer),
+        };
+        self.dirty |= concerns;
     }
 
     /// The backend's limit of an EVSE; `None` = none.
@@ -202,6 +205,22 @@ impl Controller {
         };
         if evse.ceiling != ceiling {
             evse.ceiling = ceiling;
+            self.dirty = true;
+        }
+    }
+
+    /// Limits what the EVSEs below a circuit draw together, in watts over all phases, beside its
+    /// `max-power`; `None` = no more. Holds at once: what it takes away is a lowering.
+    pub fn set_signal(&mut self, now: Now, circuit: &CircuitName, watts: Option<Watts>) {
+        self.now = now.mono;
+        let place = self.plan.circuits.iter().position(|c| c.name == *circuit);
+        let Some(signal) = place.and_then(|place| self.signals.get_mut(place)) else {
+            return;
+        };
+        if *signal != watts {
+            *signal = watts;
+            self.circuits = Circuits::with_signals(&self.plan, &self.signals);
+            self.allocator = Allocator::on(&self.circuits, &self.plan);
             self.dirty = true;
         }
     }
@@ -252,7 +271,7 @@ impl Controller {
         Some(EvseView {
             offered: evse.booking.offered().map(|offer| offer.limit),
             setpoint: evse.setpoint,
-            phases: plan.phases,
+            phases: evse.phases.count(plan.phases),
             booked: evse.booking.booked(self.now),
             reason: evse.reason.clone(),
             enabled: evse.enabled,
@@ -278,373 +297,51 @@ impl Controller {
             .sums(&offered)
             .into_iter()
             .zip(self.circuits.sums(&booked));
-        self.plan
-            .circuits
-            .iter()
-            .zip(sums)
-            .map(|(circuit, (offered, booked))| CircuitView {
+        self.plan.circuits.iter().zip(sums).zip(&self.signals).map(
+            |((circuit, (offered, booked)), signal)| CircuitView {
+                signal: *signal,
                 name: circuit.name.clone(),
                 limit: PerPhase::all(circuit.max_current),
                 offered,
                 booked,
-            })
-    }
-
-    fn round(&mut self) {
-        let now = self.now;
-        for (evse, plan) in self.evses.iter_mut().zip(&self.plan.evses) {
-            let limit = evse.booking.offered().map(|offer| offer.limit);
-            evse.turn.count(now, plan, limit, self.plan.voltage);
-            evse.booking.look(now, evse.demand == Demand::Charging);
-            evse.setpoint = evse.booking.setpoint().or(evse.setpoint);
-        }
-        if !self.plan.observe {
-            let targets = self.targets();
-            self.lower(&targets);
-            self.raise(&targets);
-        }
-        self.set_timer();
-    }
-
-    /// What every EVSE shall have in the end, if all obey.
-    fn targets(&mut self) -> Vec<Target> {
-        let overbooked = self.bookings().is_overloaded();
-        let rotate = self.somebody_waited();
-        let requests: Vec<Request> = (0..self.evses.len())
-            .map(|i| self.request(i, overbooked, rotate))
-            .collect();
-        let shares = self.allocator.allocate(&requests).to_vec();
-        self.note_turns(&shares, &requests, rotate);
-        let parts = shares.into_iter().zip(requests).enumerate();
-        parts
-            .map(|(i, (share, request))| self.target(i, share, &request))
-            .collect()
-    }
-
-    fn somebody_waited(&self) -> bool {
-        self.evses
-            .iter()
-            .any(|evse| evse.demand == Demand::Charging && evse.turn.waited(self.now) >= WAITED)
-    }
-
-    fn request(&self, index: usize, overbooked: bool, rotate: bool) -> Request {
-        let (Some(evse), Some(plan)) = (self.evses.get(index), self.plan.evses.get(index)) else {
-            return Request::Fixed(PerPhase::all(MilliAmps::ZERO));
-        };
-        let fixed = |amps| Request::Fixed(self.circuits.on_grid(index, amps));
-        let now = self.now;
-        // While a fuse is booked beyond its rating, the others pay for who does not obey.
-        if evse.booking.is_fixed() || (overbooked && evse.booking.ignores(now)) {
-            return fixed(evse.booking.booked(now));
-        }
-        let disabled = (!evse.enabled).then_some(self.plan.when_disabled);
-        let max = match (disabled, evse.demand) {
-            (Some(WhenDisabled::Release), _) => return fixed(plan.max),
-            (Some(WhenDisabled::Pause), _) => return fixed(MilliAmps::ZERO),
-            (_, Demand::None | Demand::Plugged | Demand::Authorized) => return fixed(plan.idle),
-            (Some(WhenDisabled::Minimum), Demand::Charging) => plan.min,
-            (None, Demand::Charging) => plan.max,
-        };
-        let backend = evse.ceiling.filter(|ceiling| *ceiling < max);
-        let at_max = match (disabled, backend) {
-            (Some(_), _) => Reason::Disabled,
-            (None, Some(limit)) => Reason::Backend { limit },
-            (None, None) => Reason::OwnMaximum,
-        };
-        let period = self.plan.rotation_period;
-        let has_current = evse.turn.slot_since.is_some();
-        let in_slot = has_current && (!rotate || evse.turn.in_slot(now, period));
-        Request::Wants(Wants {
-            min: plan.min,
-            max: backend.unwrap_or(max),
-            at_max,
-            in_slot,
-            // Whose slot is over gives way to who has attained as much and waits.
-            attained: evse.turn.attained(plan.weight) + i64::from(has_current && !in_slot),
-            plugged_at: evse.turn.plugged_at.unwrap_or(now),
-            waited: evse.turn.waited(now),
-        })
-    }
-
-    /// Notes who has current from now on. Where a slot changed hands, who stays begins anew:
-    /// otherwise the next to wait would displace it at once.
-    fn note_turns(&mut self, shares: &[Share], requests: &[Request], rotate: bool) {
-        let now = self.now;
-        let had = |evse: &Evse| evse.turn.slot_since.is_some();
-        let parts = || shares.iter().zip(requests);
-        let wants = |request: &Request| matches!(request, Request::Wants(_));
-        let displaced = rotate
-            && self
-                .evses
-                .iter()
-                .zip(parts())
-                .any(|(evse, (share, request))| {
-                    wants(request) && had(evse) && share.offer == MilliAmps::ZERO
-                });
-        for (evse, (share, request)) in self.evses.iter_mut().zip(parts()) {
-            if wants(request) {
-                if displaced && !evse.turn.in_slot(now, self.plan.rotation_period) {
-                    evse.turn.slot_since = None;
-                }
-                evse.turn.admitted(now, share.offer > MilliAmps::ZERO);
-            }
-        }
-    }
-
-    fn target(&self, index: usize, share: Share, request: &Request) -> Target {
-        let (Some(evse), Some(plan)) = (self.evses.get(index), self.plan.evses.get(index)) else {
-            return Target {
-                limit: Limit::Current(MilliAmps::ZERO),
-                reason: Reason::NoTransaction,
-            };
-        };
-        let idle = || Target {
-            limit: Limit::Current(plan.idle),
-            reason: Reason::NoTransaction,
-        };
-        if let Request::Wants(_) = request {
-            return Target {
-                limit: Limit::Current(share.offer),
-                reason: self.with_expected_wait(share.reason),
-            };
-        }
-        match (evse.enabled, self.plan.when_disabled, evse.demand) {
-            (false, WhenDisabled::Pause, _) => Target {
-                limit: Limit::Current(MilliAmps::ZERO),
-                reason: Reason::Disabled,
             },
-            (false, WhenDisabled::Release, _) => Target {
-                limit: Limit::Released,
-                reason: Reason::Disabled,
-            },
-            (_, _, Demand::None | Demand::Plugged | Demand::Authorized) => idle(),
-            // Booked as it is: it keeps what it was told.
-            (_, _, Demand::Charging) => Target {
-                limit: evse
-                    .booking
-                    .offered()
-                    .map_or_else(|| idle().limit, |offer| offer.limit),
-                reason: Reason::NotLimitable,
-            },
-        }
+        )
     }
+}
 
-    fn with_expected_wait(&self, reason: Reason) -> Reason {
-        let Reason::Queue { position, .. } = reason else {
-            return reason;
-        };
-        let period = self.plan.rotation_period;
-        let mut ends: Vec<Mono> = self
-            .evses
-            .iter()
-            .filter_map(|e| e.turn.slot_since)
-            .map(|s| s + period)
-            .collect();
-        ends.sort_unstable();
-        let expected = ends
-            .get(position.saturating_sub(1))
-            .map(|end| end.since(self.now));
-        Reason::Queue { position, expected }
-    }
-
-    /// Lowerings, and what a device must be told again, leave at once and together.
-    fn lower(&mut self, targets: &[Target]) {
-        for (index, target) in targets.iter().enumerate() {
-            let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
-            else {
-                continue;
-            };
-            evse.reason = if evse.booking.refused {
-                Reason::NotLimitable
-            } else if evse.booking.is_online() {
-                target.reason.clone()
-            } else {
-                Reason::Offline
-            };
-            if !evse.booking.is_online() {
-                continue;
-            }
-            let wanted = amps(target.limit, plan.max);
-            let old = evse.booking.offered().map(|offer| offer.limit);
-            let lowers = old.is_some_and(|old| target.limit < old);
-            // The first offer of a connection states what was in force anyway, or less.
-            let before = old.map_or(evse.booking.allowed(), |old| amps(old, plan.max));
-            let states = evse.tell_again && wanted <= before;
-            if lowers || states {
-                self.offer(index, target.limit);
-            } else if evse.tell_again && old.is_none() {
-                // It is to have more than is booked: until that fits, it is told the least.
-                let least = Limit::Current(plan.idle.min(before));
-                self.offer(index, least);
-            } else if let (true, Some(old)) = (evse.tell_again, old) {
-                self.offer(index, old);
-            }
-        }
-    }
-
-    /// Raises where everything that may still flow leaves room: first grants before others.
-    fn raise(&mut self, targets: &[Target]) {
-        let mut bookings = self.bookings();
-        let mut order: Vec<usize> = (0..targets.len()).collect();
-        order.sort_by_key(|i| {
-            self.evses
-                .get(*i)
-                .map(|evse| (!evse.first_grant, evse.raise_waits))
-        });
-        for index in order {
-            let Some(target) = targets.get(index) else {
-                continue;
-            };
-            let Some(limit) = self.raise_to(&mut bookings, index, target) else {
-                continue;
-            };
-            self.offer(index, limit);
-            if let Some(evse) = self.evses.get_mut(index) {
-                bookings.set(index, evse.booking.booked(self.now));
-                evse.budget.spend(self.now);
-                evse.first_grant &= limit == Limit::Current(MilliAmps::ZERO);
-                evse.raise_waits = None;
-            }
-        }
-    }
-
-    /// The limit to raise this EVSE to now, if any; notes why not.
-    fn raise_to(
-        &mut self,
-        bookings: &mut Bookings,
-        index: usize,
-        target: &Target,
-    ) -> Option<Limit> {
-        let now = self.now;
-        let starting = self.is_starting();
-        let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
-        let old = evse.booking.offered()?.limit;
-        if !evse.booking.is_online() || target.limit <= old {
-            evse.raise_waits = None;
-            return None;
-        }
-        let booked = evse.booking.booked(now);
-        let wanted = amps(target.limit, plan.max);
-        // Back to a value that is still booked takes nothing from anybody, unless too much is.
-        let overloaded = bookings.is_overloaded();
-        let whole = bookings.fits_with(index, wanted) && !(overloaded && wanted <= booked);
-        let since = *evse.raise_waits.get_or_insert(now);
-        let part = evse.first_grant || now.since(since) >= PART_AFTER;
-        let limit = match (whole, part, target.limit) {
-            (true, _, limit) => Some(limit),
-            (false, true, Limit::Current(_)) => {
-                let back = if overloaded { booked } else { MilliAmps::ZERO };
-                let least = amps(old, plan.max).max(plan.min - plan.step).max(back);
-                part_of(bookings, index, least, wanted, plan.step).map(Limit::Current)
-            }
-            (false, _, _) => None,
-        };
-        let reason = match limit {
-            _ if starting && wanted > booked => Some(Reason::StartUp),
-            None => Some(Reason::Transition),
-            Some(_) if !evse.first_grant && !evse.budget.allows(now) => Some(Reason::RaiseBudget),
-            Some(limit) if limit != target.limit => {
-                evse.reason = Reason::Transition;
-                None
-            }
-            Some(_) => None,
-        };
-        match reason {
-            Some(reason) => {
-                evse.reason = reason;
-                None
-            }
-            None => limit,
-        }
-    }
-
-    /// After a start nothing is raised until every EVSE was seen, or the hold is over: who was
-    /// not seen may be charging.
-    fn is_starting(&self) -> bool {
-        self.now.since(self.started) < self.plan.start_up_hold
-            && self.evses.iter().any(|evse| !evse.booking.was_seen())
-    }
-
-    fn bookings(&self) -> Bookings {
-        let mut bookings = Bookings::new(&self.circuits);
-        for (index, evse) in self.evses.iter().enumerate() {
-            bookings.set(index, evse.booking.booked(self.now));
-        }
-        bookings
-    }
-
-    fn offer(&mut self, index: usize, limit: Limit) {
-        let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
-        else {
+impl Evse {
+    fn turn_to(&mut self, now: Mono, demand: Demand) {
+        if demand == self.demand {
             return;
-        };
-        self.last_number += 1;
-        let number = OfferNumber(self.last_number);
-        evse.tell_again = false;
-        evse.booking.offer(self.now, number, limit);
-        let offer = Offer {
-            number,
-            limit,
-            reason: evse.reason.clone(),
-        };
-        self.outputs.push_back(Output::Offer {
-            evse: plan.name.clone(),
-            offer,
-        });
+        }
+        let charges = demand == Demand::Charging;
+        if charges || self.demand == Demand::Charging {
+            self.first_grant = charges;
+            self.appetite = Appetite::default();
+            self.rest = Rest::default();
+            self.phases.begin(now);
+            self.booking.overdraw.end();
+            if charges {
+                self.turn.begin(now);
+            } else {
+                self.turn.end();
+            }
+        }
+        self.demand = demand;
+        // Some take limits only while a transaction runs, and some only while none does.
+        self.tell_again |= self.booking.ask_again();
     }
 
-    /// The earliest moment at which a round would decide otherwise by time alone.
-    fn set_timer(&mut self) {
-        let (now, period) = (self.now, self.plan.rotation_period);
-        let mut times: Vec<Mono> = Vec::new();
-        if self.is_starting() {
-            times.push(self.started + self.plan.start_up_hold);
+    fn measure(&mut self, now: Mono, plan: &EvsePlan, measured: &Measured) -> bool {
+        self.turn.measure(measured);
+        let mut concerns = self.booking.measure(now, measured);
+        if let (Some(current), Demand::Charging) = (measured.current, self.demand) {
+            self.phases.measure(now, current);
+            let drawn = self.booking.drawn().unwrap_or_default();
+            let offer = self.booking.offered().map(|offer| offer.limit);
+            let offer = offer.map_or(MilliAmps::ZERO, |limit| amps(limit, plan.max));
+            concerns |= self.appetite.measure(now, drawn, offer, plan);
         }
-        let waits = self
-            .evses
-            .iter()
-            .any(|evse| evse.turn.waiting_since.is_some());
-        if self.somebody_waited() {
-            times.push(now + LOOK_AGAIN);
-        }
-        for evse in &self.evses {
-            times.extend(evse.booking.poll_timeout(now));
-            if let Some(since) = evse.raise_waits {
-                times.push(since + PART_AFTER);
-            }
-            if evse.reason == Reason::RaiseBudget {
-                times.push(evse.budget.next());
-            }
-            if waits && evse.demand == Demand::Charging {
-                times.extend(evse.turn.waiting_since.map(|since| since + WAITED));
-                times.extend(evse.turn.slot_since.map(|since| since + period));
-            }
-        }
-        self.next = times.into_iter().filter(|at| *at > now).min();
+        concerns
     }
-}
-
-/// What an EVSE shall have in the end.
-#[derive(Debug)]
-struct Target {
-    limit: Limit,
-    reason: Reason,
-}
-
-/// The largest current above `least`, in steps below `wanted`, that fits.
-fn part_of(
-    bookings: &Bookings,
-    index: usize,
-    least: MilliAmps,
-    wanted: MilliAmps,
-    step: MilliAmps,
-) -> Option<MilliAmps> {
-    let steps = (wanted.0.saturating_sub(least.0)) / step.0.max(1);
-    let value = |down: i32| MilliAmps(wanted.0 - down.saturating_mul(step.0));
-    let fits = |down: &i32| bookings.fits_with(index, value(*down));
-    (1..=steps)
-        .map(|down| (down, value(down)))
-        .filter(|(_, amps)| *amps > least)
-        .find(|(d, _)| fits(d))
-        .map(|(_, amps)| amps)
 }

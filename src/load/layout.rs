@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::plan::{EvsePlan, LoadPlan, Rotation};
 use crate::evse::Reason;
 use crate::ids::CircuitName;
-use crate::units::{MilliAmps, PerPhase, Phase};
+use crate::units::{MilliAmps, PerPhase, Phase, Watts};
 
 /// Everything that can be used up: the phases of a circuit, its power, its asymmetry.
 #[derive(Debug)]
@@ -32,7 +32,9 @@ pub(super) struct Circuit {
     pub(super) capacity: MilliAmps,
     /// The first of its three phases among the resources.
     phases: usize,
-    power: Option<usize>,
+    /// Of everything that flows, and of the limit signal.
+    powers: [Option<usize>; 2],
+    signal: Watts,
     /// The first of its three phases of asymmetric current among the resources.
     pub(super) asymmetry: Option<usize>,
 }
@@ -40,7 +42,11 @@ pub(super) struct Circuit {
 impl Circuit {
     /// The resources of its phases and of its power.
     pub(super) fn linear(&self) -> impl Iterator<Item = usize> {
-        (self.phases..self.phases + 3).chain(self.power)
+        (self.phases..self.phases + 3).chain(self.powers())
+    }
+
+    fn powers(&self) -> impl Iterator<Item = usize> + use<> {
+        self.powers.into_iter().flatten()
     }
 }
 
@@ -78,12 +84,15 @@ pub(super) struct Resource {
 pub(super) enum Kind {
     Phase(Phase),
     Power,
+    /// As the power, but from outside and not for ever.
+    Signal,
     /// One- and two-phase currents of one phase; the capacity is that of their difference.
     Asymmetry,
 }
 
 impl Layout {
-    pub(super) fn new(plan: &LoadPlan) -> Self {
+    /// `signals[i]` is the limit signal of circuit `i`, if there is one.
+    pub(super) fn new(plan: &LoadPlan, signals: &[Option<Watts>]) -> Self {
         let mut layout = Self {
             circuits: Vec::with_capacity(plan.circuits.len()),
             places: Vec::with_capacity(plan.evses.len()),
@@ -94,7 +103,7 @@ impl Layout {
             uneven: Vec::new(),
         };
         for index in 0..plan.circuits.len() {
-            layout.add_circuit(plan, index);
+            layout.add_circuit(plan, index, signals.get(index).copied().flatten());
         }
         for evse in &plan.evses {
             layout.add_evse(evse);
@@ -103,7 +112,7 @@ impl Layout {
         layout
     }
 
-    fn add_circuit(&mut self, plan: &LoadPlan, index: usize) {
+    fn add_circuit(&mut self, plan: &LoadPlan, index: usize, signal: Option<Watts>) {
         let circuit = &plan.circuits[index];
         let parent = circuit.parent.as_ref().and_then(|parent| self.find(parent));
         let capacity = MilliAmps((circuit.max_current - circuit.reserve).0.max(0));
@@ -111,10 +120,12 @@ impl Layout {
         for phase in Phase::ALL {
             self.add_resource(index, Kind::Phase(phase), i64::from(capacity.0));
         }
-        let power = circuit.max_power.map(|watts| {
+        let caps = [(circuit.max_power, Kind::Power), (signal, Kind::Signal)];
+        let powers = caps.map(|(watts, kind)| {
             // mW / mV is A: rounded down to the mA, the cap holds exactly.
-            let amps = i64::from(watts.0.max(0)) * 1_000_000 / i64::from(plan.voltage.0.max(1));
-            self.add_resource(index, Kind::Power, amps)
+            let voltage = i64::from(plan.voltage.0.max(1));
+            let amps = i64::from(watts?.0.max(0)) * 1_000_000 / voltage;
+            Some(self.add_resource(index, kind, amps))
         });
         let asymmetry = circuit.max_asymmetry.map(|amps| {
             let first = self.resources.len();
@@ -128,7 +139,8 @@ impl Layout {
             parent: parent.or((index > 0).then_some(0)),
             capacity,
             phases,
-            power,
+            powers,
+            signal: signal.unwrap_or_default(),
             asymmetry,
         });
     }
@@ -160,7 +172,7 @@ impl Layout {
                 resource: circuit.phases + phase.index(),
                 coefficient: 1,
             }));
-            self.terms.extend(circuit.power.map(|resource| Term {
+            self.terms.extend(circuit.powers().map(|resource| Term {
                 resource,
                 coefficient: i64::from(wired),
             }));
@@ -205,9 +217,13 @@ impl Layout {
         place.map_or(&[], |place| &self.paths[place.path.clone()])
     }
 
-    /// The resources of the three phases of a circuit, and its power.
-    pub(super) fn of_circuit(&self, circuit: usize) -> (usize, Option<usize>) {
-        (self.circuits[circuit].phases, self.circuits[circuit].power)
+    /// The resources of the three phases of a circuit, and of its power.
+    pub(super) fn of_circuit(
+        &self,
+        circuit: usize,
+    ) -> (usize, impl Iterator<Item = usize> + use<>) {
+        let circuit = &self.circuits[circuit];
+        (circuit.phases, circuit.powers())
     }
 
     /// Currents of an EVSE on the grid, as the sum over its wired phases.
@@ -224,10 +240,12 @@ impl Layout {
     /// "This is used up."
     pub(super) fn reason(&self, resource: usize) -> Reason {
         let resource = &self.resources[resource];
+        let watts = self.circuits[resource.circuit].signal;
         let circuit = self.circuits[resource.circuit].name.clone();
         match resource.kind {
             Kind::Phase(phase) => Reason::Circuit { circuit, phase },
             Kind::Power => Reason::Power { circuit },
+            Kind::Signal => Reason::Signal { circuit, watts },
             Kind::Asymmetry => Reason::Asymmetry { circuit },
         }
     }

@@ -2,27 +2,36 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `controller` | the machine: what is reported, what is offered, in which order offers may change |
+//! | `controller` | the machine: what is reported, what is seen |
+//! | `round` | what each EVSE asks, whose turn it is, what each shall have |
+//! | `transition` | in which order offers may change |
 //! | `allocator`, `admission`, `filling`, `car` | who gets how much, as a pure function |
 //! | `circuit`, `layout`, `usage` | the tree of circuits as numbers, and what is booked on it |
-//! | `booking` | what one EVSE must be assumed to draw |
-//! | `turn` | whose turn it is when there is not enough |
+//! | `booking`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
+//! | `appetite`, `phases_in_use` | what its car makes of it |
+//! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
 //! | `raise_budget` | spares the memory of wallboxes |
 //! | `request`, `plan` | what the allocator is asked; what the configuration says |
 
 mod admission;
 mod allocator;
+mod appetite;
 mod booking;
 mod car;
 mod circuit;
 mod controller;
 mod filling;
 mod layout;
+mod overdraw;
+mod phases_in_use;
 pub mod plan;
 mod raise_budget;
 pub mod request;
+mod rest;
 #[cfg(test)]
 mod review;
+mod round;
+mod transition;
 mod turn;
 mod usage;
 
@@ -30,6 +39,8 @@ mod usage;
 mod properties;
 #[cfg(test)]
 mod site_generator;
+#[cfg(test)]
+mod tests;
 
 pub use allocator::Allocator;
 pub use circuit::{Bookings, Circuits};

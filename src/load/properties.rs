@@ -1,13 +1,12 @@
 //! What holds for the shares of every site.
 
-use super::plan::{CircuitPlan, PriorityMode, Rotation};
+use super::plan::{PriorityMode, Rotation};
 use super::request::Request;
 use super::site_generator::Site;
 use crate::clock::Random;
 use crate::evse::Reason;
-use crate::load::allocator::Allocator;
-use crate::load::circuit::{Bookings, Circuits};
-use crate::units::{MilliAmps, PerPhase};
+use crate::load::circuit::Bookings;
+use crate::units::{MilliAmps, PerPhase, Watts};
 
 const SITES: u64 = 800;
 
@@ -30,10 +29,15 @@ impl<'a> Flow<'a> {
             Request::Fixed(grid) => grid.0.map(|amps| i64::from(amps.0)),
             Request::Wants(_) => [0; 3],
         });
-        Self {
+        let mut flow = Self {
             site,
             grid: grid.collect(),
+        };
+        for evse in 0..site.requests.len() {
+            let extra = site.wants(evse).map_or(0, |wants| wants.extra.0);
+            flow.raise(evse, extra);
         }
+        flow
     }
 
     fn with(site: &'a Site, offers: &[i32]) -> Self {
@@ -112,11 +116,9 @@ impl<'a> Flow<'a> {
     }
 
     fn power_holds(&self, fixed: &Flow<'_>, circuit: usize) -> bool {
-        self.site.plan.circuits[circuit]
-            .max_power
-            .is_none_or(|cap| {
-                self.power(circuit) <= (i64::from(cap.0) * 1_000_000).max(fixed.power(circuit))
-            })
+        caps(self.site, circuit).all(|cap| {
+            self.power(circuit) <= (i64::from(cap.0) * 1_000_000).max(fixed.power(circuit))
+        })
     }
 
     fn asymmetry_holds(&self, fixed: &Flow<'_>, circuit: usize) -> bool {
@@ -126,6 +128,13 @@ impl<'a> Flow<'a> {
                 self.asymmetry(circuit) <= i64::from(cap.0).max(fixed.asymmetry(circuit))
             })
     }
+}
+
+/// What a circuit may carry over all phases: by its plan, and by its signal.
+fn caps(site: &Site, circuit: usize) -> impl Iterator<Item = Watts> {
+    [site.plan.circuits[circuit].max_power, site.signals[circuit]]
+        .into_iter()
+        .flatten()
 }
 
 #[test]
@@ -152,15 +161,14 @@ fn i1b_power_caps_hold() {
     for_sites(|seed, site| {
         let (fixed, flow) = (Flow::fixed(&site), Flow::with(&site, &site.offers()));
         for (index, circuit) in site.plan.circuits.iter().enumerate() {
-            let Some(cap) = circuit.max_power else {
-                continue;
-            };
-            let left = (i64::from(cap.0) * 1_000_000 - fixed.power(index)).max(0);
-            assert!(
-                flow.power(index) - fixed.power(index) <= left,
-                "{seed}: {}",
-                circuit.name
-            );
+            for cap in caps(&site, index) {
+                let left = (i64::from(cap.0) * 1_000_000 - fixed.power(index)).max(0);
+                assert!(
+                    flow.power(index) - fixed.power(index) <= left,
+                    "{seed}: {}",
+                    circuit.name
+                );
+            }
         }
     });
 }
@@ -321,6 +329,9 @@ fn i6_a_site_k_times_as_large_is_shared_in_the_same_way() {
         for circuit in &mut site.plan.circuits {
             circuit.max_power = circuit.max_power.map(|watts| watts_of(watts.0 / 230));
         }
+        for signal in &mut site.signals {
+            *signal = signal.map(|watts| watts_of(watts.0 / 230));
+        }
         let scale = |amps: MilliAmps| MilliAmps(amps.0 * 3);
         let mut large = site.clone();
         for circuit in &mut large.plan.circuits {
@@ -328,6 +339,9 @@ fn i6_a_site_k_times_as_large_is_shared_in_the_same_way() {
             circuit.reserve = scale(circuit.reserve);
             circuit.max_asymmetry = circuit.max_asymmetry.map(scale);
             circuit.max_power = circuit.max_power.map(|watts| watts_of(watts.0 / 230 * 3));
+        }
+        for signal in &mut large.signals {
+            *signal = signal.map(|watts| watts_of(watts.0 / 230 * 3));
         }
         for evse in &mut large.plan.evses {
             evse.step = scale(evse.step);
@@ -338,6 +352,7 @@ fn i6_a_site_k_times_as_large_is_shared_in_the_same_way() {
                 Request::Wants(wants) => {
                     wants.min = scale(wants.min);
                     wants.max = scale(wants.max);
+                    wants.extra = scale(wants.extra);
                 }
             }
         }
@@ -346,13 +361,14 @@ fn i6_a_site_k_times_as_large_is_shared_in_the_same_way() {
     });
 }
 
-fn watts_of(amps: i32) -> crate::units::Watts {
-    crate::units::Watts(amps * 230)
+fn watts_of(amps: i32) -> Watts {
+    Watts(amps * 230)
 }
 
 #[test]
 fn i7_lower_classes_take_nothing_from_higher_ones() {
-    for_sites(|seed, mut site| {
+    for_sites(|seed, site| {
+        let mut site = site.without_extra();
         site.plan.priority_mode = PriorityMode::Strict;
         let all = site.shares();
         for class in 0..3 {
@@ -401,10 +417,11 @@ fn i8_a_higher_priority_of_its_own_never_gives_an_evse_less() {
 
 /// Rounds of filling, and the number of EVSEs and resources.
 fn rounds(site: &Site) -> (usize, usize) {
-    let mut allocator = Allocator::new(&site.plan);
+    let mut allocator = site.allocator();
     allocator.allocate(&site.requests);
-    let caps = |circuit: &CircuitPlan| 3 + usize::from(circuit.max_power.is_some());
-    let resources: usize = site.plan.circuits.iter().map(caps).sum();
+    let resources: usize = (0..site.plan.circuits.len())
+        .map(|circuit| 3 + caps(site, circuit).count())
+        .sum();
     (allocator.rounds(), site.plan.evses.len() + resources)
 }
 
@@ -427,7 +444,7 @@ fn i13_limits_to_asymmetry_cost_a_bounded_number_of_rounds_more() {
 #[test]
 fn i15_the_same_requests_get_the_same_shares_whatever_was_asked_before() {
     for_sites(|seed, site| {
-        let mut allocator = Allocator::new(&site.plan);
+        let mut allocator = site.allocator();
         let first = allocator.allocate(&site.requests).to_vec();
         let other: Vec<_> = site.requests.iter().rev().cloned().collect();
         allocator.allocate(&other);
@@ -438,8 +455,8 @@ fn i15_the_same_requests_get_the_same_shares_whatever_was_asked_before() {
 #[test]
 fn what_was_shared_can_be_booked_and_a_step_more_can_be_where_nothing_stops_it() {
     for_sites(|seed, site| {
-        let site = site.without_asymmetry();
-        let circuits = Circuits::new(&site.plan);
+        let site = site.without_asymmetry().without_extra();
+        let circuits = site.circuits();
         let mut bookings = Bookings::new(&circuits);
         let fixed_only_zero = site.requests.iter().all(|r| matches!(r, Request::Wants(_)));
         if !fixed_only_zero {

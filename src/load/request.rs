@@ -25,6 +25,8 @@ pub struct Wants {
     pub max: MilliAmps,
     /// What to say when it gets all of `max`, or nothing because `max` is below `min`.
     pub at_max: Reason,
+    /// Flows on top of whatever it is offered, because its car does not follow exactly.
+    pub extra: MilliAmps,
     /// It is running, and inside its slot: it stays before others of its class.
     pub in_slot: bool,
     /// Service attained since it was plugged: Wh per weight, in buckets of 100 Wh.

@@ -8,6 +8,7 @@ use crate::clock::{Mono, Random};
 use crate::evse::Reason;
 use crate::ids::{CircuitName, EvseName};
 use crate::load::allocator::Allocator;
+use crate::load::circuit::Circuits;
 use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, Watts};
 
 /// A plan and what its EVSEs ask for.
@@ -15,6 +16,8 @@ use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, Watts};
 pub(super) struct Site {
     pub(super) plan: LoadPlan,
     pub(super) requests: Vec<Request>,
+    /// One for each circuit.
+    pub(super) signals: Vec<Option<Watts>>,
 }
 
 impl Site {
@@ -34,6 +37,7 @@ impl Site {
         Self {
             plan,
             requests: Vec::new(),
+            signals: Vec::new(),
         }
     }
 
@@ -92,6 +96,13 @@ impl Site {
             site.plan.evses.push(evse);
             site.requests.push(request);
         }
+        for _ in 0..circuits {
+            let signal = (random.below(6) == 0).then(|| Watts(amount(random.below(30_000))));
+            site.signals.push(signal);
+        }
+        for wants in site.wants_mut() {
+            wants.extra = MilliAmps(amount(random.below(12) / 10 * random.below(1000)));
+        }
         site
     }
 
@@ -119,6 +130,14 @@ impl Site {
         self
     }
 
+    /// The same with cars that follow exactly.
+    pub(super) fn without_extra(mut self) -> Self {
+        for wants in self.wants_mut() {
+            wants.extra = MilliAmps::ZERO;
+        }
+        self
+    }
+
     pub(super) fn wants_mut(&mut self) -> impl Iterator<Item = &mut Wants> {
         self.requests
             .iter_mut()
@@ -136,7 +155,15 @@ impl Site {
     }
 
     pub(super) fn shares(&self) -> Vec<Share> {
-        Allocator::new(&self.plan).allocate(&self.requests).to_vec()
+        self.allocator().allocate(&self.requests).to_vec()
+    }
+
+    pub(super) fn circuits(&self) -> Circuits {
+        Circuits::with_signals(&self.plan, &self.signals)
+    }
+
+    pub(super) fn allocator(&self) -> Allocator {
+        Allocator::on(&self.circuits(), &self.plan)
     }
 
     pub(super) fn offers(&self) -> Vec<i32> {
@@ -232,6 +259,7 @@ fn random_request(random: &mut Random, evse: &EvsePlan, index: u64) -> Request {
         min: evse.min,
         max: MilliAmps(amount(max)),
         at_max: Reason::OwnMaximum,
+        extra: MilliAmps::ZERO,
         in_slot: random.below(2) == 0,
         attained: i64::from(amount(random.below(4))),
         // Never the same twice, so that nothing depends on the order of the file.

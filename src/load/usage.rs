@@ -84,11 +84,11 @@ impl Usage {
     /// Adds currents that an EVSE takes from the phases of the grid.
     pub(super) fn add_grid(&mut self, layout: &Layout, evse: usize, grid: PerPhase<i64>) {
         for &circuit in layout.path(evse) {
-            let (phases, power) = layout.of_circuit(circuit);
+            let (phases, powers) = layout.of_circuit(circuit);
             for (phase, amps) in grid.iter() {
                 self.used[phases + phase.index()] += amps;
             }
-            if let Some(power) = power {
+            for power in powers {
                 self.used[power] += layout.total(evse, grid);
             }
         }
@@ -137,7 +137,7 @@ impl Usage {
 
     fn level(&self, resource: usize, kind: Kind) -> i64 {
         match kind {
-            Kind::Phase(_) | Kind::Power => self.used[resource],
+            Kind::Phase(_) | Kind::Power | Kind::Signal => self.used[resource],
             Kind::Asymmetry => spread(self.uneven(resource), self.unknown[resource]),
         }
     }

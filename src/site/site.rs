@@ -426,7 +426,9 @@ impl Site {
     /// An offer is remembered, then told to its device: a raise waits for the disk like any
     /// other send, what lowers does not.
     fn offer(&mut self, now: Now, output: load::Output) {
-        let load::Output::Offer { evse, offer } = output;
+        let load::Output::Offer { evse, offer } = output else {
+            return;
+        };
         let Some(&(index, connector)) = self.by_evse.get(&evse) else {
             return;
         };

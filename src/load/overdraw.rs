@@ -1,0 +1,189 @@
+//! Drawing more than allowed: booked at once, counted as a fixed load after 10 s, complained of
+//! every 10 s, paused after 30 s, an alarm after 60 s. All of it ends when the car obeys.
+
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::units::MilliAmps;
+
+/// Cars and meters are not exact: so much above the limit is still obeying.
+pub(super) const TOLERANCE: MilliAmps = MilliAmps(500);
+
+/// From here on it is no inaccuracy any more.
+const DEFIANCE: MilliAmps = MilliAmps(1000);
+
+/// For so long: it will not end by itself. Complaints are as far apart.
+const LASTS: Duration = Duration::from_secs(10);
+
+const PAUSES_AFTER: Duration = Duration::from_secs(30);
+
+const ALARMS_AFTER: Duration = Duration::from_mins(1);
+
+/// How much more than its limit an EVSE draws, and since when. Spans are measured from one
+/// measurement to another: one alone may be older than the limit.
+#[derive(Debug, Default)]
+pub(super) struct Overdraw {
+    last: Mono,
+    is_over: bool,
+    over_since: Option<Mono>,
+    defies_since: Option<Mono>,
+    complained_at: Option<Mono>,
+    alarmed: bool,
+    /// It was seen to ignore what it had accepted, and not yet to obey again.
+    is_distrusted: bool,
+    /// Its car does not follow exactly.
+    is_sloppy: bool,
+}
+
+impl Overdraw {
+    /// A span begins only with a limit that the device `took`: before, it obeys an older one.
+    pub(super) fn measure(&mut self, now: Mono, drawn: MilliAmps, limit: MilliAmps, took: bool) {
+        self.last = now;
+        self.is_over = drawn > limit + TOLERANCE;
+        let follow = |since: &mut Option<Mono>, over: bool| {
+            *since = (over && (took || since.is_some())).then(|| since.unwrap_or(now));
+        };
+        follow(&mut self.over_since, self.is_over);
+        follow(&mut self.defies_since, drawn > limit + DEFIANCE);
+        self.is_distrusted = self.is_over && (self.is_distrusted || self.is_fixed());
+        if self.defies_since.is_none() {
+            self.complained_at = None;
+            self.alarmed = false;
+            self.is_sloppy |= lasts(self.over_since, now) >= Some(LASTS);
+        }
+    }
+
+    /// Nothing is known any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            is_distrusted: self.is_distrusted,
+            is_sloppy: self.is_sloppy,
+            ..Self::default()
+        };
+    }
+
+    /// Another car.
+    pub(super) fn end(&mut self) {
+        self.is_sloppy = false;
+        self.is_distrusted = false;
+    }
+
+    /// Only a measurement proves that it obeys: also after it was away.
+    pub(super) fn is_distrusted(&self) -> bool {
+        self.is_distrusted
+    }
+
+    /// The newest measurement was above the limit.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// What its car takes on top of every limit, because it does not follow exactly. Kept for the
+    /// whole transaction: otherwise the limit would swing by as much.
+    pub(super) fn extra(&self) -> MilliAmps {
+        if self.is_sloppy {
+            DEFIANCE
+        } else {
+            MilliAmps::ZERO
+        }
+    }
+
+    /// It counts like a fixed load.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.defies_for() >= Some(LASTS)
+    }
+
+    /// It is allowed nothing any more.
+    pub(super) fn pauses(&self) -> bool {
+        self.defies_for() >= Some(PAUSES_AFTER)
+    }
+
+    /// A person should look at it.
+    pub(super) fn alarms(&self) -> bool {
+        self.defies_for() >= Some(ALARMS_AFTER)
+    }
+
+    /// Time to call that person: once.
+    pub(super) fn alarm(&mut self) -> bool {
+        let due = self.alarms() && !self.alarmed;
+        self.alarmed |= due;
+        due
+    }
+
+    /// Time to tell the device that its limit is not followed.
+    pub(super) fn complain(&mut self) -> bool {
+        let due = self.is_fixed()
+            && self
+                .complained_at
+                .is_none_or(|at| self.last.since(at) >= LASTS);
+        if due {
+            self.complained_at = Some(self.last);
+        }
+        due
+    }
+
+    fn defies_for(&self) -> Option<Duration> {
+        lasts(self.defies_since, self.last)
+    }
+}
+
+fn lasts(since: Option<Mono>, now: Mono) -> Option<Duration> {
+    since.map(|since| now.since(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    /// Measured every ten seconds, from 0 on.
+    fn draws(over: &mut Overdraw, milliamps: i32, seconds: std::ops::RangeInclusive<u64>) -> u32 {
+        let mut complaints = 0;
+        for seconds in seconds.step_by(10) {
+            over.measure(at(seconds), MilliAmps(milliamps), MilliAmps(8000), true);
+            complaints += u32::from(over.complain());
+        }
+        complaints
+    }
+
+    #[test]
+    fn defiance_is_complained_of_every_10_s_paused_after_30_s_and_an_alarm_after_60_s() {
+        let mut over = Overdraw::default();
+        assert_eq!(draws(&mut over, 12_000, 0..=0), 0);
+        assert!(over.is_over() && !over.is_fixed());
+        assert_eq!(draws(&mut over, 12_000, 10..=20), 2);
+        assert!(over.is_fixed() && !over.pauses());
+        assert_eq!(draws(&mut over, 12_000, 30..=50), 3);
+        assert!(over.pauses() && !over.alarms());
+        draws(&mut over, 12_000, 60..=60);
+        assert!(over.alarms() && over.alarm());
+        assert!(!over.alarm(), "once is enough");
+        assert_eq!(draws(&mut over, 8300, 70..=70), 0);
+        assert!(!over.is_over() && !over.is_fixed() && !over.pauses() && !over.alarms());
+        assert_eq!(over.extra(), MilliAmps::ZERO);
+    }
+
+    #[test]
+    fn a_limit_that_was_not_taken_yet_is_not_defied() {
+        let mut over = Overdraw::default();
+        for seconds in [0, 10, 20] {
+            over.measure(at(seconds), MilliAmps(12_000), MilliAmps(8000), false);
+        }
+        assert!(over.is_over() && !over.is_fixed());
+    }
+
+    #[test]
+    fn a_car_that_does_not_follow_exactly_has_an_ampere_set_aside_until_it_leaves() {
+        let mut over = Overdraw::default();
+        draws(&mut over, 8700, 0..=20);
+        assert!(!over.is_fixed());
+        assert_eq!(over.extra(), MilliAmps(1000));
+        draws(&mut over, 8000, 30..=30);
+        assert_eq!(over.extra(), MilliAmps(1000));
+        over.end();
+        assert_eq!(over.extra(), MilliAmps::ZERO);
+    }
+}

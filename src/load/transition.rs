@@ -1,0 +1,185 @@
+//! The way of the [`Controller`] from what is allowed to what shall be: lowerings at once, raises
+//! where everything that may still flow leaves room for them.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::booking::amps;
+use super::circuit::Bookings;
+use super::controller::{Controller, Output};
+use super::round::Target;
+use crate::evse::{Limit, Offer, Reason};
+use crate::ids::OfferNumber;
+use crate::units::MilliAmps;
+
+/// A raise that does not fit whole is given in part after this: each step costs a write to the
+/// wallbox's memory, and others are usually about to make room.
+pub(super) const PART_AFTER: Duration = Duration::from_secs(10);
+
+impl Controller {
+    /// Lowerings, and what a device must be told again, leave at once and together.
+    pub(super) fn lower(&mut self, targets: &[Target]) {
+        for (index, target) in targets.iter().enumerate() {
+            let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
+            else {
+                continue;
+            };
+            evse.reason = if evse.booking.refused {
+                Reason::NotLimitable
+            } else if evse.booking.overdraw.alarms() {
+                Reason::NotObeyed
+            } else if evse.booking.is_online() {
+                target.reason.clone()
+            } else {
+                Reason::Offline
+            };
+            if !evse.booking.is_online() {
+                continue;
+            }
+            let wanted = amps(target.limit, plan.max);
+            let old = evse.booking.offered().map(|offer| offer.limit);
+            let lowers = old.is_some_and(|old| target.limit < old);
+            // The first offer of a connection states what was in force anyway, or less.
+            let before = old.map_or(evse.booking.allowed(), |old| amps(old, plan.max));
+            let states = evse.tell_again && wanted <= before;
+            if lowers || states {
+                self.offer(index, target.limit);
+            } else if evse.tell_again && old.is_none() {
+                // It is to have more than is booked: until that fits, it is told the least.
+                let least = Limit::Current(plan.idle.min(before));
+                self.offer(index, least);
+            } else if let (true, Some(old)) = (evse.tell_again, old) {
+                self.offer(index, old);
+            }
+        }
+    }
+
+    /// Raises where everything that may still flow leaves room: first grants before others.
+    pub(super) fn raise(&mut self, targets: &[Target]) {
+        let mut bookings = self.bookings();
+        let mut order: Vec<usize> = (0..targets.len()).collect();
+        order.sort_by_key(|i| {
+            self.evses
+                .get(*i)
+                .map(|evse| (!evse.first_grant, evse.raise_waits))
+        });
+        for index in order {
+            let Some(target) = targets.get(index) else {
+                continue;
+            };
+            let Some(limit) = self.raise_to(&mut bookings, index, target) else {
+                continue;
+            };
+            self.offer(index, limit);
+            if let Some(evse) = self.evses.get_mut(index) {
+                bookings.set(index, evse.booking.booked(self.now));
+                evse.budget.spend(self.now);
+                evse.first_grant &= limit == Limit::Current(MilliAmps::ZERO);
+                evse.raise_waits = None;
+            }
+        }
+    }
+
+    /// The limit to raise this EVSE to now, if any; notes why not.
+    fn raise_to(
+        &mut self,
+        bookings: &mut Bookings,
+        index: usize,
+        target: &Target,
+    ) -> Option<Limit> {
+        let now = self.now;
+        let starting = self.is_starting();
+        let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
+        let old = evse.booking.offered()?.limit;
+        if !evse.booking.is_online() || target.limit <= old {
+            evse.raise_waits = None;
+            return None;
+        }
+        let booked = evse.booking.booked(now);
+        let wanted = amps(target.limit, plan.max);
+        let extra = evse.booking.overdraw.extra();
+        // Back to a value that is still booked takes nothing from anybody, unless too much is.
+        let overloaded = bookings.is_overloaded();
+        let whole = bookings.fits_with(index, wanted + extra) && !(overloaded && wanted <= booked);
+        let since = *evse.raise_waits.get_or_insert(now);
+        let part = evse.first_grant || now.since(since) >= PART_AFTER;
+        let limit = match (whole, part, target.limit) {
+            (true, _, limit) => Some(limit),
+            (false, true, Limit::Current(_)) => {
+                let back = if overloaded { booked } else { MilliAmps::ZERO };
+                let least = amps(old, plan.max).max(plan.min - plan.step).max(back);
+                part_of(bookings, index, least..wanted, plan.step, extra).map(Limit::Current)
+            }
+            (false, _, _) => None,
+        };
+        let reason = match limit {
+            _ if starting && wanted > booked => Some(Reason::StartUp),
+            None => Some(Reason::Transition),
+            Some(_) if !evse.first_grant && !evse.budget.allows(now) => Some(Reason::RaiseBudget),
+            Some(limit) if limit != target.limit => {
+                evse.reason = Reason::Transition;
+                None
+            }
+            Some(_) => None,
+        };
+        match reason {
+            Some(reason) => {
+                evse.reason = reason;
+                None
+            }
+            None => limit,
+        }
+    }
+
+    /// After a start nothing is raised until every EVSE was seen, or the hold is over: who was
+    /// not seen may be charging.
+    pub(super) fn is_starting(&self) -> bool {
+        self.now.since(self.started) < self.plan.start_up_hold
+            && self.evses.iter().any(|evse| !evse.booking.was_seen())
+    }
+
+    pub(super) fn bookings(&self) -> Bookings {
+        let mut bookings = Bookings::new(&self.circuits);
+        for (index, evse) in self.evses.iter().enumerate() {
+            bookings.set(index, evse.booking.booked(self.now));
+        }
+        bookings
+    }
+
+    fn offer(&mut self, index: usize, limit: Limit) {
+        let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
+        else {
+            return;
+        };
+        self.last_number += 1;
+        let number = OfferNumber(self.last_number);
+        evse.tell_again = false;
+        evse.booking.offer(self.now, number, limit);
+        let offer = Offer {
+            number,
+            limit,
+            reason: evse.reason.clone(),
+        };
+        self.outputs.push_back(Output::Offer {
+            evse: plan.name.clone(),
+            offer,
+        });
+    }
+}
+
+/// The largest current above the start of `range`, in steps below its end, that fits together with
+/// `extra`.
+fn part_of(
+    bookings: &Bookings,
+    index: usize,
+    range: Range<MilliAmps>,
+    step: MilliAmps,
+    extra: MilliAmps,
+) -> Option<MilliAmps> {
+    let Range { start, end } = range;
+    let steps = end.0.saturating_sub(start.0) / step.0.max(1);
+    (1..=steps)
+        .map(|down| MilliAmps(end.0 - down.saturating_mul(step.0)))
+        .filter(|amps| *amps > start)
+        .find(|amps| bookings.fits_with(index, *amps + extra))
+}
