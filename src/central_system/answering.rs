@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
-use crate::clock::Now;
+use crate::clock::{Now, Timestamp};
 use crate::evse::{Ask, Measured, Report, Verdict};
 use crate::ids::{ConnectorId, EvseName, IdTag};
 use crate::ocpp::ChargePointStatus;
@@ -157,7 +157,9 @@ impl Station {
             return;
         };
         let (id, status) = (said.connector_id, said.status);
-
+        if let Some(time) = said.timestamp.as_deref().and_then(timestamp::parse_lenient) {
+            self.learn_clock(time);
+        }
         let Some(connector) = self.connector(id) else {
             return;
         };
@@ -174,6 +176,18 @@ impl Station {
         self.weigh_transaction(context.now, id, status);
         self.report_demand(id);
         self.offer_remote_start(id, status);
+    }
+
+    /// Quirk: `MicroOcpp`: a clock that was never set shows 1970, where a schedule of this year has
+    /// not begun. What the wallbox took counts for nothing then.
+    fn learn_clock(&mut self, shown: Timestamp) {
+        let is_set = !timestamp::clock_not_set(shown);
+        if std::mem::replace(&mut self.clock_is_set, is_set) && !is_set {
+            warn!(charge_point = %self.plan.id, "the clock of a wallbox was never set: its limits begin in 1970");
+            for connector in self.connectors.values_mut() {
+                connector.setpoint.forget();
+            }
+        }
     }
 
     /// Quirk: Autel, Easee and others: a plugged car begins only after a RemoteStartTransaction.
@@ -206,7 +220,8 @@ impl Station {
         };
         let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
-        let flows_now = !self.are_of_the_past(context.now, &said);
+        let over = reading.has_transaction_end || self.is_over_for(id, said.transaction_id);
+        let flows_now = !self.are_of_the_past(context.now, &said) && !over;
         let measured = Measured {
             current: reading.current.filter(|current| {
                 flows_now && current.0.into_iter().all(|amps| amps < IMPLAUSIBLE)
@@ -222,6 +237,12 @@ impl Station {
             self.report(id, Report::Measured(measured));
         }
         self.adopt(context, id, said.transaction_id, &reading);
+    }
+
+    /// Quirk: Ocular: closing meter values come after the stop, and no others after them.
+    fn is_over_for(&self, id: ConnectorId, transaction: Option<i64>) -> bool {
+        let open = self.ledger.open_of(id).map(|open| open.wallbox_id);
+        transaction.is_some_and(|said| open != Some(said) && self.ledger.knows(said))
     }
 
     /// Meter values that a wallbox kept while it was away tell what flowed then. So do, at a

@@ -43,6 +43,8 @@ pub(super) enum Asked {
     MeasurandList,
     /// ChangeConfiguration of one measurand, to find out.
     Measurand(&'static str),
+    /// ChangeConfiguration of those measurands that were accepted one by one.
+    AcceptedMeasurands,
     /// TriggerMessage(BootNotification).
     TriggerBoot,
     /// Anything whose answer changes nothing.
@@ -196,7 +198,8 @@ impl Station {
                 let Some(list) = self.set_up.accepted_measurands() else {
                     return true;
                 };
-                self.change(context, "MeterValuesSampledData", list, Asked::Housekeeping);
+                let asked = Asked::AcceptedMeasurands;
+                self.change(context, "MeterValuesSampledData", list, asked);
             }
             Step::TriggerStatus(id) => {
                 if self
@@ -311,6 +314,11 @@ impl Station {
                     self.set_up.measurand_accepted(measurand);
                 }
             }
+            Asked::AcceptedMeasurands => {
+                if !accepted_change(result) {
+                    self.set_up.shorten_measurands(now.mono);
+                }
+            }
             Asked::TriggerBoot => {
                 // A wallbox that cannot be triggered will not boot for us: go on without.
                 if result.is_err() && !self.set_up.is_ready() {
@@ -353,6 +361,7 @@ impl Station {
             | Asked::Key
             | Asked::MeasurandList
             | Asked::Measurand(_)
+            | Asked::AcceptedMeasurands
             | Asked::Housekeeping => {}
         }
     }

@@ -22,7 +22,7 @@ use crate::units::MilliAmps;
 use super::asking::Asked;
 use super::connector::Connector;
 use super::ladder::Ladder;
-use super::profile::{Direction, Shape, Terms};
+use super::profile::{Direction, Shape, Terms, start_of_schedule};
 use super::set_up::Step;
 use super::station::{Context, Station};
 
@@ -106,7 +106,7 @@ impl Station {
             phases: plan.phases,
             voltage: self.plan.voltage,
             transaction: self.ledger.open_of(id).map(|open| open.wallbox_id),
-            wall: context.now.wall,
+            start: start_of_schedule(context.now.wall, self.clock_is_set),
         })
     }
 

@@ -30,6 +30,16 @@ const TRANSACTION_ID: i64 = 3000;
 /// An absolute schedule starts this long ago, so that a wallbox whose clock lags has begun it.
 const STARTED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
 
+/// When an absolute schedule starts. A wallbox whose clock was never set would not begin one of
+/// this year: its schedule starts when its clock did.
+pub(super) fn start_of_schedule(wall: Timestamp, clock_is_set: bool) -> Timestamp {
+    if clock_is_set {
+        wall.checked_sub(STARTED_BEFORE).unwrap_or(wall)
+    } else {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
 /// After an answer that is no verdict (a CALLERROR, silence) the same limit is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -61,8 +71,8 @@ pub(super) struct Terms {
     pub voltage: MilliVolts,
     /// The id that the wallbox knows the open transaction by.
     pub transaction: Option<i64>,
-    /// What time it is.
-    pub wall: Timestamp,
+    /// When an absolute schedule starts.
+    pub start: Timestamp,
 }
 
 impl Shape {
@@ -137,7 +147,7 @@ impl Shape {
             }
         };
         let start = match self.kind {
-            Kind::Absolute => terms.wall.checked_sub(STARTED_BEFORE).ok(),
+            Kind::Absolute => Some(terms.start),
             Kind::Relative => None,
         };
         ChargingProfile {
@@ -311,7 +321,7 @@ mod tests {
             phases,
             voltage: MilliVolts(230_000),
             transaction: Some(77),
-            wall: "2026-01-15T10:00:00Z".parse().unwrap(),
+            start: start_of_schedule("2026-01-15T10:00:00Z".parse().unwrap(), true),
         }
     }
 

@@ -28,12 +28,12 @@ const NO_BOOT: Duration = Duration::from_mins(1);
 /// Statuses that the wallbox did not send by itself after this are asked for.
 const ASK_FOR_STATUS: Duration = Duration::from_secs(4);
 
-/// What load management needs to see. Short on purpose: some wallboxes reboot when all
-/// measurands are configured.
+/// What load management needs to see, the most important first. Short on purpose: some wallboxes
+/// reboot when all measurands are configured.
 pub(super) const MEASURANDS: [&str; 4] = [
+    "Current.Import",
     "Energy.Active.Import.Register",
     "Power.Active.Import",
-    "Current.Import",
     "Current.Offered",
 ];
 
@@ -143,6 +143,8 @@ pub(super) struct SetUp {
     stage: Stage,
     steps: VecDeque<(Mono, Step)>,
     accepted_measurands: Vec<&'static str>,
+    /// The list of accepted measurands was too long.
+    is_shortened: bool,
 }
 
 impl Default for SetUp {
@@ -151,6 +153,7 @@ impl Default for SetUp {
             stage: Stage::Away,
             steps: VecDeque::new(),
             accepted_measurands: Vec::new(),
+            is_shortened: false,
         }
     }
 }
@@ -322,6 +325,7 @@ impl SetUp {
     /// The list of measurands was rejected as a whole (OCPP 1.6 §9.1.15): find out which are known.
     pub(super) fn probe_measurands(&mut self, now: Mono) {
         self.accepted_measurands.clear();
+        self.is_shortened = false;
         self.first(now, Step::AcceptedMeasurands);
         for measurand in MEASURANDS.into_iter().rev() {
             self.first(now, Step::TryMeasurand(measurand));
@@ -333,9 +337,19 @@ impl SetUp {
         self.accepted_measurands.push(measurand);
     }
 
-    /// Those it knows, as the value of the key; `None` if one or none: nothing left to change.
+    /// Those it knows, as the value of the key; `None` if that is set already, or if there is none.
     pub(super) fn accepted_measurands(&self) -> Option<String> {
-        (self.accepted_measurands.len() > 1).then(|| self.accepted_measurands.join(","))
+        let known = self.accepted_measurands.len();
+        let differs = known > 1 || (known == 1 && self.is_shortened);
+        differs.then(|| self.accepted_measurands.join(","))
+    }
+
+    /// The wallbox knows all of them, but takes no list of so many
+    /// (`MeterValuesSampledDataMaxLength`): the least important one is left out.
+    pub(super) fn shorten_measurands(&mut self, now: Mono) {
+        self.accepted_measurands.pop();
+        self.is_shortened = true;
+        self.first(now, Step::AcceptedMeasurands);
     }
 }
 
@@ -416,7 +430,22 @@ mod tests {
         assert_eq!(set_up.accepted_measurands(), None, "it is already set");
         set_up.measurand_accepted(MEASURANDS[2]);
         assert_eq!(set_up.next(at(0)), Some(Step::AcceptedMeasurands));
-        let both = "Energy.Active.Import.Register,Current.Import";
+        let both = "Current.Import,Power.Active.Import";
         assert_eq!(set_up.accepted_measurands().as_deref(), Some(both));
+    }
+
+    #[test]
+    fn a_list_of_known_measurands_that_is_too_long_loses_the_least_important() {
+        let mut set_up = connected();
+        for measurand in MEASURANDS {
+            set_up.measurand_accepted(measurand);
+        }
+        for left in [3, 2, 1] {
+            set_up.shorten_measurands(at(0));
+            let list = MEASURANDS[..left].join(",");
+            assert_eq!(set_up.accepted_measurands(), Some(list));
+        }
+        set_up.shorten_measurands(at(0));
+        assert_eq!(set_up.accepted_measurands(), None);
     }
 }

@@ -110,6 +110,8 @@ pub struct Station {
     pub(super) known: Known,
     pub(super) set_up: SetUp,
     pub(super) sample_clock: SampleClock,
+    /// Its clock does not stand before 2020, as far as it told.
+    pub(super) clock_is_set: bool,
     /// The first CALL after a boot may take longer.
     pub(super) just_booted: bool,
     pub(super) timeouts_in_a_row: u32,
@@ -142,6 +144,7 @@ impl Station {
             known,
             set_up: SetUp::default(),
             sample_clock: SampleClock::default(),
+            clock_is_set: true,
             just_booted: false,
             timeouts_in_a_row: 0,
             waiting: BTreeMap::new(),

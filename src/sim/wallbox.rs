@@ -29,6 +29,7 @@ mod meter;
 mod plan;
 mod request;
 mod session;
+mod telling;
 mod wire;
 
 use connector::Connector;
@@ -43,12 +44,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How late [`Quirk::LateAnswers`] is.
 const LATE: Duration = Duration::from_secs(8);
-
-/// How soon [`Quirk::BootLoop`] boots anew.
-const BOOT_LOOP: Duration = Duration::from_secs(5);
-
-/// When it has enough of that.
-const BOOT_LOOP_LASTS: Duration = Duration::from_mins(1);
 
 /// A text frame of a wallbox's link, as the wallbox sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -470,99 +465,6 @@ impl Wallbox {
             self.wire.send_call(now.mono, call, &mut self.random);
         }
     }
-
-    fn tell_statuses(&mut self, now: Now) {
-        if self.registration != Registration::Accepted || !self.wire.connected {
-            return;
-        }
-        let whole = if self.operative {
-            ChargePointStatus::Available
-        } else {
-            ChargePointStatus::Unavailable
-        };
-        if self.told.replace(whole) != Some(whole) {
-            self.tell(now, ConnectorId(0), whole, false);
-        }
-        let hides_cars = self.hides_cars();
-        let changed: Vec<(ConnectorId, ChargePointStatus)> = self
-            .connectors
-            .iter_mut()
-            .filter_map(|(id, connector)| {
-                let status = shown(connector.status(), hides_cars);
-                (connector.told.replace(status) != Some(status)).then_some((*id, status))
-            })
-            .collect();
-        for (id, status) in changed {
-            self.tell(now, id, status, false);
-        }
-    }
-
-    fn hides_cars(&self) -> bool {
-        self.plan.has(Quirk::AvailableWhilePlugged)
-    }
-
-    fn shown(&self, status: ChargePointStatus) -> ChargePointStatus {
-        shown(status, self.hides_cars())
-    }
-
-    fn tell(&mut self, now: Now, id: ConnectorId, status: ChargePointStatus, triggered: bool) {
-        let payload = json!({"connectorId": id.0, "errorCode": "NoError",
-            "status": status.as_str(), "timestamp": self.stamp(now)});
-        self.wire.call(OwnCall {
-            triggered,
-            ..call("StatusNotification", payload, Purpose::Status(id))
-        });
-    }
-
-    fn boot_notification(&self) -> OwnCall {
-        let payload = json!({
-            "chargePointVendor": self.plan.vendor, "chargePointModel": self.plan.model,
-            "chargePointSerialNumber": self.plan.id.as_str().chars().take(25).collect::<String>(),
-            "firmwareVersion": self.plan.firmware});
-        call("BootNotification", payload, Purpose::Boot)
-    }
-
-    /// When [`Quirk::BootLoop`] boots anew.
-    fn boots_again_at(&self) -> Option<Mono> {
-        let first = *self.looping_since.as_ref()?;
-        let accepted = self.registration == Registration::Accepted;
-        let at = self.accepted_at + BOOT_LOOP;
-        (accepted && at.since(first) < BOOT_LOOP_LASTS).then_some(at)
-    }
-
-    fn heartbeat_at(&self) -> Option<Mono> {
-        let interval = self.keys.count("HeartbeatInterval");
-        let wanted = self.wire.idle() && interval > 0;
-        wanted.then(|| self.wire.last_sent + Duration::from_secs(interval))
-    }
-
-    /// What its own clock shows.
-    fn clock(&self, now: Now) -> Timestamp {
-        if self.plan.has(Quirk::Clock1970) {
-            let up = SignedDuration::try_from(now.mono.0).unwrap_or(SignedDuration::MAX);
-            return Timestamp::UNIX_EPOCH
-                .saturating_add(up)
-                .unwrap_or(Timestamp::MAX);
-        }
-        now.wall.checked_add(self.skew).unwrap_or(now.wall)
-    }
-
-    fn stamp(&self, now: Now) -> String {
-        let (ahead, zone) = if self.plan.has(Quirk::NoZoneTimestamps) {
-            (0, "")
-        } else if self.plan.has(Quirk::ShortZone) {
-            (3, "+03")
-        } else if self.plan.has(Quirk::LocalTime) {
-            (2, "Z")
-        } else {
-            (0, "Z")
-        };
-        let shown = self
-            .clock(now)
-            .saturating_add(SignedDuration::from_hours(ahead));
-        let shown = shown.unwrap_or(Timestamp::MAX);
-        format!("{}{zone}", shown.strftime("%Y-%m-%dT%H:%M:%S%.3f"))
-    }
 }
 
 fn call(action: &'static str, payload: Value, purpose: Purpose) -> OwnCall {
@@ -571,15 +473,6 @@ fn call(action: &'static str, payload: Value, purpose: Purpose) -> OwnCall {
         payload,
         purpose,
         triggered: false,
-    }
-}
-
-fn shown(status: ChargePointStatus, hides_cars: bool) -> ChargePointStatus {
-    match status {
-        ChargePointStatus::Preparing | ChargePointStatus::Finishing if hides_cars => {
-            ChargePointStatus::Available
-        }
-        status => status,
     }
 }
 

@@ -56,7 +56,7 @@ fn a_list_of_measurands_that_is_rejected_is_probed_one_by_one() {
         }
         bench.respond(&json!({"status": if known { "Accepted" } else { "Rejected" }}));
     }
-    let last = "Energy.Active.Import.Register,Power.Active.Import,Current.Import";
+    let last = "Current.Import,Energy.Active.Import.Register,Power.Active.Import";
     assert_eq!(values.last().map(String::as_str), Some(last));
 }
 

@@ -60,9 +60,12 @@ impl Handwriting {
 
 /// Units with another prefix, phases to neutral, blanks around numbers.
 fn oddly(mut payload: Value) -> Value {
-    let values = payload["meterValue"].as_array_mut().into_iter().flatten();
-    let samples =
-        values.flat_map(|value| value["sampledValue"].as_array_mut().into_iter().flatten());
+    let values = payload.get_mut("meterValue").and_then(Value::as_array_mut);
+    let samples = values
+        .into_iter()
+        .flatten()
+        .filter_map(|value| value.get_mut("sampledValue")?.as_array_mut())
+        .flatten();
     for sample in samples {
         let number = sample["value"].as_str().and_then(|text| text.parse().ok());
         let number: f64 = number.unwrap_or_default();

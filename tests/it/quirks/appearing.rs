@@ -146,6 +146,7 @@ fn a_wallbox_that_stays_away_for_19_minutes_keeps_its_transaction_and_its_share(
 fn a_wallbox_that_connects_a_quarter_of_an_hour_after_the_others_is_served() {
     let mut lab = Lab::switched_on(beside_another(wallbox(&[])));
     lab.world.set_reachable("A", false);
+    lab.run(60);
     lab.charge("B");
     lab.run(15 * 60);
     assert_eq!(lab.world.allowed("B").0, 16_000);

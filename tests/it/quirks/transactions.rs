@@ -192,7 +192,8 @@ fn what_flowed_in_a_transaction_flows_no_more_after_it() {
     lab.world.unplug("A");
     lab.run(10);
     assert!(lab.evse("A").power_w.is_none_or(|watts| watts == 0));
-    assert!(lab.evse("A").measured_a.is_none_or(|amps| amps == [0.0; 3]));
+    let flows = lab.evse("A").measured_a.unwrap_or_default();
+    assert!(flows.into_iter().all(|amps| amps < 0.1), "{flows:?}");
     lab.charge("B");
     lab.settles_at([0, 16_000]);
 }
