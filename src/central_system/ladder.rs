@@ -16,6 +16,8 @@ use super::set_up::{Known, RateUnits};
 pub(super) struct Ladder {
     rungs: Vec<Shape>,
     at: usize,
+    /// The rung that was taken last, itself and not its stand-in.
+    works: Option<usize>,
     /// Where a row of refusals began, and whether that was in a transaction: what is possible
     /// differs.
     refused_from: Option<(usize, bool)>,
@@ -42,6 +44,7 @@ impl Ladder {
         Self {
             rungs,
             at: 0,
+            works: None,
             refused_from: None,
             told_again: false,
             disobeyed: 0,
@@ -64,10 +67,12 @@ impl Ladder {
     /// The wallbox accepted this form. Returns it if it is worth remembering: not as a stand-in.
     pub(super) fn accepted(&mut self, tried: Shape) -> Option<Shape> {
         self.refused_from = None;
-        self.rungs
-            .get(self.at)
-            .copied()
-            .filter(|rung| *rung == tried)
+        let rung = self.rungs.get(self.at).copied();
+        let itself = rung.filter(|rung| *rung == tried);
+        if itself.is_some() {
+            self.works = Some(self.at);
+        }
+        itself
     }
 
     /// The wallbox refused this form. True if there is another one to try for this limit.
@@ -112,16 +117,19 @@ impl Ladder {
             return true;
         }
         self.told_again = false;
+        self.works = None;
         self.disobeyed += 1;
         self.at = (self.at + 1) % self.rungs.len().max(1);
         self.disobeyed < self.rungs.len()
     }
 
-    /// Another car, or the wallbox restarted: forms that were not obeyed may be tried again.
+    /// Another car: forms that were not obeyed may be tried again, and refusals without a
+    /// transaction say nothing of forms that need one. What worked, or is likeliest, comes first.
     pub(super) fn begin(&mut self) {
         self.told_again = false;
         self.disobeyed = 0;
         self.refused_from = None;
+        self.at = self.works.unwrap_or(0);
     }
 }
 
@@ -317,6 +325,22 @@ mod tests {
             let found = climb(&mut ladder, true, takes);
             assert!(found.is_some(), "{begins_after}");
         }
+    }
+
+    #[test]
+    fn a_transaction_that_begins_in_the_middle_of_the_climb_begins_with_what_worked() {
+        let worked = Shape {
+            purpose: Purpose::Tx,
+            kind: Kind::Relative,
+            ..ladder().shape(false)
+        };
+        let mut ladder = Ladder::new(&ProfileSettings::default(), &known(), Some(worked), true);
+        for _ in 0..7 {
+            let shape = ladder.shape(false);
+            ladder.refused(shape, LIMIT, false);
+        }
+        ladder.begin();
+        assert_eq!(ladder.shape(true), worked);
     }
 
     #[test]
