@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
+use crate::clock::Now;
 use crate::evse::{Ask, Measured, Report, Verdict};
-use crate::ids::EvseName;
+use crate::ids::{ConnectorId, EvseName, IdTag};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
@@ -16,8 +17,10 @@ use crate::ocpp::messages::{
     BootNotificationResponse, DataTransfer, DataTransferResponse, DataTransferStatus, Empty,
     HeartbeatResponse, MeterValues, RegistrationStatus, StatusNotification,
 };
-use crate::ocpp::{Action, ErrorCode, Reading};
+use crate::ocpp::{Action, ErrorCode, Reading, timestamp};
+use crate::units::MilliAmps;
 
+use super::sample_clock::SampleClock;
 use super::set_up::Boot;
 use super::station::{Context, Station, Waiting};
 use super::transacting::id_tag_info;
@@ -25,6 +28,15 @@ use super::transacting::id_tag_info;
 /// The vendor of status noise that the wallbox repeats unless it is accepted.
 /// Quirk: `EVBox`: sends `evbStatusNotification` as a DataTransfer.
 const EVBOX: &str = "EV-BOX";
+
+/// The tag of a start that we ask for, where neither configuration nor wallbox names one.
+const OUR_TAG: &str = "CHARGEWARDEN";
+
+/// By our clock older meter values tell nothing of a connector that does not charge.
+const LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+
+/// No wallbox has more on a phase: a larger value is one in mA that says A.
+const IMPLAUSIBLE: MilliAmps = MilliAmps::from_amps(1000);
 
 impl Station {
     /// Carries out a CALL of the wallbox and answers it, now or when the upstream has answered.
@@ -133,6 +145,8 @@ impl Station {
             connector.setpoint.forget();
             connector.floor_sent = false;
         }
+        // It may have set its clock.
+        self.sample_clock = SampleClock::default();
         self.begin(context.now.mono, true);
         self.report_all(&Report::Booted);
     }
@@ -159,6 +173,30 @@ impl Station {
         self.report(id, Report::Status(status));
         self.weigh_transaction(context.now, id, status);
         self.report_demand(id);
+        self.offer_remote_start(id, status);
+    }
+
+    /// Quirk: Autel, Easee and others: a plugged car begins only after a RemoteStartTransaction.
+    /// The tag is asked for like one that was presented; some take only their own.
+    fn offer_remote_start(&mut self, id: ConnectorId, status: ChargePointStatus) {
+        let Some(plan) = self.connectors.get(&id).and_then(|c| c.plan.as_ref()) else {
+            return;
+        };
+        let wanted = plan.profile.remote_start && !self.plan.observe;
+        if !wanted || status != ChargePointStatus::Preparing || self.ledger.open_of(id).is_some() {
+            return;
+        }
+        let own = self.known.own_tag.as_deref().map(IdTag::from);
+        let tag = plan
+            .fixed_id_tag
+            .clone()
+            .or(own)
+            .unwrap_or_else(|| OUR_TAG.into());
+        self.ask(
+            self.evses_of(id),
+            Ask::Authorize(tag.clone()),
+            Waiting::RemoteStart(id, tag),
+        );
     }
 
     fn meter_values(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
@@ -168,10 +206,12 @@ impl Station {
         };
         let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
-
+        let flows_now = !self.are_of_the_past(context.now, &said);
         let measured = Measured {
-            current: reading.current,
-            power: reading.power,
+            current: reading.current.filter(|current| {
+                flows_now && current.0.into_iter().all(|amps| amps < IMPLAUSIBLE)
+            }),
+            power: reading.power.filter(|_| flows_now),
             energy: reading.energy,
         };
         let Some(connector) = self.connector(id) else {
@@ -182,6 +222,32 @@ impl Station {
             self.report(id, Report::Measured(measured));
         }
         self.adopt(context, id, said.transaction_id, &reading);
+    }
+
+    /// Meter values that a wallbox kept while it was away tell what flowed then. So do, at a
+    /// connector that does not charge, any that are late by our clock.
+    fn are_of_the_past(&mut self, now: Now, said: &MeterValues<'_>) -> bool {
+        let times = said
+            .meter_value
+            .iter()
+            .filter_map(|value| timestamp::parse_lenient(&value.timestamp));
+        let Some(newest) = times.max() else {
+            return false;
+        };
+        let kept_back = self.sample_clock.is_of_the_past(now, newest);
+        let late = !timestamp::clock_not_set(newest) && now.wall.duration_since(newest) > LATE;
+        let connector = self.connectors.get(&said.connector_id);
+        let charges = connector
+            .and_then(|connector| connector.status)
+            .is_none_or(|status| {
+                matches!(
+                    status,
+                    ChargePointStatus::Charging
+                        | ChargePointStatus::SuspendedEV
+                        | ChargePointStatus::SuspendedEVSE
+                )
+            });
+        kept_back || (late && !charges)
     }
 
     /// Authorize names no connector: the tag may hold for whichever a car is waiting at.

@@ -5,22 +5,23 @@
 
 use std::time::Duration;
 
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use crate::clock::{Mono, Now};
-use crate::evse::{Limit, Report};
+use crate::evse::Limit;
 use crate::ids::{ConnectorId, OfferNumber};
-use crate::ocpp::ErrorCode;
 use crate::ocpp::messages::{
-    self, ChangeConfiguration, ChangeConfigurationResponse, ChargingProfileStatus,
-    ClearChargingProfile, ConfigurationStatus, GetConfiguration, GetConfigurationResponse,
-    MessageTrigger, Request, SetChargingProfile, SetChargingProfileResponse, TriggerMessage,
+    self, ChangeConfiguration, ChangeConfigurationResponse, ClearChargingProfile,
+    ConfigurationStatus, GetConfiguration, GetConfigurationResponse, MessageTrigger,
+    RemoteStartTransaction, Request, TriggerMessage,
 };
 use crate::ocpp::rpc::CallFailure;
+use crate::units::MilliAmps;
 use serde_json::value::RawValue;
 
-use super::profile::{Direction, Shape};
-use super::set_up::Step;
+use super::plan::ConnectorPlan;
+use super::profile::Direction;
+use super::set_up::{RateUnits, Step};
 use super::station::{Context, Station};
 
 /// An answer may take this long.
@@ -31,9 +32,6 @@ const FIRST_ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
 /// Housekeeping that is not answered makes room for a waiting limit after this.
 const MAKE_ROOM: Duration = Duration::from_secs(5);
-
-/// So many errors that are no verdict, and the limit counts as refused.
-const MOST_ERRORS: u32 = 3;
 
 /// What an outstanding CALL of ours is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +48,7 @@ pub(super) enum Asked {
     TriggerBoot,
     /// Anything whose answer changes nothing.
     Housekeeping,
-    /// SetChargingProfile, or ClearChargingProfile of ours for a release.
+    /// SetChargingProfile.
     Limit {
         /// Which connector.
         connector: ConnectorId,
@@ -58,6 +56,15 @@ pub(super) enum Asked {
         offer: OfferNumber,
         /// What it says.
         limit: Limit,
+        /// The current that it came to.
+        amps: MilliAmps,
+    },
+    /// A stage of a release.
+    Release {
+        /// Which connector.
+        connector: ConnectorId,
+        /// Which offer.
+        offer: OfferNumber,
     },
 }
 
@@ -77,8 +84,13 @@ impl Station {
 
     /// Commands may be sent from now on.
     pub(super) fn begin(&mut self, now: Mono, keys: bool) {
+        self.reset_ladders();
         self.set_up
             .begin(now, keys, self.plan.connectors.keys().copied());
+        let clears = |plan: &ConnectorPlan| plan.profile.clear_on_connect;
+        if !self.plan.observe && self.plan.connectors.values().any(clears) {
+            self.set_up.first(now, Step::ClearAll);
+        }
     }
 
     /// When [`Station::go_on`] has something to do by time alone.
@@ -101,7 +113,7 @@ impl Station {
 
     fn room_made_at(&self) -> Option<Mono> {
         let (asked, since) = self.rpc.outstanding()?;
-        if matches!(asked, Asked::Limit { .. }) || !self.set_up.is_ready() {
+        if matches!(asked, Asked::Limit { .. } | Asked::Release { .. }) || !self.set_up.is_ready() {
             return None;
         }
         let waits = self
@@ -122,7 +134,7 @@ impl Station {
     /// needed no CALL and the next one may go.
     fn ask_next(&mut self, context: &mut Context<'_>) -> bool {
         let now = context.now;
-        if !self.set_up.is_ready() || !self.known.keys_read && self.set_up.reads_keys() {
+        if !self.set_up.is_ready() || self.set_up.comes_before_limits(self.known.keys_read) {
             return self.ask_step(context);
         }
         for direction in [Direction::Lowers, Direction::Raises] {
@@ -145,52 +157,6 @@ impl Station {
             .iter()
             .find(|(_, c)| waits(c))
             .map(|(id, _)| *id)
-    }
-
-    fn shape(&self, id: ConnectorId) -> Option<Shape> {
-        let plan = self.connectors.get(&id)?.plan.as_ref()?;
-        Some(Shape::first(
-            plan,
-            self.known.max_stack_level,
-            self.known.watts_only,
-        ))
-    }
-
-    fn ask_limit(&mut self, context: &mut Context<'_>, id: ConnectorId, direction: Direction) {
-        let wall = context.now.wall;
-        let Some(shape) = self.shape(id) else { return };
-        let Some(connector) = self.connectors.get(&id) else {
-            return;
-        };
-        let (Some(plan), Some((offer, _))) = (
-            connector.plan.as_ref(),
-            connector.setpoint.pending(context.now.mono),
-        ) else {
-            return;
-        };
-        let asked = Asked::Limit {
-            connector: id,
-            offer: offer.number,
-            limit: offer.limit,
-        };
-        let lowers = direction == Direction::Lowers && connector.setpoint.may_overtake();
-        match offer.limit {
-            Limit::Current(amps) => {
-                let profile = shape.profile(id, plan.phases, amps, self.plan.voltage, wall);
-                let request = SetChargingProfile {
-                    connector_id: shape.connector(id),
-                    cs_charging_profiles: profile,
-                };
-                self.call(context, &request, asked, lowers);
-            }
-            Limit::Released => {
-                let request = ClearChargingProfile {
-                    id: Some(Shape::profile_id(id)),
-                    ..ClearChargingProfile::default()
-                };
-                self.call(context, &request, asked, lowers);
-            }
-        }
     }
 
     /// Sends the next step of the set-up; true if the step needed no CALL.
@@ -261,26 +227,23 @@ impl Station {
                 );
             }
             Step::Floor(id) => return !self.ask_floor(context, id),
+            Step::ClearAll => {
+                let request = ClearChargingProfile::default();
+                self.call(context, &request, Asked::Housekeeping, false);
+            }
+            Step::RemoteStart(id, tag) => {
+                if self.ledger.open_of(id).is_some() {
+                    return true;
+                }
+                let request = RemoteStartTransaction {
+                    id_tag: tag,
+                    connector_id: Some(id),
+                    charging_profile: None,
+                };
+                self.call(context, &request, Asked::Housekeeping, false);
+            }
         }
         false
-    }
-
-    fn ask_floor(&mut self, context: &mut Context<'_>, id: ConnectorId) -> bool {
-        let Some(shape) = self.shape(id) else {
-            return false;
-        };
-        let Some(plan) = self.connectors.get(&id).and_then(|c| c.plan.as_ref()) else {
-            return false;
-        };
-        let wall = context.now.wall;
-        let floor = shape.floor(id, plan.phases, plan.idle, self.plan.voltage, wall);
-        let Some(profile) = floor else { return false };
-        let request = SetChargingProfile {
-            connector_id: id,
-            cs_charging_profiles: profile,
-        };
-        self.call(context, &request, Asked::Housekeeping, false);
-        true
     }
 
     fn trigger(
@@ -305,7 +268,7 @@ impl Station {
         self.call(context, &request, asked, false);
     }
 
-    fn call<T: Request>(
+    pub(super) fn call<T: Request>(
         &mut self,
         context: &mut Context<'_>,
         request: &T,
@@ -364,66 +327,10 @@ impl Station {
                 connector,
                 offer,
                 limit,
-            } => {
-                self.handle_limit_answer(now.mono, connector, offer, limit, result);
-            }
-        }
-    }
-
-    fn handle_limit_answer(
-        &mut self,
-        now: Mono,
-        id: ConnectorId,
-        offer: OfferNumber,
-        limit: Limit,
-        result: Result<&RawValue, CallFailure>,
-    ) {
-        let verdict = match (limit, result) {
-            // Unknown = there was nothing to clear: just as well.
-            (Limit::Released, Ok(_)) => Verdict::Took,
-            (Limit::Current(_), Ok(raw)) => {
-                match messages::parse::<SetChargingProfileResponse>(raw) {
-                    Ok(answer) if answer.status == ChargingProfileStatus::Accepted => Verdict::Took,
-                    Ok(answer) => Verdict::Refused(answer.status.to_string()),
-                    Err(_) => Verdict::None,
-                }
-            }
-            (_, Err(failure)) => match failure.code {
-                ErrorCode::NotImplemented | ErrorCode::NotSupported => {
-                    Verdict::Refused(failure.code.as_str().to_owned())
-                }
-                _ => Verdict::None,
-            },
-        };
-        let Some(connector) = self.connectors.get_mut(&id) else {
-            return;
-        };
-        match verdict {
-            Verdict::Took => {
-                connector.errors = 0;
-                connector.setpoint.took(offer, limit);
-                if !connector.floor_sent {
-                    connector.floor_sent = true;
-                    self.set_up.first(now, Step::Floor(id));
-                }
-                self.report(id, Report::Took(offer));
-            }
-            Verdict::Refused(why) => {
-                connector.setpoint.refuse(offer);
-                error!(charge_point = %self.plan.id, connector = id.0, why = why.as_str(), "a wallbox takes no limit: it is booked at what it can draw");
-                self.report(id, Report::Refused { offer, why });
-            }
-            Verdict::None => {
-                connector.errors += 1;
-                if connector.errors < MOST_ERRORS {
-                    connector.setpoint.unanswered(now, offer);
-                    return;
-                }
-                connector.errors = 0;
-                connector.setpoint.refuse(offer);
-                let why = "it answers with errors".to_owned();
-                error!(charge_point = %self.plan.id, connector = id.0, "a wallbox answers limits with errors: it is booked at what it can draw");
-                self.report(id, Report::Refused { offer, why });
+                amps,
+            } => self.handle_limit_answer(now.mono, connector, (offer, limit, amps), result),
+            Asked::Release { connector, offer } => {
+                self.handle_release_answer(now.mono, connector, offer, result);
             }
         }
     }
@@ -441,7 +348,8 @@ impl Station {
         match asked {
             Asked::Limit {
                 connector, offer, ..
-            } => {
+            }
+            | Asked::Release { connector, offer } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {
                     connector.setpoint.unanswered(now, offer);
                 }
@@ -468,21 +376,22 @@ impl Station {
                 .key
                 .eq_ignore_ascii_case("ChargingScheduleAllowedChargingRateUnit")
             {
-                known.watts_only = watts_only(value);
+                known.units = rate_units(value);
+            } else if entry.key.eq_ignore_ascii_case("PlugAndChargeIdentifier") {
+                known.own_tag = Some(value.trim().to_owned()).filter(|tag| !tag.is_empty());
             } else {
                 let interval = self.plan.meter_interval;
                 self.set_up
                     .configure(now.mono, &entry.key, value, entry.readonly, interval);
             }
         }
+        let other_forms =
+            known.units != self.known.units || known.max_stack_level != self.known.max_stack_level;
         self.remember(known);
+        if other_forms {
+            self.reset_ladders();
+        }
     }
-}
-
-enum Verdict {
-    Took,
-    Refused(String),
-    None,
 }
 
 fn accepted_change(result: Result<&RawValue, CallFailure>) -> bool {
@@ -501,42 +410,45 @@ fn keys_of(result: Result<&RawValue, CallFailure>) -> Option<GetConfigurationRes
     result.ok().and_then(|raw| messages::parse(raw).ok())
 }
 
-/// Only power and no current is named. Wallboxes write `Current`, `A`, `Amp`, `Power`, `W`, with
-/// commas or semicolons between them; nothing at all means current.
-fn watts_only(value: &str) -> bool {
-    let mut power = false;
-    for word in value
-        .split([',', ';'])
-        .map(|word| word.trim().to_ascii_lowercase())
-    {
-        match word.as_str() {
-            "power" | "w" | "watt" | "watts" => power = true,
-            "" => {}
-            _ => return false,
-        }
+/// In which units a wallbox can be limited. They write `Current`, `A`, `Amp`, `Power`, `W`, with commas
+/// or semicolons between them.
+fn rate_units(value: &str) -> RateUnits {
+    let words = || {
+        value
+            .split([',', ';'])
+            .map(|word| word.trim().to_ascii_lowercase())
+    };
+    let names = |some: &[&str]| words().any(|word| some.contains(&word.as_str()));
+    let (amps, watts) = (
+        names(&["current", "a", "amp", "amps", "ampere"]),
+        names(&["power", "w", "watt", "watts"]),
+    );
+    match (amps, watts) {
+        (false, false) => RateUnits::Unknown,
+        (true, false) => RateUnits::Amps,
+        (false, true) => RateUnits::Watts,
+        (true, true) => RateUnits::Both,
     }
-    power
 }
 
 #[cfg(test)]
 mod tests {
-    use super::watts_only;
+    use super::*;
 
     #[test]
     fn the_allowed_unit_is_read_in_every_spelling_of_the_field() {
-        for amps in [
-            "",
-            "Current",
-            "Current,Power",
-            "Power;Current",
-            "A",
-            "Amp",
-            "power, a",
+        for (value, units) in [
+            ("", RateUnits::Unknown),
+            ("Current", RateUnits::Amps),
+            ("A", RateUnits::Amps),
+            ("Amp", RateUnits::Amps),
+            ("Current,Power", RateUnits::Both),
+            ("Power;Current", RateUnits::Both),
+            ("power, a", RateUnits::Both),
+            ("Power", RateUnits::Watts),
+            (" W ", RateUnits::Watts),
         ] {
-            assert!(!watts_only(amps), "{amps:?}");
-        }
-        for watts in ["Power", "W", " power ", "W,Power", "Power;"] {
-            assert!(watts_only(watts), "{watts:?}");
+            assert_eq!(rate_units(value), units, "{value:?}");
         }
     }
 }

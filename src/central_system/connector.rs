@@ -4,6 +4,8 @@ use crate::clock::Mono;
 use crate::evse::{Demand, Measured};
 use crate::ocpp::ChargePointStatus;
 
+use super::ladder::Ladder;
+use super::limiting::Release;
 use super::plan::ConnectorPlan;
 use super::profile::Setpoint;
 
@@ -31,6 +33,10 @@ pub(super) struct Connector {
     pub measured: Measured,
     /// What is wanted and what the wallbox took.
     pub setpoint: Setpoint,
+    /// Which form of profile is tried; `None` where nothing is limited.
+    pub ladder: Option<Ladder>,
+    /// A release on its way.
+    pub release: Option<Release>,
     /// How the open transaction stands.
     pub standing: Standing,
     /// The demand that was reported last.
@@ -52,6 +58,8 @@ impl Connector {
             status_is_fresh: false,
             measured: Measured::default(),
             setpoint: Setpoint::default(),
+            ladder: None,
+            release: None,
             standing: Standing::Refused,
             reported: Demand::None,
             stop_due: None,

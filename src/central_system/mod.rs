@@ -6,9 +6,10 @@
 //! | `answering` | how messages are answered |
 //! | `transacting` | transactions: start, stop, adoption |
 //! | `asking` | what we ask: limits and housekeeping, one CALL at a time |
+//! | `limiting`, `ladder`, `profile` | limits: which form a wallbox takes, and what it took |
 //! | `set_up` | the order of housekeeping after a wallbox appears |
-//! | `profile` | the charging profile, and what the wallbox took of it |
 //! | `ledger` | open and recent transactions, and which one a message means |
+//! | `sample_clock` | which meter values tell of now |
 //! | `liveness` | is the peer still there? |
 //! | `connector` | what is known of one connector |
 //! | `plan` | what the configuration says |
@@ -16,10 +17,13 @@
 mod answering;
 mod asking;
 mod connector;
+mod ladder;
 mod ledger;
+mod limiting;
 mod liveness;
 pub mod plan;
 mod profile;
+mod sample_clock;
 mod set_up;
 mod station;
 mod transacting;

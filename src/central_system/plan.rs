@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::ids::{ChargeBoxId, ConnectorId, EvseName};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, IdTag};
 use crate::units::{MilliAmps, MilliVolts};
 
 /// One wallbox.
@@ -50,6 +52,8 @@ pub struct ConnectorPlan {
     pub idle: MilliAmps,
     /// Never more than this.
     pub max: MilliAmps,
+    /// `evse.fixed-id-tag`: the tag of a start that we ask for (`remote-start`).
+    pub fixed_id_tag: Option<IdTag>,
     /// `[evse.ocpp]`.
     pub profile: ProfileSettings,
 }
@@ -72,7 +76,7 @@ pub struct ProfileSettings {
 }
 
 /// `evse.ocpp.profile`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// `TxDefaultProfile`.
     TxDefault,
@@ -83,7 +87,7 @@ pub enum Purpose {
 }
 
 /// `evse.ocpp.kind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Counts from the start of charging.
     Relative,
@@ -92,7 +96,7 @@ pub enum Kind {
 }
 
 /// `evse.ocpp.unit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     /// Amperes per phase.
     Amps,

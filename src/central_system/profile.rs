@@ -1,11 +1,13 @@
 //! The one charging profile that we keep on each connector of a wallbox (OCPP 1.6 §3.13, §5.16).
 //!
-//! First rung of the ladder: a `TxDefaultProfile` of the connector whose limit is updated in
-//! place. It needs no transaction id and acts on running transactions too (errata v4).
+//! Its form is a rung of the [ladder](super::ladder); usually a `TxDefaultProfile` of the connector
+//! whose limit is updated in place: it needs no transaction id and acts on running transactions
+//! too (errata v4).
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{Mono, Timestamp};
 use crate::evse::{Limit, Offer};
@@ -16,11 +18,14 @@ use crate::ocpp::charging_profile::{
 };
 use crate::units::{MilliAmps, MilliVolts, Watts};
 
-use super::plan::{ConnectorPlan, Kind, Purpose, Unit};
+use super::ladder::WHOLE;
+use super::plan::{Kind, Purpose, Unit};
 
-/// Our profile ids are this plus the connector; the floor below them has ids of its own.
+/// Our profile ids are this plus the connector. The floor below has ids of its own, and so has the
+/// profile of a transaction, because both lie on the connector at once.
 const PROFILE_ID: i64 = 1000;
 const FLOOR_ID: i64 = 2000;
+const TRANSACTION_ID: i64 = 3000;
 
 /// An absolute schedule starts this long ago, so that a wallbox whose clock lags has begun it.
 const STARTED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
@@ -29,113 +34,115 @@ const STARTED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
 const RETRY: Duration = Duration::from_secs(10);
 
 /// What a profile for a connector looks like, apart from its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shape {
     /// What it governs.
     pub purpose: Purpose,
+    /// It is installed on connector 0, for wallboxes with one connector that want it there.
+    pub whole_box: bool,
     /// What it counts from.
     pub kind: Kind,
     /// Higher wins.
     pub stack_level: u32,
     /// Of the limit.
     pub unit: Unit,
+    /// Rounded down to whole amperes.
+    pub whole: bool,
+}
+
+/// What a profile is made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// The connector of the EVSE.
+    pub connector: ConnectorId,
+    /// Its wired phases.
+    pub phases: u8,
+    /// Nominal phase voltage.
+    pub voltage: MilliVolts,
+    /// The id that the wallbox knows the open transaction by.
+    pub transaction: Option<i64>,
+    /// What time it is.
+    pub wall: Timestamp,
 }
 
 impl Shape {
-    /// The first rung for this connector: overrides first, then what the wallbox said of itself.
-    pub(super) fn first(
-        plan: &ConnectorPlan,
-        max_stack_level: Option<u32>,
-        watts_only: bool,
-    ) -> Self {
-        let settings = &plan.profile;
-        Self {
-            purpose: settings.purpose.unwrap_or(Purpose::TxDefault),
-            kind: settings.kind.unwrap_or(Kind::Absolute),
-            stack_level: settings.stack_level.or(max_stack_level).unwrap_or(0),
-            unit: settings
-                .unit
-                .unwrap_or(if watts_only { Unit::Watts } else { Unit::Amps }),
-        }
-    }
+    /// What every wallbox should understand.
+    pub(super) const PLAIN: Self = Self {
+        purpose: Purpose::TxDefault,
+        whole_box: false,
+        kind: Kind::Absolute,
+        stack_level: 0,
+        unit: Unit::Amps,
+        whole: false,
+    };
 
     /// The id of our profile on a connector.
-    pub(super) fn profile_id(connector: ConnectorId) -> i64 {
-        PROFILE_ID + i64::from(connector.0)
+    pub(super) fn profile_id(self, connector: ConnectorId) -> i64 {
+        let base = match self.purpose {
+            Purpose::TxDefault | Purpose::ChargePointMax => PROFILE_ID,
+            Purpose::Tx => TRANSACTION_ID,
+        };
+        base + i64::from(connector.0)
+    }
+
+    /// Every id that a profile of ours may have on a connector.
+    pub(super) fn ids(connector: ConnectorId) -> [i64; 3] {
+        [PROFILE_ID, FLOOR_ID, TRANSACTION_ID].map(|base| base + i64::from(connector.0))
     }
 
     /// The connector that the profile is installed on.
     pub(super) fn connector(self, connector: ConnectorId) -> ConnectorId {
-        match self.purpose {
-            Purpose::ChargePointMax => ConnectorId(0),
-            Purpose::TxDefault | Purpose::Tx => connector,
+        if self.whole_box {
+            ConnectorId(0)
+        } else {
+            connector
         }
     }
 
     /// Our profile with this limit.
-    pub(super) fn profile(
-        self,
-        connector: ConnectorId,
-        phases: u8,
-        limit: MilliAmps,
-        voltage: MilliVolts,
-        wall: Timestamp,
-    ) -> ChargingProfile {
-        let id = Self::profile_id(connector);
-        self.build(id, phases, limit, voltage, wall)
+    pub(super) fn profile(self, terms: &Terms, limit: MilliAmps) -> ChargingProfile {
+        self.build(self.profile_id(terms.connector), terms, limit)
     }
 
     /// The profile below ours: a wallbox whose clock stands before the start of ours (1970) is not
     /// left without a limit. `None` where there is no stack level below.
-    pub(super) fn floor(
-        self,
-        connector: ConnectorId,
-        phases: u8,
-        limit: MilliAmps,
-        voltage: MilliVolts,
-        wall: Timestamp,
-    ) -> Option<ChargingProfile> {
+    pub(super) fn floor(self, terms: &Terms, limit: MilliAmps) -> Option<ChargingProfile> {
         let absolute_default = self.kind == Kind::Absolute && self.purpose == Purpose::TxDefault;
         let stack_level = self
             .stack_level
             .checked_sub(1)
             .filter(|_| absolute_default)?;
-        let id = FLOOR_ID + i64::from(connector.0);
+        let id = FLOOR_ID + i64::from(terms.connector.0);
         let below = Self {
             kind: Kind::Relative,
             stack_level,
             ..self
         };
-        Some(below.build(id, phases, limit, voltage, wall))
+        Some(below.build(id, terms, limit))
     }
 
-    fn build(
-        self,
-        id: i64,
-        phases: u8,
-        limit: MilliAmps,
-        voltage: MilliVolts,
-        wall: Timestamp,
-    ) -> ChargingProfile {
+    fn build(self, id: i64, terms: &Terms, limit: MilliAmps) -> ChargingProfile {
+        let limit = if self.whole {
+            limit.floor_to(WHOLE)
+        } else {
+            limit
+        };
         let (unit, limit, number_phases) = match self.unit {
             Unit::Amps => (ChargingRateUnit::Amperes, Tenths::of_amps(limit), None),
             // W is the total over all phases; numberPhases absent means 3 (OCPP 1.6 §7.14).
             Unit::Watts => {
-                let stated = (phases != 3).then(|| i64::from(phases));
-                (
-                    ChargingRateUnit::Watts,
-                    Tenths::of_watts(total_power(limit, voltage, phases)),
-                    stated,
-                )
+                let stated = (terms.phases != 3).then(|| i64::from(terms.phases));
+                let watts = total_power(limit, terms.voltage, terms.phases);
+                (ChargingRateUnit::Watts, Tenths::of_watts(watts), stated)
             }
         };
         let start = match self.kind {
-            Kind::Absolute => wall.checked_sub(STARTED_BEFORE).ok(),
+            Kind::Absolute => terms.wall.checked_sub(STARTED_BEFORE).ok(),
             Kind::Relative => None,
         };
         ChargingProfile {
             charging_profile_id: id,
-            transaction_id: None,
+            transaction_id: terms.transaction.filter(|_| self.purpose == Purpose::Tx),
             stack_level: i64::from(self.stack_level),
             charging_profile_purpose: match self.purpose {
                 Purpose::TxDefault => ChargingProfilePurpose::TxDefaultProfile,
@@ -258,6 +265,22 @@ impl Setpoint {
         self.not_before = None;
     }
 
+    /// The wallbox said yes to this offer, and it is the newest one.
+    pub(super) fn has_taken(&self, number: OfferNumber) -> bool {
+        self.taken.is_some_and(|(taken, _)| taken == number)
+            && self
+                .wanted
+                .as_ref()
+                .is_some_and(|wanted| wanted.number == number)
+    }
+
+    /// The connector shall be, or is, free of limits.
+    pub(super) fn wants_release(&self) -> bool {
+        self.wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.limit == Limit::Released)
+    }
+
     /// From when on a lowering waits to be sent.
     pub(super) fn lowers_from(&self) -> Option<Mono> {
         let at = self.not_before.unwrap_or(Mono::START);
@@ -278,17 +301,22 @@ mod tests {
     use crate::evse::Reason;
 
     const AMPS: Shape = Shape {
-        purpose: Purpose::TxDefault,
-        kind: Kind::Absolute,
         stack_level: 8,
-        unit: Unit::Amps,
+        ..Shape::PLAIN
     };
-    const V230: MilliVolts = MilliVolts(230_000);
+
+    fn terms(phases: u8) -> Terms {
+        Terms {
+            connector: ConnectorId(1),
+            phases,
+            voltage: MilliVolts(230_000),
+            transaction: Some(77),
+            wall: "2026-01-15T10:00:00Z".parse().unwrap(),
+        }
+    }
 
     fn json(shape: Shape, phases: u8, milliamps: i32) -> serde_json::Value {
-        let wall = "2026-01-15T10:00:00Z".parse().unwrap();
-        let profile = shape.profile(ConnectorId(1), phases, MilliAmps(milliamps), V230, wall);
-        serde_json::to_value(profile).unwrap()
+        serde_json::to_value(shape.profile(&terms(phases), MilliAmps(milliamps))).unwrap()
     }
 
     #[test]
@@ -342,9 +370,40 @@ mod tests {
     }
 
     #[test]
+    fn the_profile_of_a_transaction_names_it_and_has_an_id_of_its_own() {
+        let profile = json(
+            Shape {
+                purpose: Purpose::Tx,
+                ..AMPS
+            },
+            3,
+            16_000,
+        );
+        assert_eq!(
+            (&profile["transactionId"], &profile["chargingProfileId"]),
+            (&77.into(), &3001.into())
+        );
+    }
+
+    #[test]
+    fn whole_amperes_are_rounded_down() {
+        let profile = json(
+            Shape {
+                whole: true,
+                ..AMPS
+            },
+            3,
+            10_700,
+        );
+        assert_eq!(
+            profile["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"],
+            10
+        );
+    }
+
+    #[test]
     fn below_an_absolute_profile_lies_a_relative_one_where_there_is_a_level_for_it() {
-        let wall = "2026-01-15T10:00:00Z".parse().unwrap();
-        let floor = |shape: Shape| shape.floor(ConnectorId(1), 3, MilliAmps(0), V230, wall);
+        let floor = |shape: Shape| shape.floor(&terms(3), MilliAmps(0));
         let below = floor(AMPS).unwrap();
         assert_eq!((below.charging_profile_id, below.stack_level), (2001, 7));
         assert_eq!(below.charging_profile_kind, ChargingProfileKind::Relative);

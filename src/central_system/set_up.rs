@@ -2,13 +2,15 @@
 //!
 //! Every step is best effort: an error or silence leads to the next one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Mono;
-use crate::ids::ConnectorId;
+use crate::ids::{ConnectorId, IdTag};
+
+use super::profile::Shape;
 
 /// A wallbox that was heard after a reconnect is left alone for this long: some reboot in a loop
 /// when commands come at once.
@@ -36,12 +38,13 @@ pub(super) const MEASURANDS: [&str; 4] = [
 ];
 
 /// Asked for one by one where the wallbox does not list its keys.
-const ESSENTIAL_KEYS: [&str; 5] = [
+const ESSENTIAL_KEYS: [&str; 6] = [
     "ChargeProfileMaxStackLevel",
     "ChargingScheduleAllowedChargingRateUnit",
     "MeterValueSampleInterval",
     "MeterValuesSampledData",
     "WebSocketPingInterval",
+    "PlugAndChargeIdentifier",
 ];
 
 /// What a wallbox told us of itself; remembered over restarts.
@@ -51,10 +54,28 @@ pub(super) struct Known {
     pub boot: Option<Boot>,
     /// `ChargeProfileMaxStackLevel`.
     pub max_stack_level: Option<u32>,
-    /// `ChargingScheduleAllowedChargingRateUnit` names power and not current.
-    pub watts_only: bool,
+    /// `ChargingScheduleAllowedChargingRateUnit`.
+    pub units: RateUnits,
+    /// The form of profile that works, by connector.
+    pub shapes: BTreeMap<ConnectorId, Shape>,
+    /// `PlugAndChargeIdentifier`: the only tag that some wallboxes take for a remote start.
+    pub own_tag: Option<String>,
     /// The keys were read since it last booted.
     pub keys_read: bool,
+}
+
+/// In which units a wallbox says it can be limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) enum RateUnits {
+    /// It does not say.
+    #[default]
+    Unknown,
+    /// Amperes.
+    Amps,
+    /// Watts.
+    Watts,
+    /// Either.
+    Both,
 }
 
 /// Who a wallbox is, by its BootNotification.
@@ -75,6 +96,10 @@ pub(super) struct Boot {
 pub(super) enum Step {
     /// TriggerMessage(BootNotification).
     TriggerBoot,
+    /// ClearChargingProfile of everything, ours included (`clear-on-connect`).
+    ClearAll,
+    /// RemoteStartTransaction.
+    RemoteStart(ConnectorId, IdTag),
     /// GetConfiguration of everything.
     AllKeys,
     /// GetConfiguration of one key.
@@ -151,9 +176,13 @@ impl SetUp {
         self.stage == Stage::Ready
     }
 
-    /// Is the next step about reading keys?
-    pub(super) fn reads_keys(&self) -> bool {
-        matches!(self.steps.front(), Some((_, Step::AllKeys | Step::Key(_))))
+    /// Must the next step be taken before any limit is told?
+    pub(super) fn comes_before_limits(&self, keys_read: bool) -> bool {
+        match self.steps.front() {
+            Some((_, Step::ClearAll)) => true,
+            Some((_, Step::AllKeys | Step::Key(_))) => !keys_read,
+            _ => false,
+        }
     }
 
     /// A message arrived that is no BootNotification.

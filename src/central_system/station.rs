@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Ask, Call, Measured, Offer, Report, Verdict};
-use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId};
+use crate::evse::{Ask, AuthorizationStatus, Call, Measured, Offer, Report, Verdict};
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, IdTag, LinkId, OfferNumber};
 use crate::journal::{Record, Recovered, Transaction};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
@@ -18,7 +18,8 @@ use super::connector::{Connector, Standing};
 use super::ledger::{Ledger, TransactionNumbers};
 use super::liveness::{Act, Liveness};
 use super::plan::StationPlan;
-use super::set_up::{Known, SetUp};
+use super::sample_clock::SampleClock;
+use super::set_up::{Known, SetUp, Step};
 
 /// Wallboxes number their connectors 1, 2, …; a larger number is nonsense and gets no memory.
 pub(super) const MOST_CONNECTORS: u32 = 64;
@@ -77,6 +78,7 @@ pub enum Output {
 #[derive(Debug)]
 pub(super) enum Waiting {
     Authorize(MessageId),
+    RemoteStart(ConnectorId, IdTag),
     Start {
         message: Option<MessageId>,
         connector: ConnectorId,
@@ -107,6 +109,7 @@ pub struct Station {
     pub(super) ledger: Ledger,
     pub(super) known: Known,
     pub(super) set_up: SetUp,
+    pub(super) sample_clock: SampleClock,
     /// The first CALL after a boot may take longer.
     pub(super) just_booted: bool,
     pub(super) timeouts_in_a_row: u32,
@@ -138,6 +141,7 @@ impl Station {
             ledger,
             known,
             set_up: SetUp::default(),
+            sample_clock: SampleClock::default(),
             just_booted: false,
             timeouts_in_a_row: 0,
             waiting: BTreeMap::new(),
@@ -260,11 +264,28 @@ impl Station {
         self.go_on(context);
     }
 
+    /// The measured current says that an offer is not obeyed.
+    pub fn handle_not_followed(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConnectorId,
+        offer: OfferNumber,
+    ) {
+        self.not_followed(id, offer);
+        self.go_on(context);
+    }
+
     /// The upstream answers.
     pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, verdict: &Verdict) {
         match self.waiting.remove(&call) {
-            None => {}
             Some(Waiting::Authorize(message)) => self.answer_authorize(&message, verdict),
+            Some(Waiting::RemoteStart(connector, tag))
+                if verdict.status == AuthorizationStatus::Accepted =>
+            {
+                let step = Step::RemoteStart(connector, tag);
+                self.set_up.first(context.now.mono, step);
+            }
+            None | Some(Waiting::RemoteStart(..)) => {}
             Some(Waiting::Stop(message)) => self.answer_stop(&message, Some(verdict)),
             Some(Waiting::Start {
                 message,

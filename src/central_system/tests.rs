@@ -206,6 +206,7 @@ impl Bench {
                         false,
                     ),
                 ]),
+                "GetCompositeSchedule" => json!({"status": "Rejected"}),
                 _ => json!({"status": "Accepted"}),
             };
             asked.push(self.respond(&answer));
@@ -219,6 +220,16 @@ impl Bench {
         let offer = Offer {
             number: OfferNumber(number),
             limit,
+            reason,
+        };
+        self.act(|station, context| station.handle_offer(context, ONE, offer));
+    }
+
+    fn release(&mut self, number: u64) {
+        let reason = Reason::Disabled;
+        let offer = Offer {
+            number: OfferNumber(number),
+            limit: Limit::Released,
             reason,
         };
         self.act(|station, context| station.handle_offer(context, ONE, offer));
@@ -270,6 +281,7 @@ fn connector(number: u32) -> ConnectorPlan {
         phases: 3,
         idle: MilliAmps(0),
         max: MilliAmps(16_000),
+        fixed_id_tag: None,
         profile: ProfileSettings::default(),
     }
 }

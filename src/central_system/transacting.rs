@@ -122,6 +122,9 @@ impl Station {
         if let Some(connector) = self.connector(id) {
             connector.standing = Standing::Refused;
             connector.stop_due = None;
+            if let Some(ladder) = &mut connector.ladder {
+                ladder.begin();
+            }
         }
         wallbox_id
     }

@@ -43,7 +43,6 @@ use self::names::Names;
 use self::problem::Report;
 use self::reader::Section;
 use self::value::At;
-use crate::central_system::plan::Purpose;
 use crate::load::WhenDisabled;
 use crate::site::Plan;
 
@@ -200,28 +199,9 @@ fn unsupported(config: &Config) -> Vec<String> {
             Device::PowerBrain(_) => parts.push(format!("device = \"power-brain\" of {name}")),
             Device::Ocpp(_) => {}
         }
-        let ocpp = config
-            .plan
-            .stations
-            .iter()
-            .flat_map(|plan| plan.connectors.values());
-        if let Some(profile) = ocpp
-            .map(|it| (&it.evse, &it.profile))
-            .find(|(evse, _)| *evse == name)
-        {
-            let profile = profile.1;
-            if profile.purpose == Some(Purpose::Tx) {
-                parts.push(format!("profile = \"tx\" of {name}"));
-            }
-            if profile.remote_start {
-                parts.push(format!("remote-start of {name}"));
-            }
-            if profile.clear_on_connect {
-                parts.push(format!("clear-on-connect of {name}"));
-            }
-        }
-        if evse.fixed_id_tag.is_some() {
-            parts.push(format!("fixed-id-tag of {name}"));
+        // With an OCPP wallbox it is the tag of a start that we ask for.
+        if evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
+            parts.push(format!("fixed-id-tag of {name} without remote-start"));
         }
         if evse.meter != EvseMeter::Evse {
             parts.push(format!("meter of {name}"));

@@ -88,6 +88,7 @@ fn stations(manager: &Manager, server: &Server, evses: &[Evse]) -> Vec<StationPl
             phases: evse.phases,
             idle: evse.idle_current,
             max: evse.max_current,
+            fixed_id_tag: evse.fixed_id_tag.clone(),
             profile: evse.profile.clone(),
         };
         let place = match index.entry(id.clone()) {

@@ -5,6 +5,7 @@
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
 //! | [`script`] | what drivers do |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
+//! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
 pub mod car;
 pub mod dial;
@@ -12,9 +13,11 @@ pub mod quirk;
 pub mod runner;
 pub mod script;
 pub mod wallbox;
+pub mod world;
 
 pub use car::Car;
 pub use dial::Target;
 pub use quirk::Quirk;
 pub use script::{Act, Script, Visit};
 pub use wallbox::{Wallbox, WallboxPlan};
+pub use world::{World, WorldPlan};

@@ -159,10 +159,8 @@ impl Wallbox {
     }
 
     /// Shows every frame of its link to `inspector`.
-    #[must_use]
-    pub fn inspected_by(mut self, inspector: impl FnMut(Traffic<'_>) + Send + 'static) -> Self {
+    pub fn inspect(&mut self, inspector: impl FnMut(Traffic<'_>) + Send + 'static) {
         self.inspector = Some(Inspector(Box::new(inspector)));
-        self
     }
 
     /// What it is.
@@ -289,6 +287,15 @@ impl Wallbox {
         if self.is_on() {
             self.tap(now, connector, tag);
             self.settle(now);
+        }
+    }
+
+    /// Begins or ceases to deviate. What a wallbox says of itself stays as it was at the start.
+    pub fn set_quirk(&mut self, quirk: Quirk, on: bool) {
+        if on {
+            self.plan.quirks.insert(quirk);
+        } else {
+            self.plan.quirks.remove(&quirk);
         }
     }
 

@@ -6,7 +6,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::central_system::{self, Context, Station, StationPlan, TransactionNumbers};
 use crate::clock::{Mono, Now, Random, Timestamp};
-use crate::evse::{Ask, Call, Report};
+use crate::evse::{Ask, Call, Limit, Report};
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId, Seq};
 use crate::journal::{Record, Recovered};
 use crate::load::{self, Controller};
@@ -47,6 +47,8 @@ pub struct Site {
     dirty: BTreeSet<usize>,
     /// Stations with frames at the gate.
     waiting: BTreeSet<usize>,
+    /// EVSEs that were told less and are not known to obey.
+    lowering: BTreeMap<EvseName, Limit>,
     timers: BTreeSet<(Mono, usize)>,
     outputs: VecDeque<Output>,
 }
@@ -83,6 +85,7 @@ impl Site {
             unknown: BTreeMap::new(),
             dirty: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            lowering: BTreeMap::new(),
             timers: BTreeSet::new(),
             outputs: VecDeque::new(),
             plan,
@@ -308,8 +311,26 @@ impl Site {
             } else if let Some(output) = self.load.poll_output() {
                 self.offer(now, output);
             } else {
-                return;
+                break;
             }
+        }
+        self.remember_who_obeys();
+    }
+
+    /// What an EVSE may still draw is remembered until it is known to obey: a restart meanwhile
+    /// must not count on it.
+    fn remember_who_obeys(&mut self) {
+        let load = &self.load;
+        let obeys = |evse: &EvseName, limit: &Limit| match (load.evse(evse), limit) {
+            (Some(view), Limit::Current(amps)) => view.booked <= *amps,
+            _ => true,
+        };
+        let obeying = self
+            .lowering
+            .extract_if(.., |evse, limit| obeys(evse, limit));
+        for (evse, limit) in obeying {
+            let record = memory::offer(&evse, limit);
+            persist(&mut self.written, &mut self.outputs, record);
         }
     }
 
@@ -412,7 +433,18 @@ impl Site {
             return;
         };
         debug!(evse = %evse, offer = offer.number.0, limit = ?offer.limit, reason = %offer.reason, "an EVSE is offered");
-        let record = memory::offer(&evse, offer.limit);
+        let booked = self.load.evse(&evse).map(|view| view.booked);
+        let remembered = match (offer.limit, booked) {
+            (Limit::Current(amps), Some(booked)) if booked > amps => {
+                self.lowering.insert(evse.clone(), offer.limit);
+                Limit::Current(booked)
+            }
+            _ => {
+                self.lowering.remove(&evse);
+                offer.limit
+            }
+        };
+        let record = memory::offer(&evse, remembered);
         let seq = persist(&mut self.written, &mut self.outputs, record);
         self.load_rests_on = self.load_rests_on.max(seq);
         let Some(slot) = self.stations.get_mut(index) else {

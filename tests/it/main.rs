@@ -19,3 +19,4 @@ mod schema_bites;
 mod server_sockets;
 mod service;
 mod status_command;
+mod world;

@@ -35,15 +35,145 @@ fn only_what_lowers_overtakes_the_journal() {
 }
 
 #[test]
-fn a_refused_limit_is_reported_with_what_the_wallbox_said() {
+fn a_limit_that_is_refused_in_every_form_is_reported_with_what_the_wallbox_said() {
     let mut bench = Bench::booted();
     bench.offer(1, 0);
-    bench.respond(&json!({"status": "NotSupported"}));
+    let mut forms = Vec::new();
+    while let Some((_, action, payload)) = bench.outstanding() {
+        if action != "SetChargingProfile" {
+            bench.respond(&json!({"status": "Accepted"}));
+            continue;
+        }
+        assert!(!forms.contains(&payload), "the same form twice");
+        forms.push(payload);
+        bench.respond(&json!({"status": "NotSupported"}));
+    }
+    assert!(forms.len() > 8, "{}", forms.len());
     let refused = Report::Refused {
         offer: OfferNumber(1),
         why: "NotSupported".to_owned(),
     };
     assert!(bench.reports.contains(&refused));
+}
+
+#[test]
+fn after_a_refusal_the_next_form_follows_at_once_and_what_works_is_remembered() {
+    let relative = |payload: &Value| {
+        let kind = &payload["csChargingProfiles"]["chargingProfileKind"];
+        json!({"status": if kind == "Relative" { "Accepted" } else { "Rejected" }})
+    };
+    let mut bench = Bench::booted();
+    bench.offer(1, 0);
+    let (_, _, first) = bench.outstanding().unwrap();
+    bench.respond(&relative(&first));
+    let (_, _, second) = bench.outstanding().unwrap();
+    bench.respond(&relative(&second));
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(1))));
+    let mut after = Bench::with(1, bench.disk);
+    after.up(LINK);
+    after.offer(1, 0);
+    after.call("BootNotification", &boot("1.0"));
+    let (_, _, again) = after.outstanding().unwrap();
+    assert_eq!(
+        again["csChargingProfiles"]["chargingProfileKind"],
+        "Relative"
+    );
+}
+
+#[test]
+fn what_is_not_followed_is_told_again_and_then_in_another_form() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 8000);
+    bench.answer_everything();
+    let mut forms = Vec::new();
+    for _ in 0..2 {
+        bench.act(|station, context| station.handle_not_followed(context, ONE, OfferNumber(1)));
+        let (_, _, payload) = bench.outstanding().unwrap();
+        forms.push(payload["csChargingProfiles"]["chargingProfileKind"].clone());
+        bench.answer_everything();
+    }
+    assert_eq!(forms, ["Absolute", "Relative"]);
+    bench.offer(2, 6000);
+    bench.answer_everything();
+    let sent = bench.sent.len();
+    bench.act(|station, context| station.handle_not_followed(context, ONE, OfferNumber(1)));
+    assert_eq!(bench.sent.len(), sent, "an older offer is of no interest");
+}
+
+#[test]
+fn a_release_clears_what_limits_the_connector_and_looks_whether_it_worked() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 0);
+    bench.answer_everything();
+    bench.release(2);
+    let asked = bench.answer_everything();
+    let cleared: Vec<&Value> = asked
+        .iter()
+        .filter(|(action, _)| action == "ClearChargingProfile")
+        .map(|(_, payload)| payload)
+        .collect();
+    let expected = [
+        json!({"id": 1001}),
+        json!({"id": 2001}),
+        json!({"id": 3001}),
+        json!({"connectorId": 1, "chargingProfilePurpose": "TxProfile"}),
+        json!({"connectorId": 1, "chargingProfilePurpose": "TxDefaultProfile"}),
+        json!({"chargingProfilePurpose": "ChargePointMaxProfile"}),
+        json!({}),
+    ];
+    assert_eq!(cleared, expected.iter().collect::<Vec<_>>());
+    assert!(
+        asked
+            .iter()
+            .any(|(action, _)| action == "GetCompositeSchedule")
+    );
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(2))));
+}
+
+#[test]
+fn a_release_where_nothing_could_be_cleared_sets_the_maximum() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 0);
+    bench.answer_everything();
+    bench.release(2);
+    while let Some((_, action, _)) = bench.outstanding() {
+        let unknown = action == "ClearChargingProfile";
+        bench.respond(&json!({"status": if unknown { "Unknown" } else { "Accepted" }}));
+    }
+    assert_eq!(bench.last_limit(), Some(16.0));
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(2))));
+}
+
+#[test]
+fn a_release_beside_a_limited_neighbour_leaves_its_profiles_alone() {
+    let mut bench = Bench::with(2, Recovered::default());
+    bench.up(LINK);
+    bench.call("BootNotification", &boot("1.0"));
+    bench.answer_everything();
+    bench.offer(1, 0);
+    let two = ConnectorId(2);
+    let limit = Limit::Current(MilliAmps(0));
+    let offer = Offer {
+        number: OfferNumber(2),
+        limit,
+        reason: Reason::NoTransaction,
+    };
+    bench.act(|station, context| station.handle_offer(context, two, offer));
+    bench.answer_everything();
+    bench.release(3);
+    let asked = bench.answer_everything();
+    let whole = |p: &Value| p.get("connectorId").is_none() && p.get("id").is_none();
+    let clears = asked
+        .iter()
+        .filter(|(action, _)| action == "ClearChargingProfile");
+    assert_eq!(clears.filter(|(_, payload)| whole(payload)).count(), 0);
+    let again = asked
+        .iter()
+        .any(|(action, payload)| action == "SetChargingProfile" && payload["connectorId"] == 2);
+    assert!(
+        again,
+        "the neighbour's limit is told again, whatever the wallbox made of it"
+    );
 }
 
 #[test]

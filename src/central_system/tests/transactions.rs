@@ -223,3 +223,19 @@ fn a_reboot_in_mid_transaction_ends_nothing() {
     assert_eq!(bench.open().len(), 1);
     assert_eq!(bench.demand(), Some(Demand::Charging));
 }
+
+#[test]
+fn meter_values_that_were_kept_while_the_wallbox_was_away_do_not_tell_what_flows_now() {
+    let mut bench = Bench::booted();
+    let kept = json!({"connectorId": 1, "meterValue": [{"timestamp": "2026-06-01T11:00:00Z", "sampledValue": [
+        {"value": "16", "measurand": "Current.Import", "unit": "A"}]}]});
+    let told = |bench: &mut Bench, status: &str| {
+        bench.status(status);
+        bench.reports.clear();
+        bench.call("MeterValues", &kept);
+        let told = |report: &Report| matches!(report, Report::Measured(_));
+        bench.reports.iter().any(told)
+    };
+    assert!(!told(&mut bench, "Available"));
+    assert!(told(&mut bench, "Charging"), "a clock may be wrong");
+}

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::clock::Mono;
 
-/// An unanswered CALL stands in the way of the next for this long, less what a link may jitter.
-const PATIENCE: Duration = Duration::from_secs(29);
+/// An unanswered CALL stands in the way of the next for this long, less what a line may be slower for the first than for the second.
+const PATIENCE: Duration = Duration::from_secs(28);
 
 /// A limit may be lowered past an unanswered CALL sooner.
-const PATIENCE_FOR_LIMITS: Duration = Duration::from_secs(4);
+const PATIENCE_FOR_LIMITS: Duration = Duration::from_secs(3);
 
 /// How many message ids are remembered.
 const REMEMBERED: usize = 1000;

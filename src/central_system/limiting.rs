@@ -1,0 +1,423 @@
+//! How an offer becomes a charging profile on the wallbox, climbing the [ladder](super::ladder)
+//! until one form is taken; and how a wallbox is handed back clean.
+
+use std::collections::VecDeque;
+
+use serde_json::value::RawValue;
+use tracing::{debug, error, info, warn};
+
+use crate::clock::Mono;
+use crate::evse::{Limit, Report};
+use crate::ids::{ConnectorId, OfferNumber};
+use crate::ocpp::ErrorCode;
+use crate::ocpp::charging_profile::{ChargingProfilePurpose, ChargingRateUnit};
+use crate::ocpp::messages::{
+    self, Acceptance, ChargingProfileStatus, ClearChargingProfile, ClearChargingProfileResponse,
+    ClearChargingProfileStatus, GetCompositeSchedule, GetCompositeScheduleResponse,
+    SetChargingProfile, SetChargingProfileResponse,
+};
+use crate::ocpp::rpc::CallFailure;
+use crate::units::MilliAmps;
+
+use super::asking::Asked;
+use super::connector::Connector;
+use super::ladder::Ladder;
+use super::profile::{Direction, Shape, Terms};
+use super::set_up::Step;
+use super::station::{Context, Station};
+
+/// So many errors that are no verdict, and the form counts as refused.
+const MOST_ERRORS: u32 = 3;
+
+/// What is asked of the wallbox to find out whether a release worked: the next seconds are enough.
+const LOOK_AHEAD_S: i64 = 60;
+
+/// A release on its way (OCPP 1.6 §5.5): everything that limits the connector is cleared.
+#[derive(Debug)]
+pub(super) struct Release {
+    offer: OfferNumber,
+    stages: VecDeque<Stage>,
+    /// The wallbox said that it had something to clear.
+    cleared: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Clear(ClearChargingProfile),
+    /// Nothing was cleared, or something is left: the hardware's maximum is set instead.
+    Maximum,
+    Verify,
+}
+
+/// What the wallbox said to a limit.
+enum Verdict {
+    Took,
+    Refused(String),
+    /// An error, or nonsense.
+    None,
+}
+
+impl Station {
+    /// The ladders begin anew, with what is known of the wallbox now.
+    pub(super) fn reset_ladders(&mut self) {
+        let only = self.plan.connectors.len() == 1;
+        for (id, connector) in &mut self.connectors {
+            let Some(plan) = &connector.plan else {
+                continue;
+            };
+            let worked = self.known.shapes.get(id).copied();
+            connector.ladder = Some(Ladder::new(&plan.profile, &self.known, worked, only));
+            connector.release = None;
+        }
+    }
+
+    /// Current flows above this offer: it is told again, in another form if need be.
+    pub(super) fn not_followed(&mut self, id: ConnectorId, offer: OfferNumber) {
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        let (Some(ladder), true) = (&mut connector.ladder, connector.setpoint.has_taken(offer))
+        else {
+            return;
+        };
+        if ladder.disobeyed() {
+            warn!(charge_point = %self.plan.id, connector = id.0, offer = offer.0, "a wallbox took a limit and does not obey it: it is told again");
+            connector.setpoint.forget();
+        }
+    }
+
+    fn terms(&self, context: &Context<'_>, id: ConnectorId) -> Option<Terms> {
+        let plan = self.connectors.get(&id)?.plan.as_ref()?;
+        Some(Terms {
+            connector: id,
+            phases: plan.phases,
+            voltage: self.plan.voltage,
+            transaction: self.ledger.open_of(id).map(|open| open.wallbox_id),
+            wall: context.now.wall,
+        })
+    }
+
+    fn shape(&self, id: ConnectorId) -> Option<Shape> {
+        let ladder = self.connectors.get(&id)?.ladder.as_ref()?;
+        Some(ladder.shape(self.ledger.open_of(id).is_some()))
+    }
+
+    /// Tells the wallbox the limit that waits on this connector.
+    pub(super) fn ask_limit(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConnectorId,
+        direction: Direction,
+    ) {
+        let (Some(shape), Some(terms)) = (self.shape(id), self.terms(context, id)) else {
+            return;
+        };
+        let pending = self
+            .connectors
+            .get(&id)
+            .and_then(|c| c.setpoint.pending(context.now.mono));
+        let Some((number, limit)) = pending.map(|(offer, _)| (offer.number, offer.limit)) else {
+            return;
+        };
+        match limit {
+            Limit::Current(amps) => {
+                if let Some(connector) = self.connectors.get_mut(&id) {
+                    connector.release = None;
+                }
+                self.set_profile(context, shape, &terms, amps, (number, limit), direction);
+            }
+            Limit::Released => self.ask_release(context, id, number),
+        }
+    }
+
+    fn set_profile(
+        &mut self,
+        context: &mut Context<'_>,
+        shape: Shape,
+        terms: &Terms,
+        amps: MilliAmps,
+        (offer, limit): (OfferNumber, Limit),
+        direction: Direction,
+    ) {
+        let request = SetChargingProfile {
+            connector_id: shape.connector(terms.connector),
+            cs_charging_profiles: shape.profile(terms, amps),
+        };
+        let asked = Asked::Limit {
+            connector: terms.connector,
+            offer,
+            limit,
+            amps,
+        };
+        let may_overtake = |c: &Connector| c.setpoint.may_overtake();
+        let lowers = direction == Direction::Lowers
+            && self
+                .connectors
+                .get(&terms.connector)
+                .is_some_and(may_overtake);
+        self.call(context, &request, asked, lowers);
+    }
+
+    /// Lays the profile below ours; false where there is none to lay.
+    pub(super) fn ask_floor(&mut self, context: &mut Context<'_>, id: ConnectorId) -> bool {
+        let (Some(shape), Some(terms)) = (self.shape(id), self.terms(context, id)) else {
+            return false;
+        };
+        let Some(plan) = self.connectors.get(&id).and_then(|c| c.plan.as_ref()) else {
+            return false;
+        };
+        let Some(profile) = shape.floor(&terms, plan.idle) else {
+            return false;
+        };
+        let request = SetChargingProfile {
+            connector_id: shape.connector(id),
+            cs_charging_profiles: profile,
+        };
+        self.call(context, &request, Asked::Housekeeping, false);
+        true
+    }
+
+    /// The wallbox answered a limit.
+    pub(super) fn handle_limit_answer(
+        &mut self,
+        now: Mono,
+        id: ConnectorId,
+        (offer, limit, amps): (OfferNumber, Limit, MilliAmps),
+        result: Result<&RawValue, CallFailure>,
+    ) {
+        let in_transaction = self.ledger.open_of(id).is_some();
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        match verdict(result) {
+            Verdict::Took => {
+                connector.errors = 0;
+                let worked = connector
+                    .ladder
+                    .as_mut()
+                    .and_then(|l| l.accepted(in_transaction));
+                self.took(now, id, offer, limit);
+                if let Some(shape) = worked {
+                    self.remember_shape(id, shape);
+                }
+            }
+            Verdict::Refused(why) => self.refused(id, offer, amps, why),
+            Verdict::None => {
+                connector.errors += 1;
+                if connector.errors < MOST_ERRORS {
+                    connector.setpoint.unanswered(now, offer);
+                } else {
+                    self.refused(id, offer, amps, "it answers with errors".to_owned());
+                }
+            }
+        }
+    }
+
+    fn took(&mut self, now: Mono, id: ConnectorId, offer: OfferNumber, limit: Limit) {
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        connector.setpoint.took(offer, limit);
+        connector.release = None;
+        if !connector.floor_sent && limit != Limit::Released {
+            connector.floor_sent = true;
+            self.set_up.first(now, Step::Floor(id));
+        }
+        self.report(id, Report::Took(offer));
+    }
+
+    fn refused(&mut self, id: ConnectorId, offer: OfferNumber, amps: MilliAmps, why: String) {
+        let in_transaction = self.ledger.open_of(id).is_some();
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        connector.errors = 0;
+        let refused = connector
+            .ladder
+            .as_mut()
+            .is_none_or(|l| !l.refused(amps, in_transaction));
+        if !refused {
+            debug!(charge_point = %self.plan.id, connector = id.0, why = why.as_str(), "a form of profile was refused: the next one is tried");
+            return;
+        }
+        error!(charge_point = %self.plan.id, connector = id.0, why = why.as_str(), "a wallbox takes no limit in any form: it is booked at what it can draw");
+        connector.setpoint.refuse(offer);
+        self.report(id, Report::Refused { offer, why });
+    }
+
+    fn remember_shape(&mut self, id: ConnectorId, shape: Shape) {
+        if self.known.shapes.get(&id) == Some(&shape) {
+            return;
+        }
+        info!(charge_point = %self.plan.id, connector = id.0, form = ?shape, "a wallbox takes limits in this form");
+        let mut known = self.known.clone();
+        known.shapes.insert(id, shape);
+        self.remember(known);
+    }
+
+    /// Takes the next stage of a release. A connector is cleared alone as long as a neighbour is
+    /// limited; what governs the whole wallbox only when nobody is.
+    fn ask_release(&mut self, context: &mut Context<'_>, id: ConnectorId, offer: OfferNumber) {
+        let alone = self.connectors.iter().all(|(other, connector)| {
+            *other == id || connector.plan.is_none() || connector.setpoint.wants_release()
+        });
+        let (Some(shape), Some(terms)) = (self.shape(id), self.terms(context, id)) else {
+            return;
+        };
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        let Some(max) = connector.plan.as_ref().map(|plan| plan.max) else {
+            return;
+        };
+        let release = connector
+            .release
+            .take()
+            .filter(|release| release.offer == offer)
+            .unwrap_or_else(|| Release::new(offer, id, alone));
+        let release = connector.release.insert(release);
+        let asked = Asked::Release {
+            connector: id,
+            offer,
+        };
+        match release.stages.front() {
+            Some(Stage::Clear(request)) => {
+                let request = request.clone();
+                self.call(context, &request, asked, false);
+            }
+            Some(Stage::Maximum) => {
+                let number = (offer, Limit::Released);
+                self.set_profile(context, shape, &terms, max, number, Direction::Raises);
+            }
+            Some(Stage::Verify) => {
+                let request = GetCompositeSchedule {
+                    connector_id: id,
+                    duration: LOOK_AHEAD_S,
+                    charging_rate_unit: None,
+                };
+                self.call(context, &request, asked, false);
+            }
+            None => self.took(context.now.mono, id, offer, Limit::Released),
+        }
+    }
+
+    /// The wallbox answered a stage of a release.
+    pub(super) fn handle_release_answer(
+        &mut self,
+        now: Mono,
+        id: ConnectorId,
+        offer: OfferNumber,
+        result: Result<&RawValue, CallFailure>,
+    ) {
+        let voltage = self.plan.voltage;
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        let Some(plan) = &connector.plan else { return };
+        let Some(release) = connector.release.as_mut().filter(|r| r.offer == offer) else {
+            return;
+        };
+        match release.stages.pop_front() {
+            Some(Stage::Clear(_)) => {
+                let answer = result
+                    .ok()
+                    .and_then(|raw| messages::parse::<ClearChargingProfileResponse>(raw).ok());
+                release.cleared |=
+                    answer.is_some_and(|a| a.status == ClearChargingProfileStatus::Accepted);
+                if release.stages.is_empty() {
+                    let last = if release.cleared {
+                        Stage::Verify
+                    } else {
+                        Stage::Maximum
+                    };
+                    release.stages.push_back(last);
+                }
+            }
+            Some(Stage::Verify) => {
+                let left = result
+                    .ok()
+                    .and_then(|raw| limit_left(raw, plan.phases, voltage.0));
+                if left.is_some_and(|left| left < plan.max) {
+                    warn!(charge_point = %self.plan.id, connector = id.0, "something still limits a released connector: its maximum is set");
+                    release.stages.push_back(Stage::Maximum);
+                }
+            }
+            Some(Stage::Maximum) | None => {}
+        }
+        let done = release.stages.is_empty();
+        // Whatever a wallbox made of it: the neighbours' limits are told again.
+        for (other, connector) in &mut self.connectors {
+            if *other != id && done && !connector.setpoint.wants_release() {
+                connector.setpoint.forget();
+            }
+        }
+        if done {
+            self.took(now, id, offer, Limit::Released);
+        }
+    }
+}
+
+impl Release {
+    fn new(offer: OfferNumber, id: ConnectorId, alone: bool) -> Self {
+        let nothing = ClearChargingProfile::default;
+        let of = |purpose| ClearChargingProfile {
+            connector_id: Some(id),
+            charging_profile_purpose: Some(purpose),
+            ..nothing()
+        };
+        let ours = Shape::ids(id).map(|id| ClearChargingProfile {
+            id: Some(id),
+            ..nothing()
+        });
+        let mut stages = VecDeque::from(ours);
+        stages.push_back(of(ChargingProfilePurpose::TxProfile));
+        stages.push_back(of(ChargingProfilePurpose::TxDefaultProfile));
+        if alone {
+            stages.push_back(ClearChargingProfile {
+                charging_profile_purpose: Some(ChargingProfilePurpose::ChargePointMaxProfile),
+                ..nothing()
+            });
+            stages.push_back(nothing());
+        }
+        let stages = stages.into_iter().map(Stage::Clear).collect();
+        Self {
+            offer,
+            stages,
+            cleared: false,
+        }
+    }
+}
+
+fn verdict(result: Result<&RawValue, CallFailure>) -> Verdict {
+    match result {
+        Ok(raw) => match messages::parse::<SetChargingProfileResponse>(raw) {
+            Ok(answer) if answer.status == ChargingProfileStatus::Accepted => Verdict::Took,
+            Ok(answer) => Verdict::Refused(answer.status.to_string()),
+            Err(_) => Verdict::None,
+        },
+        Err(failure) => match failure.code {
+            ErrorCode::InternalError | ErrorCode::GenericError | ErrorCode::ProtocolError => {
+                Verdict::None
+            }
+            code => Verdict::Refused(code.to_string()),
+        },
+    }
+}
+
+/// What a composite schedule allows now. Its later periods are nonsense on some wallboxes.
+fn limit_left(raw: &RawValue, phases: u8, millivolts: i32) -> Option<MilliAmps> {
+    let answer = messages::parse::<GetCompositeScheduleResponse>(raw).ok()?;
+    let schedule = answer
+        .charging_schedule
+        .filter(|_| answer.status == Acceptance::Accepted)?;
+    let period = schedule.charging_schedule_period.first()?;
+    Some(match schedule.charging_rate_unit {
+        ChargingRateUnit::Amperes => period.limit.amps(),
+        ChargingRateUnit::Watts => {
+            let phases = period.number_phases.unwrap_or(i64::from(phases)).max(1);
+            let microamps = i64::from(period.limit.watts().0) * 1_000_000
+                / (i64::from(millivolts.max(1)) * phases);
+            MilliAmps(i32::try_from(microamps).unwrap_or(i32::MAX))
+        }
+    })
+}

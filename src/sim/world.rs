@@ -1,0 +1,522 @@
+//! A whole world in virtual time: the production logic of [`Site`], simulated wallboxes, lines
+//! with delay and loss, a disk that commits later. One event queue, one seed.
+//!
+//! At every event the promises are checked: no fuse carries more than it can, and no wallbox is
+//! sent what it must not be sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::wallbox::{self, Wallbox};
+use crate::clock::{Mono, Now, Random};
+use crate::ids::{ChargeBoxId, ConnectorId, LinkId, Seq};
+use crate::site::{Input, Output, Plan, Site};
+use crate::units::{MilliAmps, PerPhase};
+
+mod acts;
+mod disk;
+mod failure;
+mod line;
+mod plan;
+
+pub use disk::Disk;
+pub use failure::{Failure, History};
+pub use line::Line;
+pub use plan::WorldPlan;
+
+use plan::Wired;
+
+/// 2026-01-15T10:00:00Z.
+const BEGIN: i64 = 1_768_471_200;
+
+/// A disk that fails is tried again after this.
+const RETRY_WRITE: Duration = Duration::from_secs(1);
+
+/// More events than this at one instant are an endless loop.
+const EVENTS_AT_ONE_INSTANT: u32 = 10_000;
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Event {
+    UpAtSite(LinkId),
+    UpAtWallbox(LinkId),
+    ToSite(LinkId, String),
+    ToWallbox(LinkId, String),
+    Pong(LinkId),
+    DownAtSite(LinkId),
+    DownAtWallbox(LinkId),
+    /// The disk has written, if the site that asked still lives.
+    Commit {
+        life: u32,
+        seq: Seq,
+    },
+    /// The disk tries again what it could not write.
+    WriteAgain {
+        life: u32,
+    },
+}
+
+/// A wallbox and its line.
+#[derive(Debug)]
+struct Place {
+    wallbox: Wallbox,
+    line: Line,
+}
+
+/// A world.
+#[derive(Debug)]
+pub struct World {
+    now: Now,
+    random: Random,
+    plan: Plan,
+    wired: Vec<Wired>,
+    site: Site,
+    /// Counts the lives of the site.
+    life: u32,
+    disk: Disk,
+    places: BTreeMap<ChargeBoxId, Place>,
+    links: BTreeMap<LinkId, ChargeBoxId>,
+    last_link: LinkId,
+    queue: BTreeMap<(Mono, u64), Event>,
+    queued: u64,
+    history: History,
+    failure: Option<Failure>,
+}
+
+impl World {
+    fn new(mut plan: WorldPlan) -> Self {
+        let wired = plan.wiring();
+        let site_plan = plan.site_plan();
+        let mut random = plan.random;
+        let now = Now {
+            mono: Mono::START,
+            wall: Timestamp::from_second(BEGIN).unwrap_or_default(),
+        };
+        let disk = Disk::default();
+        let seed = Random::new(random.next_u64());
+        let site = Site::new(now, site_plan.clone(), disk.recovered(), seed);
+        let places = plan.wallboxes.into_iter().map(|plan| {
+            let dials_at = Mono(Duration::from_millis(random.below(2_000)));
+            let id = plan.id.clone();
+            let place = Place {
+                wallbox: Wallbox::new(plan, Random::new(random.next_u64())),
+                line: Line::new(dials_at),
+            };
+            (id, place)
+        });
+        let places = places.collect();
+        let mut world = Self {
+            now,
+            random,
+            plan: site_plan,
+            wired,
+            site,
+            life: 0,
+            disk,
+            places,
+            links: BTreeMap::new(),
+            last_link: LinkId(0),
+            queue: BTreeMap::new(),
+            queued: 0,
+            history: History::default(),
+            failure: None,
+        };
+        world.drain();
+        world
+    }
+
+    /// What time it is there.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// The production logic.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The production logic, to be commanded; call [`run_for`](Self::run_for) afterwards.
+    pub fn site_mut(&mut self) -> &mut Site {
+        &mut self.site
+    }
+
+    /// The disk under it.
+    pub fn disk(&mut self) -> &mut Disk {
+        &mut self.disk
+    }
+
+    /// The ChargeBox IDs of all wallboxes.
+    pub fn wallboxes(&self) -> impl Iterator<Item = &ChargeBoxId> {
+        self.places.keys()
+    }
+
+    /// A wallbox.
+    pub fn wallbox(&self, id: &str) -> Option<&Wallbox> {
+        self.places.get(&id.into()).map(|place| &place.wallbox)
+    }
+
+    /// The line of a wallbox.
+    pub fn line(&mut self, id: &str) -> Option<&mut Line> {
+        self.places.get_mut(&id.into()).map(|place| &mut place.line)
+    }
+
+    /// What connector 1 of a wallbox allows a car.
+    pub fn allowed(&self, id: &str) -> MilliAmps {
+        self.wallbox(id).map_or(MilliAmps::ZERO, |wallbox| {
+            wallbox.allowed(ConnectorId(1), self.now)
+        })
+    }
+
+    /// What a car at connector 1 of a wallbox draws, on the wallbox's own phases.
+    pub fn drawn(&self, id: &str) -> PerPhase<MilliAmps> {
+        self.wallbox(id).map_or_else(PerPhase::default, |wallbox| {
+            wallbox.drawn(ConnectorId(1), self.now)
+        })
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// The first promise that is broken meanwhile, or was before.
+    pub fn run_for(&mut self, span: Duration) -> Result<(), Failure> {
+        let end = self.now.mono + span;
+        self.run(end, |_| false)?;
+        Ok(())
+    }
+
+    /// Lets time pass until `done`, which is looked at after every event.
+    ///
+    /// # Errors
+    /// The first promise that is broken meanwhile; [`Failure::NotReached`] after `limit`.
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        done: impl FnMut(&Self) -> bool,
+    ) -> Result<(), Failure> {
+        let end = self.now.mono + limit;
+        if self.run(end, done)? {
+            return Ok(());
+        }
+        let history = self.history.clone();
+        Err(Failure::NotReached { limit, history })
+    }
+
+    fn run(&mut self, end: Mono, mut done: impl FnMut(&Self) -> bool) -> Result<bool, Failure> {
+        let mut at_this_instant = 0;
+        self.drain();
+        loop {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if done(self) {
+                return Ok(true);
+            }
+            let next = self.next_time().filter(|next| *next <= end);
+            let Some(next) = next else {
+                self.set_time(end);
+                return Ok(false);
+            };
+            if next > self.now.mono {
+                at_this_instant = 0;
+                self.set_time(next);
+            }
+            at_this_instant += 1;
+            if at_this_instant > EVENTS_AT_ONE_INSTANT {
+                let history = self.history.clone();
+                return Err(Failure::Stuck { history });
+            }
+            self.step();
+            self.drain();
+        }
+    }
+
+    fn set_time(&mut self, mono: Mono) {
+        let gone = SignedDuration::try_from(mono.since(self.now.mono)).unwrap_or_default();
+        self.now.mono = self.now.mono.max(mono);
+        self.now.wall = self.now.wall.checked_add(gone).unwrap_or(Timestamp::MAX);
+    }
+
+    fn next_time(&self) -> Option<Mono> {
+        let queued = self.queue.keys().next().map(|(at, _)| *at);
+        let places = self.places.values();
+        let wallboxes = places.filter_map(|place| {
+            let timers = [place.dials_at(), place.wallbox.poll_timeout()];
+            timers.into_iter().flatten().min()
+        });
+        wallboxes
+            .chain(queued)
+            .chain(self.site.poll_timeout())
+            .min()
+    }
+
+    /// Does the first thing that is due.
+    fn step(&mut self) {
+        let now = self.now;
+        if let Some(first) = self.queue.first_entry()
+            && first.key().0 <= now.mono
+        {
+            let event = first.remove();
+            self.happen(event);
+            return;
+        }
+        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now.mono);
+        let dialling = self.places.iter().find(|(_, place)| due(place.dials_at()));
+        if let Some((id, _)) = dialling {
+            self.dial(&id.clone());
+            return;
+        }
+        let mut places = self.places.values_mut();
+        match places.find(|place| due(place.wallbox.poll_timeout())) {
+            Some(place) => place.wallbox.handle_timeout(now),
+            None => self.site.handle_timeout(now),
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let now = self.now;
+        match event {
+            Event::UpAtSite(link) => {
+                if let Some(address) = self.links.get(&link) {
+                    self.history.note(now.mono, &format!("{address} is up"));
+                    self.site.handle(
+                        now,
+                        Input::Up {
+                            link,
+                            address: address.clone(),
+                            peer: "here".to_owned(),
+                        },
+                    );
+                }
+            }
+            Event::UpAtWallbox(link) => {
+                if let Some(place) = self.place_of(link) {
+                    place.wallbox.handle_connected(now);
+                }
+            }
+            Event::ToSite(link, text) => {
+                if let Some(address) = self.links.get(&link) {
+                    self.history.note(now.mono, &format!("{address} > {text}"));
+                    self.site.handle(now, Input::Frame { link, text });
+                }
+            }
+            Event::ToWallbox(link, text) => {
+                let address = self.links.get(&link).cloned();
+                if let Some(place) = self.place_of(link) {
+                    place.wallbox.handle_frame(now, &text);
+                    let address = address.unwrap_or_else(|| "".into());
+                    self.history.note(now.mono, &format!("{address} < {text}"));
+                }
+            }
+            Event::Pong(link) => {
+                if self.links.contains_key(&link) {
+                    self.site.handle(now, Input::Heard { link, pong: true });
+                }
+            }
+            Event::DownAtSite(link) => {
+                if let Some(address) = self.links.remove(&link) {
+                    self.history.note(now.mono, &format!("{address} is down"));
+                    self.site.handle(now, Input::Down { link });
+                }
+            }
+            Event::DownAtWallbox(link) => self.down_at_wallbox(link),
+            Event::Commit { life, seq } => self.commit(life, seq),
+            Event::WriteAgain { life } => {
+                if life == self.life
+                    && let Some(seq) = self.disk.refused()
+                {
+                    self.commit(life, seq);
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, life: u32, seq: Seq) {
+        let now = self.now;
+        if life != self.life {
+            return;
+        }
+        if self.disk.failing {
+            if self.disk.refuse(seq) {
+                self.site.handle(now, Input::CommitFailed);
+                self.enqueue(now.mono + RETRY_WRITE, Event::WriteAgain { life });
+            }
+        } else if self.disk.commit(seq) {
+            self.site.handle(now, Input::Committed(seq));
+        }
+    }
+
+    fn dial(&mut self, id: &ChargeBoxId) {
+        self.last_link = LinkId(self.last_link.0 + 1);
+        let link = self.last_link;
+        let Some(place) = self.places.get_mut(id) else {
+            return;
+        };
+        place.line.link = Some(link);
+        let at_site = place.line.at_site(self.now.mono, &mut self.random);
+        let at_wallbox = place.line.at_wallbox(at_site, &mut self.random);
+        self.links.insert(link, id.clone());
+        self.enqueue(at_site, Event::UpAtSite(link));
+        self.enqueue(at_wallbox, Event::UpAtWallbox(link));
+    }
+
+    fn down_at_wallbox(&mut self, link: LinkId) {
+        let now = self.now;
+        let wait = Duration::from_millis(1_000 + self.random.below(4_000));
+        if let Some(place) = self.place_of(link) {
+            place.line.link = None;
+            place.line.redial_at = now.mono + wait;
+            place.wallbox.handle_disconnected(now);
+        }
+    }
+
+    /// The place whose current link this is.
+    fn place_of(&mut self, link: LinkId) -> Option<&mut Place> {
+        let mut places = self.places.values_mut();
+        places.find(|place| place.line.link == Some(link))
+    }
+
+    fn enqueue(&mut self, at: Mono, event: Event) {
+        self.queued += 1;
+        self.queue.insert((at, self.queued), event);
+    }
+
+    /// Carries everything that anybody has to say, and looks at the promises.
+    fn drain(&mut self) {
+        while let Some(output) = self.site.poll_output() {
+            self.carry(output);
+        }
+        let ids: Vec<ChargeBoxId> = self.places.keys().cloned().collect();
+        for id in ids {
+            while let Some(output) = self
+                .places
+                .get_mut(&id)
+                .and_then(|p| p.wallbox.poll_output())
+            {
+                self.carry_from_wallbox(&id, output);
+            }
+        }
+        if self.failure.is_none() {
+            self.failure = self.overload().or_else(|| self.violation());
+        }
+    }
+
+    fn carry(&mut self, output: Output) {
+        let now = self.now.mono;
+        match output {
+            Output::Persist(seq, record) => {
+                self.disk.write(seq, record);
+                let life = self.life;
+                self.enqueue(now + self.disk.delay, Event::Commit { life, seq });
+            }
+            Output::Send { link, text } => {
+                if let Some(at) = self.arrives_at_wallbox(link) {
+                    self.enqueue(at, Event::ToWallbox(link, text));
+                }
+            }
+            Output::Ping { link } => {
+                if let Some(at) = self.arrives_at_wallbox(link) {
+                    let back = self.place_of(link).map_or(Duration::ZERO, |p| p.line.delay);
+                    self.enqueue(at + back, Event::Pong(link));
+                }
+            }
+            Output::Close { link, .. } => {
+                if let Some(address) = self.links.remove(&link) {
+                    self.history
+                        .note(now, &format!("{address} is shown the door"));
+                }
+                if let Some(at) = self.arrives_at_wallbox(link) {
+                    self.enqueue(at, Event::DownAtWallbox(link));
+                }
+            }
+        }
+    }
+
+    fn carry_from_wallbox(&mut self, id: &ChargeBoxId, output: wallbox::Output) {
+        let now = self.now.mono;
+        let Some(place) = self.places.get_mut(id) else {
+            return;
+        };
+        let Some(link) = place.line.link.filter(|_| !place.line.mute) else {
+            return;
+        };
+        let at = place.line.at_site(now, &mut self.random);
+        match output {
+            wallbox::Output::Send(text) => self.enqueue(at, Event::ToSite(link, text)),
+            wallbox::Output::Disconnect => {
+                self.enqueue(at, Event::DownAtSite(link));
+                self.down_at_wallbox(link);
+            }
+        }
+    }
+
+    /// When what the site sends now is there; `None` if it never is.
+    fn arrives_at_wallbox(&mut self, link: LinkId) -> Option<Mono> {
+        let now = self.now.mono;
+        let mut places = self.places.values_mut();
+        let place = places.find(|place| place.line.link == Some(link) && !place.line.mute)?;
+        Some(place.line.at_wallbox(now, &mut self.random))
+    }
+
+    /// A circuit whose wallboxes are allowed more than its fuse carries.
+    fn overload(&self) -> Option<Failure> {
+        let mut sums: BTreeMap<_, PerPhase<MilliAmps>> = BTreeMap::new();
+        for wired in &self.wired {
+            let wallbox = &self.places.get(&wired.wallbox)?.wallbox;
+            let grid = wired
+                .rotation
+                .to_grid(wallbox.exposure(wired.connector, self.now));
+            for circuit in &wired.circuits {
+                let sum = sums.entry(circuit).or_default();
+                for (phase, amps) in grid.iter() {
+                    sum[phase] += amps;
+                }
+            }
+        }
+        self.plan.load.circuits.iter().find_map(|circuit| {
+            let sum = sums.get(&circuit.name)?;
+            let (phase, allowed) = sum.iter().find(|(_, amps)| *amps > circuit.max_current)?;
+            let mut history = self.history.clone();
+            history.note(self.now.mono, &self.shares());
+            Some(Failure::Overload {
+                circuit: circuit.name.clone(),
+                phase,
+                allowed,
+                fuse: circuit.max_current,
+                history,
+            })
+        })
+    }
+
+    /// What every connector is allowed, on its own phases.
+    fn shares(&self) -> String {
+        let share = |wired: &Wired| {
+            let wallbox = &self.places.get(&wired.wallbox)?.wallbox;
+            let PerPhase([l1, l2, l3]) = wallbox.exposure(wired.connector, self.now);
+            let id = &wired.wallbox;
+            Some(format!("{id}/{} {l1} {l2} {l3} A", wired.connector))
+        };
+        let shares: Vec<String> = self.wired.iter().filter_map(share).collect();
+        format!("allowed are: {}", shares.join(", "))
+    }
+
+    fn violation(&self) -> Option<Failure> {
+        self.places.iter().find_map(|(id, place)| {
+            let violation = place.wallbox.violations().first()?;
+            Some(Failure::Violation {
+                charge_point: id.clone(),
+                violation: violation.clone(),
+                history: self.history.clone(),
+            })
+        })
+    }
+}
+
+impl Place {
+    fn dials_at(&self) -> Option<Mono> {
+        let line = &self.line;
+        let wants = line.link.is_none() && line.reachable && !line.mute && self.wallbox.is_on();
+        wants.then_some(self.line.redial_at)
+    }
+}
