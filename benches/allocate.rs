@@ -49,6 +49,7 @@ fn bench(bencher: Bencher<'_, '_>, plan: &LoadPlan) {
             min: evse.min,
             max: MilliAmps([16_000, 32_000, 20_000][pick(&mut random, 3)]),
             at_max: Reason::OwnMaximum,
+            extra: MilliAmps::ZERO,
             in_slot: pick(&mut random, 2) == 0,
             attained: 0,
             plugged_at: Mono(Duration::from_secs(random.below(100_000))),
