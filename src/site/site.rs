@@ -7,7 +7,7 @@ use tracing::{debug, error, info, warn};
 use crate::central_system::{self, Context, Station, StationPlan, TransactionNumbers};
 use crate::clock::{Mono, Now, Random, Timestamp};
 use crate::evse::{Ask, Call, Limit, Report};
-use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId, Seq};
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId, OfferNumber, Seq};
 use crate::journal::{Record, Recovered};
 use crate::load::{self, Controller};
 
@@ -426,8 +426,12 @@ impl Site {
     /// An offer is remembered, then told to its device: a raise waits for the disk like any
     /// other send, what lowers does not.
     fn offer(&mut self, now: Now, output: load::Output) {
-        let load::Output::Offer { evse, offer } = output else {
-            return;
+        let (evse, offer) = match output {
+            load::Output::Offer { evse, offer } => (evse, offer),
+            load::Output::NotFollowed { evse, offer } => {
+                self.not_followed(now, &evse, offer);
+                return;
+            }
         };
         let Some(&(index, connector)) = self.by_evse.get(&evse) else {
             return;
@@ -457,6 +461,23 @@ impl Site {
             numbers: &mut self.numbers,
         };
         slot.station.handle_offer(&mut context, connector, offer);
+        self.dirty.insert(index);
+    }
+
+    fn not_followed(&mut self, now: Now, evse: &EvseName, offer: OfferNumber) {
+        let Some(&(index, connector)) = self.by_evse.get(evse) else {
+            return;
+        };
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            numbers: &mut self.numbers,
+        };
+        slot.station
+            .handle_not_followed(&mut context, connector, offer);
         self.dirty.insert(index);
     }
 }
