@@ -311,24 +311,7 @@ pub(super) fn amps(limit: Limit, max: MilliAmps) -> MilliAmps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::plan::Rotation;
-
-    fn plan() -> EvsePlan {
-        EvsePlan {
-            name: "left".into(),
-            circuit: "house".into(),
-            phases: 3,
-            rotation: Rotation::L1L2L3,
-            min: MilliAmps(6000),
-            max: MilliAmps(16_000),
-            priority: 1,
-            weight: 1,
-            failsafe: MilliAmps(6000),
-            idle: MilliAmps(0),
-            step: MilliAmps(100),
-            enabled: true,
-        }
-    }
+    use crate::load::site_generator::evse as plan;
 
     fn at(seconds: u64) -> Mono {
         Mono(Duration::from_secs(seconds))

@@ -186,6 +186,24 @@ impl Site {
     }
 }
 
+/// A usual EVSE: 6 to 16 A on three phases, in tenths of an ampere.
+pub(super) fn evse() -> EvsePlan {
+    EvsePlan {
+        name: "left".into(),
+        circuit: "house".into(),
+        phases: 3,
+        rotation: Rotation::L1L2L3,
+        min: MilliAmps(6000),
+        max: MilliAmps(16_000),
+        priority: 1,
+        weight: 1,
+        failsafe: MilliAmps(6000),
+        idle: MilliAmps::ZERO,
+        step: MilliAmps(100),
+        enabled: true,
+    }
+}
+
 fn random_circuit(random: &mut Random, index: u64, evses: u64) -> CircuitPlan {
     let parent =
         (index > 0).then(|| CircuitName::from(format!("c{}", random.below(index)).as_str()));

@@ -115,27 +115,10 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::plan::Rotation;
+    use crate::load::site_generator::evse as plan;
 
     fn at(seconds: u64) -> Mono {
         Mono(Duration::from_secs(seconds))
-    }
-
-    fn plan() -> EvsePlan {
-        EvsePlan {
-            name: "left".into(),
-            circuit: "house".into(),
-            phases: 3,
-            rotation: Rotation::L1L2L3,
-            min: MilliAmps(6000),
-            max: MilliAmps(16_000),
-            priority: 1,
-            weight: 2,
-            failsafe: MilliAmps(6000),
-            idle: MilliAmps(0),
-            step: MilliAmps(100),
-            enabled: true,
-        }
     }
 
     const V230: MilliVolts = MilliVolts(230_000);

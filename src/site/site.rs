@@ -503,22 +503,7 @@ impl Site {
                 debug!(evse = %evse, offer = offer.number.0, limit = ?offer.limit, reason = %offer.reason, "an EVSE is offered");
                 self.deliver(now, &evse, offer);
             }
-            load::Output::NotFollowed { evse, offer } => {
-                let Some(&(index, connector)) = self.by_evse.get(&evse) else {
-                    return;
-                };
-                let Some(slot) = self.stations.get_mut(index) else {
-                    return;
-                };
-                let mut context = Context {
-                    now,
-                    random: &mut self.random,
-                    numbers: &mut self.numbers,
-                };
-                slot.station
-                    .handle_not_followed(&mut context, connector, offer);
-                self.dirty.insert(index);
-            }
+            load::Output::NotFollowed { evse, offer } => self.not_followed(now, &evse, offer),
         }
     }
 
@@ -552,6 +537,23 @@ impl Site {
             numbers: &mut self.numbers,
         };
         slot.station.handle_offer(&mut context, connector, offer);
+        self.dirty.insert(index);
+    }
+
+    fn not_followed(&mut self, now: Now, evse: &EvseName, offer: OfferNumber) {
+        let Some(&(index, connector)) = self.by_evse.get(evse) else {
+            return;
+        };
+        let Some(slot) = self.stations.get_mut(index) else {
+            return;
+        };
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            numbers: &mut self.numbers,
+        };
+        slot.station
+            .handle_not_followed(&mut context, connector, offer);
         self.dirty.insert(index);
     }
 }

@@ -29,8 +29,8 @@ impl Site {
             .iter()
             .map(|evse| self.evse_status(&evse.name))
             .collect();
-        let deaf = Reason::NotLimitable.to_string();
-        for evse in evses.iter().filter(|evse| evse.reason == deaf) {
+        let alarms = [Reason::NotLimitable, Reason::NotObeyed].map(|reason| reason.to_string());
+        for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
             errors.push(format!("{}: {}", evse.name, evse.reason));
         }
         StatusDocument {

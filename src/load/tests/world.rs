@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{Demand, Limit, Measured, Offer, Report};
 use crate::ids::{EvseName, OfferNumber};
-use crate::load::site_generator::Site;
+use crate::load::site_generator::{self, Site};
 use crate::load::{CircuitPlan, Controller, EvsePlan, LoadPlan, Output, Rotation};
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours};
 
@@ -35,17 +35,8 @@ pub(super) fn plan(amps: i32, evses: usize) -> LoadPlan {
 fn evse(index: usize) -> EvsePlan {
     EvsePlan {
         name: format!("e{index}").as_str().into(),
-        circuit: "house".into(),
-        phases: 3,
-        rotation: Rotation::L1L2L3,
-        min: MilliAmps::from_amps(6),
-        max: MilliAmps::from_amps(16),
-        priority: 1,
-        weight: 1,
         failsafe: MilliAmps::ZERO,
-        idle: MilliAmps::ZERO,
-        step: MilliAmps(100),
-        enabled: true,
+        ..site_generator::evse()
     }
 }
 
