@@ -77,17 +77,18 @@ impl Ladder {
 
     /// The wallbox refused this form. True if there is another one to try for this limit.
     pub(super) fn refused(&mut self, tried: Shape, limit: MilliAmps, in_transaction: bool) -> bool {
-        if self.shape(in_transaction) != tried {
-            // A transaction began or ended meanwhile.
-            self.refused_from = None;
+        if let Some((began, _)) = self
+            .refused_from
+            .take_if(|(_, then)| *then != in_transaction)
+        {
+            // A transaction began or ended meanwhile: forms that were passed by are possible now.
+            self.at = began;
             return true;
         }
-        let row = self
-            .refused_from
-            .filter(|(_, then)| *then == in_transaction);
-        let (began, _) = *self
-            .refused_from
-            .insert(row.unwrap_or((self.at, in_transaction)));
+        if self.shape(in_transaction) != tried {
+            return true;
+        }
+        let (began, _) = *self.refused_from.get_or_insert((self.at, in_transaction));
         loop {
             self.at = (self.at + 1) % self.rungs.len().max(1);
             if self.at == began {
@@ -322,8 +323,12 @@ mod tests {
             for _ in 0..begins_after {
                 refusals_in_vain(&mut ladder);
             }
-            let found = climb(&mut ladder, true, takes);
-            assert!(found.is_some(), "{begins_after}");
+            climb(&mut ladder, true, takes);
+            let found = ladder.shape(true);
+            assert!(
+                takes(found) && found.stack_level == 8,
+                "{begins_after}: {found:?}"
+            );
         }
     }
 

@@ -22,6 +22,7 @@ use crate::units::MilliAmps;
 use super::asking::Asked;
 use super::connector::Connector;
 use super::ladder::Ladder;
+use super::plan::Purpose;
 use super::profile::{Direction, Shape, Terms, start_of_schedule};
 use super::set_up::Step;
 use super::station::{Context, Station};
@@ -112,7 +113,7 @@ impl Station {
 
     fn shape(&self, id: ConnectorId) -> Option<Shape> {
         let ladder = self.connectors.get(&id)?.ladder.as_ref()?;
-        Some(ladder.shape(self.ledger.open_of(id).is_some()))
+        Some(ladder.shape(self.knows_transaction(id)))
     }
 
     /// Tells the wallbox the limit that waits on this connector.
@@ -204,7 +205,17 @@ impl Station {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
+        let worked = self.known.shapes.get(&id) == Some(&told.shape);
         match verdict(result) {
+            // The wallbox may not know yet that the transaction has begun, or we that it is over.
+            Verdict::Refused(_)
+                if worked
+                    && told.shape.purpose == Purpose::Tx
+                    && connector.errors + 1 < MOST_ERRORS =>
+            {
+                connector.errors += 1;
+                connector.setpoint.unanswered(now, told.offer);
+            }
             Verdict::Took => {
                 connector.errors = 0;
                 let worked = connector
@@ -242,7 +253,7 @@ impl Station {
     }
 
     fn refused(&mut self, id: ConnectorId, told: Told, why: String) {
-        let in_transaction = self.ledger.open_of(id).is_some();
+        let in_transaction = self.knows_transaction(id);
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };

@@ -413,6 +413,12 @@ impl Station {
         })
     }
 
+    /// A transaction is open, and the wallbox was told its id: only then it takes a `TxProfile`.
+    pub(super) fn knows_transaction(&self, id: ConnectorId) -> bool {
+        let is_untold = |waiting: &Waiting| matches!(waiting, Waiting::Start { message: Some(_), connector, .. } if *connector == id);
+        self.ledger.open_of(id).is_some() && !self.waiting.values().any(is_untold)
+    }
+
     pub(super) fn evses_of(&self, id: ConnectorId) -> Vec<EvseName> {
         let plan = self
             .connectors

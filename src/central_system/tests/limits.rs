@@ -220,3 +220,53 @@ fn below_an_accepted_absolute_profile_a_relative_one_is_laid() {
         0
     );
 }
+
+/// In a transaction, with a limit that was taken as a `TxProfile`, the only form that is.
+fn limited_by_transaction_profile() -> Bench {
+    let mut bench = Bench::booted();
+    bench.start();
+    bench.offer(1, 8000);
+    while let Some((_, action, payload)) = bench.outstanding() {
+        let taken = action != "SetChargingProfile" || purpose(&payload) == "TxProfile";
+        bench.respond(&json!({"status": if taken { "Accepted" } else { "Rejected" }}));
+    }
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(1))));
+    bench
+}
+
+fn purpose(payload: &Value) -> Value {
+    payload["csChargingProfiles"]["chargingProfilePurpose"].clone()
+}
+
+#[test]
+fn a_profile_of_a_transaction_waits_until_the_wallbox_was_told_its_id() {
+    let mut bench = limited_by_transaction_profile();
+    let frame = json!([2, "second", "StartTransaction", start(900)]).to_string();
+    bench.schema.received(&frame);
+    let limit = Limit::Current(MilliAmps(7000));
+    let offer = Offer {
+        number: OfferNumber(2),
+        limit,
+        reason: Reason::OwnMaximum,
+    };
+    bench.act(|station, context| {
+        station.handle_frame(context, &frame);
+        station.handle_offer(context, ONE, offer);
+    });
+    let (_, before) = bench.respond(&json!({"status": "Rejected"}));
+    assert_eq!(purpose(&before), "TxDefaultProfile");
+    let (_, after) = bench.respond(&json!({"status": "Accepted"}));
+    assert_eq!(purpose(&after), "TxProfile");
+}
+
+#[test]
+fn a_profile_of_a_transaction_that_worked_is_tried_again_before_other_forms() {
+    let mut bench = limited_by_transaction_profile();
+    bench.offer(2, 7000);
+    let (_, first) = bench.respond(&json!({"status": "Rejected"}));
+    assert_eq!(bench.outstanding(), None, "a moment later");
+    bench.wait(10);
+    let (_, second) = bench.respond(&json!({"status": "Accepted"}));
+    assert_eq!([purpose(&first), purpose(&second)], ["TxProfile"; 2]);
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(2))));
+}

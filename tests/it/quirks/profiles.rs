@@ -231,6 +231,15 @@ fn a_wallbox_that_forgets_its_limit_at_a_reboot_is_told_again_before_anybody_cha
 }
 
 #[test]
+fn a_wallbox_that_accepts_and_ignores_keeps_what_it_draws_and_the_others_pay() {
+    let mut lab = Lab::with(&[Quirk::IgnoresProfiles]);
+    lab.charge("A");
+    lab.run(60);
+    lab.charge("B");
+    lab.settles_at([16_000, 6_000]);
+}
+
+#[test]
 fn a_released_wallbox_holds_nothing_of_ours() {
     let plan = beside_another(wallbox(&[])).with_load(|load| {
         load.when_disabled = WhenDisabled::Release;
