@@ -28,6 +28,11 @@ deny:
 bench:
     cargo bench --bench allocate
 
-# Two simulated wallboxes behind one fuse
+# The allocator on a million random sites, and ten minutes of storm over real sockets
+long:
+    ALLOCATOR_SITES=80000 cargo test --lib load::properties
+    tests/interop/run storm 600
+
+# Three simulated wallboxes behind one fuse
 demo:
     cargo run --release -- demo

@@ -8,7 +8,14 @@ use crate::evse::Reason;
 use crate::load::circuit::Bookings;
 use crate::units::{MilliAmps, PerPhase, Watts};
 
-const SITES: u64 = 800;
+/// Sites for each property: together some 10⁴ in every test run. `just long` asks for 10⁶.
+const SITES: u64 = match option_env!("ALLOCATOR_SITES") {
+    None => 800,
+    Some(number) => match u64::from_str_radix(number, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("ALLOCATOR_SITES is a number"),
+    },
+};
 
 fn for_sites(property: impl Fn(&str, Site)) {
     for seed in 0..SITES {
