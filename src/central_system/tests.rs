@@ -2,7 +2,7 @@
 
 mod everything_else;
 mod limits;
-mod review;
+mod orders_of_events;
 mod set_up;
 mod transactions;
 

@@ -28,13 +28,13 @@ pub mod plan;
 mod raise_budget;
 pub mod request;
 mod rest;
-#[cfg(test)]
-mod review;
 mod round;
 mod transition;
 mod turn;
 mod usage;
 
+#[cfg(test)]
+mod orders_of_events;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

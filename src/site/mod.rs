@@ -6,8 +6,6 @@ mod hand_over;
 pub mod io;
 mod memory;
 pub mod plan;
-#[cfg(test)]
-mod review;
 #[allow(
     clippy::module_inception,
     reason = "the machine that gives the room its name"
@@ -16,6 +14,8 @@ mod site;
 mod snapshot;
 pub mod status;
 mod tag_list;
+#[cfg(test)]
+mod tests;
 
 pub use hand_over::HandOver;
 pub use io::{Input, Output};

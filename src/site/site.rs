@@ -240,6 +240,13 @@ impl Site {
         let Some(&index) = self.by_link.get(&link) else {
             return;
         };
+        let newest = |slot: &Slot| slot.station.link().is_none_or(|current| current <= link);
+        if self.stations.get(index).is_some_and(newest) {
+            self.act(now, index, act);
+        }
+    }
+
+    fn act(&mut self, now: Now, index: usize, act: impl FnOnce(&mut Station, &mut Context<'_>)) {
         let Some(slot) = self.stations.get_mut(index) else {
             return;
         };
@@ -248,10 +255,8 @@ impl Site {
             random: &mut self.random,
             numbers: &mut self.numbers,
         };
-        if slot.station.link().is_none_or(|current| current <= link) {
-            act(&mut slot.station, &mut context);
-            self.dirty.insert(index);
-        }
+        act(&mut slot.station, &mut context);
+        self.dirty.insert(index);
     }
 
     /// Lets timers act. Harmless when none is due.
@@ -265,13 +270,7 @@ impl Site {
                 continue;
             };
             slot.timer = None;
-            let mut context = Context {
-                now,
-                random: &mut self.random,
-                numbers: &mut self.numbers,
-            };
-            slot.station.handle_timeout(&mut context);
-            self.dirty.insert(index);
+            self.act(now, index, Station::handle_timeout);
         }
         if self.load.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.load.handle_timeout(now);
@@ -486,15 +485,9 @@ impl Site {
     fn answer(&mut self, now: Now, index: usize, call: &Call) {
         let (Ask::Authorize(tag) | Ask::Start(tag) | Ask::Stop(tag)) = &call.ask;
         let verdict = self.tags.judge(now.wall, &call.evses, tag);
-        let Some(slot) = self.stations.get_mut(index) else {
-            return;
-        };
-        let mut context = Context {
-            now,
-            random: &mut self.random,
-            numbers: &mut self.numbers,
-        };
-        slot.station.handle_reply(&mut context, call.id, &verdict);
+        self.act(now, index, |station, context| {
+            station.handle_reply(context, call.id, &verdict);
+        });
     }
 
     fn obey(&mut self, now: Now, output: load::Output) {
@@ -531,30 +524,18 @@ impl Site {
             return;
         };
         slot.gate.rest_on(self.load_rests_on);
-        let mut context = Context {
-            now,
-            random: &mut self.random,
-            numbers: &mut self.numbers,
-        };
-        slot.station.handle_offer(&mut context, connector, offer);
-        self.dirty.insert(index);
+        self.act(now, index, |station, context| {
+            station.handle_offer(context, connector, offer);
+        });
     }
 
     fn not_followed(&mut self, now: Now, evse: &EvseName, offer: OfferNumber) {
         let Some(&(index, connector)) = self.by_evse.get(evse) else {
             return;
         };
-        let Some(slot) = self.stations.get_mut(index) else {
-            return;
-        };
-        let mut context = Context {
-            now,
-            random: &mut self.random,
-            numbers: &mut self.numbers,
-        };
-        slot.station
-            .handle_not_followed(&mut context, connector, offer);
-        self.dirty.insert(index);
+        self.act(now, index, |station, context| {
+            station.handle_not_followed(context, connector, offer);
+        });
     }
 }
 
