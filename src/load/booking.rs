@@ -24,6 +24,9 @@ const AWAY_AFTER: Duration = Duration::from_secs(3);
 /// A lowering that is not even accepted in this time counts as not obeyed.
 const ACCEPTS_WITHIN: Duration = Duration::from_secs(5);
 
+/// Current above the limit that does not change is judged anew this often.
+const JUDGED_EVERY: Duration = Duration::from_secs(1);
+
 /// The last offer to an EVSE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Offered {
@@ -52,6 +55,8 @@ pub(super) struct Booking {
     /// What it may have fallen back to while it was away, until it is known to obey again.
     fallback: MilliAmps,
     took_at: Option<Mono>,
+    /// When current above the limit was last worth a round.
+    judged_at: Option<Mono>,
     confirmed: bool,
     pub(super) refused: bool,
     measured: Option<(PerPhase<MilliAmps>, Mono)>,
@@ -75,6 +80,7 @@ impl Booking {
             },
             fallback: MilliAmps::ZERO,
             took_at: None,
+            judged_at: None,
             confirmed: false,
             refused: false,
             measured: None,
@@ -227,7 +233,7 @@ impl Booking {
         let Some(current) = measured.current else {
             return false;
         };
-        let was_over = self.overdraw.is_over();
+        let before = (self.overdraw.is_over(), self.drawn());
         self.measured = Some((current, now));
         if let (Some(offer), Some(drawn)) = (self.offered, self.drawn()) {
             let limit = amps(offer.limit, self.max);
@@ -235,7 +241,17 @@ impl Booking {
                 .measure(now, drawn, limit, self.took_at.is_some());
         }
         let waits = !self.confirmed && self.took_at.is_some();
-        waits || was_over || self.overdraw.is_over()
+        let over = self.overdraw.is_over();
+        let changed = before != (over, self.drawn()) && (over || before.0);
+        // How long it lasts counts, too: but a wallbox may send values many times a second.
+        let lasts = over
+            && self
+                .judged_at
+                .is_none_or(|at| now.since(at) >= JUDGED_EVERY);
+        if changed || lasts {
+            self.judged_at = Some(now);
+        }
+        waits || changed || lasts
     }
 
     /// The largest of the measured phase currents, while that is fresh.
