@@ -27,7 +27,10 @@ pub(super) fn run(path: &Path) -> ExitCode {
         output::print_error(&format!("{}: {error}\n", path.display()));
         return ExitCode::from(exit::CONFIG);
     }
-    match tokio::runtime::Runtime::new() {
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(serve(&config, &warnings)),
         Err(error) => {
             error!(%error, "the system gives no threads");
