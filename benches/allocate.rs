@@ -8,7 +8,7 @@ use chargewarden::clock::{Mono, Random};
 use chargewarden::evse::Reason;
 use chargewarden::load::Allocator;
 use chargewarden::load::{
-    CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Request, Rotation, Wants, WhenDisabled,
+    CircuitPlan, Device, EvsePlan, LoadPlan, PriorityMode, Request, Rotation, Wants, WhenDisabled,
 };
 use chargewarden::units::{MilliAmps, MilliVolts, Phase, Watts};
 use divan::Bencher;
@@ -85,6 +85,7 @@ fn plan(evses: usize, circuits: usize, step: i32) -> LoadPlan {
             reserve: MilliAmps::ZERO,
             failsafe: MilliAmps::ZERO,
             max_asymmetry: None,
+            meter: None,
         }
     };
     let circuits: Vec<CircuitPlan> = (0..circuits).map(&mut circuit).collect();
@@ -104,6 +105,7 @@ fn plan(evses: usize, circuits: usize, step: i32) -> LoadPlan {
             idle: MilliAmps::ZERO,
             step: MilliAmps(step),
             enabled: true,
+            device: Device::Ocpp,
         }
     });
     LoadPlan {
@@ -116,6 +118,7 @@ fn plan(evses: usize, circuits: usize, step: i32) -> LoadPlan {
         ocpp_raise_interval: Duration::ZERO,
         when_disabled: WhenDisabled::Pause,
         observe: false,
+        ..LoadPlan::default()
     }
 }
 

@@ -50,6 +50,13 @@ pub enum Report {
     Demand(Demand),
     /// What it draws.
     Measured(Measured),
+    /// The device falls back to its failsafe current by itself so long after the last contact;
+    /// `None` = it keeps what it was told.
+    FallsBack(Option<Duration>),
+    /// Whether the device can connect its car with one phase or with all, as it is told.
+    Switchable(bool),
+    /// Whether the device has connected its car with its first phase alone.
+    SinglePhase(bool),
     /// The device accepted the offer of this number. Proves nothing alone: the measurement decides.
     Took(OfferNumber),
     /// The device does not take this offer, in no form that was tried.
@@ -77,6 +84,8 @@ pub struct Offer {
     pub number: OfferNumber,
     /// What is allowed.
     pub limit: Limit,
+    /// On its first phase alone, where the device can switch ([`Report::Switchable`]).
+    pub single_phase: bool,
     /// The answer to "why not more?".
     pub reason: Reason,
 }
@@ -141,6 +150,11 @@ pub enum Reason {
     },
     /// The EVSE draws more than it is allowed; it is booked at what it draws.
     NotObeyed,
+    /// The meter of a circuit is stale: its EVSEs share the failsafe current.
+    Failsafe {
+        /// Which circuit.
+        circuit: CircuitName,
+    },
     /// The EVSE does not take limits; it is booked at what it can draw.
     NotLimitable,
     /// The EVSE cannot be reached; it keeps what it was last told.
@@ -188,6 +202,12 @@ impl fmt::Display for Reason {
             }
             Self::NotObeyed => {
                 f.write_str("draws more than it is allowed; booked at what it draws")
+            }
+            Self::Failsafe { circuit } => {
+                write!(
+                    f,
+                    "the meter of circuit {circuit} is stale; failsafe-current holds"
+                )
             }
             Self::NotLimitable => f.write_str("takes no limits; booked at what it can draw"),
             Self::Offline => f.write_str("not reachable; keeps its last limit"),

@@ -47,6 +47,19 @@ name!(
     /// The name of a circuit in the configuration.
     CircuitName
 );
+name!(
+    /// The name of a meter in the configuration.
+    MeterName
+);
+
+/// Something that we read and write over Modbus, by its place in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeviceId {
+    /// A wallbox.
+    ChargePoint(usize),
+    /// A meter.
+    Meter(usize),
+}
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Random;
 use crate::ids::{ChargeBoxId, ConnectorId, IdTag, TransactionNumber};
 use crate::units::WattHours;
 
@@ -117,5 +118,58 @@ impl Recovered {
                 self.memory.remove(&(owner, key));
             }
         }
+    }
+}
+
+/// Gives out transaction numbers: positive, in the range of an `i32` (some wallboxes store no
+/// more), never the same again.
+#[derive(Debug)]
+pub struct TransactionNumbers(i64);
+
+impl TransactionNumbers {
+    /// Goes on after `last`; without one begins at a random place between 1 and 2 × 10⁹, so that
+    /// a lost database does not bring old numbers back.
+    pub fn after(last: Option<TransactionNumber>, random: &mut Random) -> Self {
+        const FIRST: i64 = 1_000_000_000;
+        let start = || FIRST + i64::try_from(random.below(1_000_000_000)).unwrap_or(0);
+        let usable = last
+            .map(|number| number.0)
+            .filter(|n| (1..i64::from(i32::MAX)).contains(n));
+        Self(usable.unwrap_or_else(start))
+    }
+
+    /// The next one.
+    pub fn give(&mut self) -> TransactionNumber {
+        // After 147 million transactions the range begins anew.
+        self.0 = if self.0 >= i64::from(i32::MAX) {
+            1_000_000_000
+        } else {
+            self.0 + 1
+        };
+        TransactionNumber(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_after_a_restart_and_begin_high_without_a_memory() {
+        let mut random = Random::new(1);
+        let mut numbers =
+            TransactionNumbers::after(Some(TransactionNumber(1_234_567_890)), &mut random);
+        assert_eq!(numbers.give(), TransactionNumber(1_234_567_891));
+        let fresh = TransactionNumbers::after(None, &mut random).give().0;
+        assert!((1_000_000_000..=2_000_000_000).contains(&fresh), "{fresh}");
+    }
+
+    #[test]
+    fn numbers_stay_in_the_range_that_wallboxes_can_store() {
+        let mut random = Random::new(1);
+        let last = TransactionNumber(i64::from(i32::MAX) - 1);
+        let mut numbers = TransactionNumbers::after(Some(last), &mut random);
+        assert_eq!(numbers.give().0, i64::from(i32::MAX));
+        assert_eq!(numbers.give().0, 1_000_000_000);
     }
 }

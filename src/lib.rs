@@ -9,8 +9,10 @@
 //! | [`units`], [`ids`], [`clock`] | integers with a unit, names, time as a parameter, seeded randomness |
 //! | [`ocpp`] | the protocol: frames, calls, messages, lenient types, composite schedule |
 //! | [`evse`], [`journal`] | the vocabulary between the wings; what survives a crash, as values |
+//! | [`modbus`] | requests and answers as values, what registers mean; the bus that carries them |
 //! | [`load`] | the load manager: circuits, allocation, transition rule |
 //! | [`central_system`] | one [`Station`](central_system::Station) per ChargeBox ID |
+//! | [`charge_point`] | one [`ChargePoint`](charge_point::ChargePoint) per Modbus wallbox |
 //! | [`site`] | the one pure machine that holds every decision: routing, the gate, tag list, status |
 //! | [`config`] | the file: model, loading with positions, checks; builds the plan |
 //! | [`net`] | upgrade, WebSocket, TLS |
@@ -28,9 +30,10 @@
 //! 3. sleep until `poll_timeout()` or until something arrives, whichever is first.
 //!
 //! Imports go one way and `tests/it/architecture.rs` keeps them so: `units, ids, clock → ocpp →
-//! evse, journal → {load, central_system} → site → {config, net, store} → daemon → cli`.
+//! evse, journal, modbus → {load, central_system, charge_point} → site → {config, net, store} → daemon → cli`.
 
 pub mod central_system;
+pub mod charge_point;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -39,6 +42,7 @@ pub mod evse;
 pub mod ids;
 pub mod journal;
 pub mod load;
+pub mod modbus;
 pub mod net;
 pub mod ocpp;
 pub mod sim;

@@ -28,7 +28,6 @@ mod set_up;
 mod station;
 mod transacting;
 
-pub use ledger::TransactionNumbers;
 pub use plan::{ConnectorPlan, ProfileSettings, StationPlan};
 pub use station::{ConnectorView, Context, Output, Station};
 

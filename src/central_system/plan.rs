@@ -52,6 +52,11 @@ pub struct ConnectorPlan {
     pub idle: MilliAmps,
     /// Never more than this.
     pub max: MilliAmps,
+    /// What it may draw when nobody can reach it.
+    pub failsafe: MilliAmps,
+    /// `manager.dead-man`: how long a limit lives, where the house load is metered; then `failsafe`
+    /// holds. `None` = for ever.
+    pub dead_man: Option<Duration>,
     /// `evse.fixed-id-tag`: the tag of a start that we ask for (`remote-start`).
     pub fixed_id_tag: Option<IdTag>,
     /// `[evse.ocpp]`.

@@ -439,6 +439,7 @@ mod tests {
             number: OfferNumber(number),
             limit,
             reason: Reason::OwnMaximum,
+            single_phase: false,
         }
     }
 

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{Ask, AuthorizationStatus, Call, Measured, Offer, Report, Verdict};
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, IdTag, LinkId, OfferNumber};
-use crate::journal::{Record, Recovered, Transaction};
+use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::rpc::{Received, Rpc};
 
 use super::asking::Asked;
 use super::connector::{Connector, Standing};
-use super::ledger::{Ledger, TransactionNumbers};
+use super::ledger::Ledger;
 use super::liveness::{Act, Liveness};
 use super::plan::StationPlan;
 use super::sample_clock::SampleClock;

@@ -17,7 +17,7 @@ use crate::evse::{
     Ask, AuthorizationStatus, Demand, Limit, Measured, Offer, Reason, Report, Verdict,
 };
 use crate::ids::{ConnectorId, LinkId, OfferNumber};
-use crate::journal::{Record, Recovered};
+use crate::journal::{Record, Recovered, TransactionNumbers};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
@@ -221,6 +221,7 @@ impl Bench {
             number: OfferNumber(number),
             limit,
             reason,
+            single_phase: false,
         };
         self.act(|station, context| station.handle_offer(context, ONE, offer));
     }
@@ -231,6 +232,7 @@ impl Bench {
             number: OfferNumber(number),
             limit: Limit::Released,
             reason,
+            single_phase: false,
         };
         self.act(|station, context| station.handle_offer(context, ONE, offer));
     }
@@ -281,6 +283,8 @@ fn connector(number: u32) -> ConnectorPlan {
         phases: 3,
         idle: MilliAmps(0),
         max: MilliAmps(16_000),
+        failsafe: MilliAmps(6_000),
+        dead_man: None,
         fixed_id_tag: None,
         profile: ProfileSettings::default(),
     }

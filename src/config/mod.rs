@@ -140,7 +140,7 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     }
 
     let evses: Vec<Evse> = evses.into_iter().filter_map(|it| it.evse).collect();
-    let meters = meters.into_iter().filter_map(|it| it.meter).collect();
+    let meters: Vec<Meter> = meters.into_iter().filter_map(|it| it.meter).collect();
     let failsafe = failsafe::currents(report, &circuits, &evses, manager.voltage);
     let circuits: Vec<Circuit> = circuits.into_iter().map(|At { value, .. }| value).collect();
     for evse in &evses {
@@ -153,6 +153,7 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
         &server,
         authorization,
         &circuits,
+        &meters,
         &evses,
         &failsafe,
     );

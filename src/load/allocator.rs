@@ -168,7 +168,7 @@ impl Allocator {
 mod tests {
     use super::*;
     use crate::clock::Mono;
-    use crate::load::plan::{CircuitPlan, EvsePlan, Rotation};
+    use crate::load::plan::{CircuitPlan, Device, EvsePlan, Rotation};
     use crate::load::request::Wants;
     use crate::load::site_generator::Site;
     use crate::units::{PerPhase, Phase, Watts};
@@ -191,6 +191,7 @@ mod tests {
             reserve: MilliAmps::ZERO,
             failsafe: MilliAmps::ZERO,
             max_asymmetry: None,
+            meter: None,
         });
     }
 
@@ -211,6 +212,7 @@ mod tests {
             idle: MilliAmps::ZERO,
             step: MilliAmps(100),
             enabled: true,
+            device: Device::Ocpp,
         });
         site.requests.push(Request::Wants(Wants {
             min: MilliAmps::from_amps(6),

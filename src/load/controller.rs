@@ -182,7 +182,10 @@ impl Controller {
                 evse.tell_again = true;
                 true
             }
-            Report::Status(_) => false,
+            Report::Status(_)
+            | Report::FallsBack(_)
+            | Report::Switchable(_)
+            | Report::SinglePhase(_) => false,
             Report::Demand(demand) => {
                 evse.turn_to(now, *demand);
                 true

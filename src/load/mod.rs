@@ -45,5 +45,7 @@ mod tests;
 pub use allocator::Allocator;
 pub use circuit::{Bookings, Circuits};
 pub use controller::{CircuitView, Controller, EvseView, Output};
-pub use plan::{CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
+pub use plan::{
+    CircuitPlan, Device, EvsePlan, LoadPlan, MeterPlan, PriorityMode, Rotation, WhenDisabled,
+};
 pub use request::{Request, Share, Wants};

@@ -32,6 +32,7 @@ fn evse(name: &str) -> EvsePlan {
         idle: MilliAmps(0),
         step: MilliAmps(100),
         enabled: true,
+        device: Device::Ocpp,
     }
 }
 
@@ -47,6 +48,7 @@ impl Site {
                 reserve: MilliAmps(0),
                 failsafe: MilliAmps(0),
                 max_asymmetry: None,
+                meter: None,
             }],
             evses: ALL.into_iter().map(evse).collect(),
             priority_mode: PriorityMode::Strict,
@@ -55,6 +57,7 @@ impl Site {
             ocpp_raise_interval: Duration::from_secs(30),
             when_disabled: WhenDisabled::Pause,
             observe: false,
+            ..LoadPlan::default()
         };
         let now = now(0);
         let mut site = Self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ids::{CircuitName, EvseName};
+use crate::ids::{CircuitName, EvseName, MeterName};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, Watts};
 
 /// The whole site.
@@ -12,6 +12,8 @@ pub struct LoadPlan {
     pub voltage: MilliVolts,
     /// Every circuit; exactly one has no parent, and parents come before their children.
     pub circuits: Vec<CircuitPlan>,
+    /// Every meter of a circuit or an EVSE.
+    pub meters: Vec<MeterPlan>,
     /// Every EVSE, in the order of the file.
     pub evses: Vec<EvsePlan>,
     /// `manager.priority-mode`.
@@ -22,10 +24,43 @@ pub struct LoadPlan {
     pub start_up_hold: Duration,
     /// `manager.ocpp-raise-interval`.
     pub ocpp_raise_interval: Duration,
+    /// `manager.raise-hold`: a raise below a meter uses the peak of the house load over this window.
+    pub raise_hold: Duration,
+    /// `manager.raise-step`: below a meter a raise is at most this much …
+    pub raise_step: MilliAmps,
+    /// `manager.raise-interval`: … in this time.
+    pub raise_interval: Duration,
+    /// `manager.meter-timeout`: a reading that is older makes its meter stale.
+    pub meter_timeout: Duration,
+    /// `manager.asymmetry-includes-house`.
+    pub asymmetry_includes_house: bool,
     /// `manager.when-disabled`.
     pub when_disabled: WhenDisabled,
     /// `manager.load-management = "observe"`: nothing is offered, everything is seen.
     pub observe: bool,
+}
+
+impl Default for LoadPlan {
+    /// Nothing behind no fuse, and every number as the configuration has it by default.
+    fn default() -> Self {
+        Self {
+            voltage: MilliVolts(230_000),
+            circuits: Vec::new(),
+            meters: Vec::new(),
+            evses: Vec::new(),
+            priority_mode: PriorityMode::Strict,
+            rotation_period: Duration::from_mins(15),
+            start_up_hold: Duration::from_secs(30),
+            ocpp_raise_interval: Duration::from_secs(30),
+            raise_hold: Duration::from_secs(15),
+            raise_step: MilliAmps::from_amps(4),
+            raise_interval: Duration::from_secs(10),
+            meter_timeout: Duration::from_secs(15),
+            asymmetry_includes_house: false,
+            when_disabled: WhenDisabled::Pause,
+            observe: false,
+        }
+    }
 }
 
 /// A supply segment behind a fuse.
@@ -41,10 +76,31 @@ pub struct CircuitPlan {
     pub max_power: Option<Watts>,
     /// Per phase, never given out.
     pub reserve: MilliAmps,
+    /// Its reading, less what the EVSEs draw, is the house load.
+    pub meter: Option<MeterName>,
     /// Per phase for all EVSEs below, while the meter is stale.
     pub failsafe: MilliAmps,
     /// Between phases, caused by one- and two-phase charging.
     pub max_asymmetry: Option<MilliAmps>,
+}
+
+/// A meter as the load manager sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeterPlan {
+    /// Unique.
+    pub name: MeterName,
+    /// How often it is read.
+    pub poll: Duration,
+}
+
+/// How an EVSE is told its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// By charging profiles, which many wallboxes write to their flash.
+    #[default]
+    Ocpp,
+    /// By Modbus registers, which bear any number of writes.
+    Modbus,
 }
 
 /// One EVSE as the load manager sees it.
@@ -74,6 +130,8 @@ pub struct EvsePlan {
     pub step: MilliAmps,
     /// Takes part.
     pub enabled: bool,
+    /// How it is told.
+    pub device: Device,
 }
 
 /// Which grid phases lie behind an EVSE's L1, L2, L3.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plan::{CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
+use super::plan::{CircuitPlan, Device, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
 use super::request::{Request, Share, Wants};
 use crate::clock::{Mono, Random};
 use crate::evse::Reason;
@@ -33,6 +33,7 @@ impl Site {
             ocpp_raise_interval: Duration::ZERO,
             when_disabled: WhenDisabled::Pause,
             observe: false,
+            ..LoadPlan::default()
         };
         Self {
             plan,
@@ -201,6 +202,7 @@ pub(super) fn evse() -> EvsePlan {
         idle: MilliAmps::ZERO,
         step: MilliAmps(100),
         enabled: true,
+        device: Device::Ocpp,
     }
 }
 
@@ -225,6 +227,7 @@ fn random_circuit(random: &mut Random, index: u64, evses: u64) -> CircuitPlan {
         reserve: MilliAmps(amount(1000 * random.below(3))),
         failsafe: MilliAmps::ZERO,
         max_asymmetry: (random.below(3) == 0).then(|| MilliAmps(amount(1000 * random.below(30)))),
+        meter: None,
     }
 }
 
@@ -252,6 +255,7 @@ fn random_evse(random: &mut Random, index: u64, circuits: u64) -> EvsePlan {
         idle: MilliAmps::ZERO,
         step: MilliAmps(100),
         enabled: true,
+        device: Device::Ocpp,
     }
 }
 

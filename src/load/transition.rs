@@ -159,6 +159,7 @@ impl Controller {
             number,
             limit,
             reason: evse.reason.clone(),
+            single_phase: false,
         };
         self.outputs.push_back(Output::Offer {
             evse: plan.name.clone(),

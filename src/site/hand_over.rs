@@ -41,6 +41,7 @@ impl Site {
                 number,
                 limit,
                 reason: Reason::Disabled,
+                single_phase: false,
             };
             self.deliver(now, &plan.name, offer);
         }
@@ -69,6 +70,9 @@ impl Site {
             Report::Online(_)
             | Report::Booted
             | Report::Status(_)
+            | Report::FallsBack(_)
+            | Report::Switchable(_)
+            | Report::SinglePhase(_)
             | Report::Demand(_)
             | Report::Measured(_) => {}
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::central_system::StationPlan;
+use crate::charge_point::ChargePointPlan;
 use crate::ids::{CircuitName, EvseName, IdTag};
 use crate::load::LoadPlan;
 use crate::units::Watts;
@@ -16,6 +17,8 @@ pub struct Plan {
     pub load: LoadPlan,
     /// One for each wallbox.
     pub stations: Vec<StationPlan>,
+    /// One for each Modbus wallbox.
+    pub charge_points: Vec<ChargePointPlan>,
     /// For EVSEs without a backend.
     pub authorization: AuthorizationPlan,
     /// `circuit.limit-signal`: what `limit CIRCUIT on` applies.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use tracing::{debug, error, info, warn};
 
-use crate::central_system::{self, Context, Station, StationPlan, TransactionNumbers};
+use crate::central_system::{self, Context, Station, StationPlan};
 use crate::clock::{Mono, Now, Random, Timestamp};
 use crate::evse::{Ask, Call, Limit, Offer, Report};
 use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, LinkId, OfferNumber, Seq};
-use crate::journal::{Record, Recovered};
+use crate::journal::{Record, Recovered, TransactionNumbers};
 use crate::load::{self, Controller};
 
 use super::control::Signal;

@@ -21,10 +21,12 @@ fn site() -> Site {
         ocpp_raise_interval: Duration::from_secs(30),
         when_disabled: WhenDisabled::Pause,
         observe: false,
+        ..LoadPlan::default()
     };
     let plan = Plan {
         load,
         stations: Vec::new(),
+        charge_points: Vec::new(),
         authorization: AuthorizationPlan::default(),
         limit_signals: std::collections::BTreeMap::new(),
     };

@@ -12,8 +12,8 @@ use tokens::{is_word, tokens};
 const ROWS: &[&[&str]] = &[
     &["units", "ids", "clock"],
     &["ocpp"],
-    &["evse", "journal"],
-    &["load", "central_system"],
+    &["evse", "journal", "modbus"],
+    &["load", "central_system", "charge_point"],
     &["site"],
     &["config", "net", "store"],
     &["daemon"],
@@ -23,7 +23,10 @@ const ROWS: &[&[&str]] = &[
 ];
 
 /// … but these never import each other.
-const STRANGERS: &[&[&str]] = &[&["load", "central_system"], &["config", "net", "store"]];
+const STRANGERS: &[&[&str]] = &[
+    &["load", "central_system", "charge_point"],
+    &["config", "net", "store"],
+];
 
 /// No path in `modules` (and below them) contains one of `paths`.
 struct Ban {
@@ -34,8 +37,8 @@ struct Ban {
 
 #[rustfmt::skip]
 const PURE: &[&str] = &[
-    "units", "ids", "clock", "ocpp", "evse", "journal", "load", "central_system", "site",
-    "net::handshake",
+    "units", "ids", "clock", "ocpp", "evse", "journal", "load", "central_system",
+    "charge_point", "site", "modbus::request", "net::handshake",
 ];
 
 #[rustfmt::skip]

@@ -157,6 +157,7 @@ fn a_release_beside_a_limited_neighbour_leaves_its_profiles_alone() {
         number: OfferNumber(2),
         limit,
         reason: Reason::NoTransaction,
+        single_phase: false,
     };
     bench.act(|station, context| station.handle_offer(context, two, offer));
     bench.answer_everything();
@@ -248,6 +249,7 @@ fn a_profile_of_a_transaction_waits_until_the_wallbox_was_told_its_id() {
         number: OfferNumber(2),
         limit,
         reason: Reason::OwnMaximum,
+        single_phase: false,
     };
     bench.act(|station, context| {
         station.handle_frame(context, &frame);

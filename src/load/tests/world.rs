@@ -25,6 +25,7 @@ pub(super) fn plan(amps: i32, evses: usize) -> LoadPlan {
         reserve: MilliAmps::ZERO,
         failsafe: MilliAmps::ZERO,
         max_asymmetry: None,
+        meter: None,
     });
     plan.ocpp_raise_interval = seconds(30);
     plan.start_up_hold = seconds(30);

@@ -7,7 +7,7 @@ use super::World;
 use crate::central_system::{ConnectorPlan, ProfileSettings, StationPlan};
 use crate::clock::Random;
 use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName};
-use crate::load::{CircuitPlan, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
+use crate::load::{CircuitPlan, Device, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
 use crate::sim::WallboxPlan;
 use crate::site::{AuthorizationPlan, Plan};
 use crate::units::{MilliAmps, MilliVolts, Phase};
@@ -39,6 +39,7 @@ impl WorldPlan {
                 ocpp_raise_interval: Duration::from_secs(30),
                 when_disabled: WhenDisabled::Pause,
                 observe: false,
+                ..LoadPlan::default()
             },
             wallboxes: Vec::new(),
             authorization: AuthorizationPlan::default(),
@@ -58,6 +59,7 @@ impl WorldPlan {
             reserve: MilliAmps::ZERO,
             failsafe: MilliAmps::ZERO,
             max_asymmetry: None,
+            meter: None,
         });
         self
     }
@@ -82,6 +84,7 @@ impl WorldPlan {
                 idle: MilliAmps::ZERO,
                 step: MilliAmps(100),
                 enabled: true,
+                device: Device::Ocpp,
             });
         }
         self.wallboxes.push(plan);
@@ -144,6 +147,7 @@ impl WorldPlan {
         });
         Plan {
             stations: stations.collect(),
+            charge_points: Vec::new(),
             load: self.load.clone(),
             authorization: self.authorization.clone(),
             limit_signals: BTreeMap::new(),
@@ -162,6 +166,8 @@ impl WorldPlan {
                     phases: evse.phases,
                     idle: evse.idle,
                     max: evse.max,
+                    failsafe: evse.failsafe,
+                    dead_man: None,
                     fixed_id_tag: None,
                     profile,
                 };
