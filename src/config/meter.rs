@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::modbus::{self, ModbusAddress};
 use super::reader::{Bounds, Section};
 use super::value::Value as Given;
-pub use crate::modbus::Table as RegisterTable;
-pub use crate::modbus::meters::{Register, RegisterType, Value, WordOrder};
+use crate::modbus::Table;
+use crate::modbus::meters::{Register, RegisterType, Value, WordOrder};
 
 /// `[[meter]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,12 +178,9 @@ fn read_register(mut s: Section<'_>) -> Register {
         table: s
             .choice(
                 "table",
-                &[
-                    ("input", RegisterTable::Input),
-                    ("holding", RegisterTable::Holding),
-                ],
+                &[("input", Table::Input), ("holding", Table::Holding)],
             )
-            .or(RegisterTable::Input),
+            .or(Table::Input),
         kind: s
             .choice(
                 "type",
