@@ -134,7 +134,12 @@ pub struct Registers<'a> {
     values: &'a [u16],
 }
 
-impl Registers<'_> {
+impl<'a> Registers<'a> {
+    /// As they came.
+    pub const fn values(&self) -> &'a [u16] {
+        self.values
+    }
+
     /// One register.
     pub fn u16(&self, address: u16) -> Option<u16> {
         let place = address.checked_sub(self.first)?;
