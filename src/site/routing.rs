@@ -159,8 +159,10 @@ impl Site {
                     self.outputs.push_back(Output::Modbus { device, request });
                 }
                 Some(MeterOutput::Sample(sample)) => {
-                    let name = slot.meter.plan().name.clone();
-                    self.take_sample(now, &name, &sample);
+                    let name = self.plan.meters.get(index).map(|plan| plan.name.clone());
+                    if let Some(name) = name {
+                        self.take_sample(now, &name, &sample);
+                    }
                 }
             }
         }

@@ -25,6 +25,11 @@ impl Site {
                     .to_owned(),
             );
         }
+        for (slot, plan) in self.meters.iter().zip(&self.plan.meters) {
+            if let Some(complaint) = slot.meter.view().complaint {
+                errors.push(format!("meter {}: {complaint}", plan.name));
+            }
+        }
         let evses: Vec<EvseStatus> = self
             .plan
             .load
