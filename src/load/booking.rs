@@ -251,7 +251,7 @@ impl Booking {
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
             if self.has_fallen_back(now) {
-                self.held = self.failsafe;
+                self.held = self.booked(now);
                 let held = Limit::Current(self.failsafe);
                 self.offered = self.offered.map(|offer| Offered {
                     limit: offer.limit.min(held),
@@ -540,8 +540,11 @@ mod tests {
         booking.connect(at(300), true);
         assert_eq!(booking.offered().unwrap().limit, limit(6000));
         assert_eq!(booking.booked(at(300)), MilliAmps(9000));
-        booking.measure(at(301), &draws(6000));
-        assert_eq!(booking.booked(at(301)), MilliAmps(6000));
+        booking.offer(at(300), OfferNumber(2), limit(6000));
+        booking.took(at(301), OfferNumber(2));
+        booking.measure(at(302), &draws(6000));
+        booking.look(at(302), true);
+        assert_eq!(booking.booked(at(302)), MilliAmps(6000));
     }
 
     #[test]
