@@ -25,6 +25,7 @@ pub mod plan;
 mod profile;
 mod sample_clock;
 mod set_up;
+mod setpoint;
 mod station;
 mod transacting;
 

@@ -440,7 +440,8 @@ fn check_profiles(report: &Report<'_>, entry: &Entry, neighbour: &Entry) {
     if let Some(span) = &entry.limits_all {
         let line = report.line_of(&neighbour.header);
         let what = format!("charge-point-max would limit the EVSE in line {line} too");
-        let remedy = "leave profile out, or write \"tx-default\" or \"tx\": these limit one connector";
+        let remedy =
+            "leave profile out, or write \"tx-default\" or \"tx\": these limit one connector";
         report.problem(span, what, remedy);
     }
 }

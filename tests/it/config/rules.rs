@@ -178,7 +178,11 @@ fn what_limits_a_whole_wallbox_limits_none_of_several_connectors() {
                  max-current = 16\n[evse.ocpp]\nprofile = \"{profile}\"\n"
             )
         };
-        format!("{SITE}{}{}", connector(1, profiles[0]), connector(2, profiles[1]))
+        format!(
+            "{SITE}{}{}",
+            connector(1, profiles[0]),
+            connector(2, profiles[1])
+        )
     };
     good(&with(["tx-default", "tx"]));
     assert_eq!(
