@@ -107,6 +107,10 @@ impl Ladder {
         if tried.everywhere {
             return self.climb();
         }
+        if let Some(at) = self.whole_of(tried, limit) {
+            self.at = at;
+            return true;
+        }
         let (began, _) = *self.refused_from.get_or_insert((self.at, in_transaction));
         loop {
             self.at = (self.at + 1) % self.rungs.len().max(1);
@@ -124,6 +128,20 @@ impl Ladder {
                 return true;
             }
         }
+    }
+
+    /// The rung of the same form in whole amperes: where a form that works is refused with a
+    /// fraction, it is not the form.
+    fn whole_of(&self, tried: Shape, limit: MilliAmps) -> Option<usize> {
+        let worked = self.works == Some(self.at) && self.rungs.get(self.at) == Some(&tried);
+        if !worked || tried.whole || limit.floor_to(WHOLE) == limit {
+            return None;
+        }
+        let whole = Shape {
+            whole: true,
+            ..tried
+        };
+        self.rungs.iter().position(|rung| *rung == whole)
     }
 
     /// The wallbox does what it was not told. True if the limit is to be told again, in the same
@@ -345,6 +363,21 @@ mod tests {
             let refusals = climb(&mut ladder(), true, takes);
             assert!(refusals.is_some_and(|n| n <= 8), "{name}: {refusals:?}");
         }
+    }
+
+    #[test]
+    fn a_fraction_that_is_refused_where_the_form_works_is_left_out() {
+        let mut ladder = ladder();
+        let form = ladder.shape(true);
+        ladder.accepted(form);
+        assert!(ladder.refused(form, LIMIT, true));
+        let whole = Shape {
+            whole: true,
+            ..form
+        };
+        assert_eq!(ladder.shape(true), whole);
+        let refusals = climb(&mut ladder, true, |s| s.unit == Unit::Watts);
+        assert!(refusals.is_some(), "all others are tried after it");
     }
 
     #[test]
