@@ -42,10 +42,11 @@ impl Controller {
             evse.setpoint = evse.booking.setpoint().or(evse.setpoint);
         }
         if !self.plan.observe {
+            // Of the offer that is not followed, before a new one takes its place.
+            self.complain();
             let targets = self.targets();
             self.lower(&targets);
             self.raise(&targets);
-            self.complain();
         }
         self.set_timer();
     }
