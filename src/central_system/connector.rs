@@ -5,8 +5,8 @@ use crate::evse::{Demand, Measured};
 use crate::ocpp::ChargePointStatus;
 
 use super::ladder::Ladder;
-use super::limiting::Release;
 use super::plan::ConnectorPlan;
+use super::releasing::Release;
 use super::setpoint::Setpoint;
 
 /// How an open transaction stands.

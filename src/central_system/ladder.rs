@@ -7,9 +7,10 @@
 
 use crate::units::MilliAmps;
 
-use super::plan::{Kind, ProfileSettings, Purpose, Unit};
-use super::profile::{Place, Shape};
-use super::set_up::{Known, RateUnits};
+use super::plan::{ProfileSettings, Purpose};
+use super::profile::{Place, Shape, WHOLE};
+use super::rungs::{places, rungs};
+use super::set_up::Known;
 
 /// The rungs for one connector, and where we stand.
 #[derive(Debug)]
@@ -211,89 +212,9 @@ fn stand_in(purpose: Purpose, in_transaction: bool) -> Purpose {
     }
 }
 
-/// A step of wallboxes that know whole amperes only.
-pub(super) const WHOLE: MilliAmps = MilliAmps::from_amps(1);
-
-/// Where a profile may be installed, the likeliest place first.
-fn places(settings: &ProfileSettings, only: bool) -> Vec<Place> {
-    let mut places = match settings.purpose {
-        Some(purpose) => vec![(purpose, purpose == Purpose::ChargePointMax)],
-        None => vec![(Purpose::TxDefault, false), (Purpose::Tx, false)],
-    };
-    if settings.purpose.is_none() && only {
-        places.extend([(Purpose::ChargePointMax, true), (Purpose::TxDefault, true)]);
-    }
-    places
-}
-
-/// Every form, the likeliest first: those that differ from the usual one in one respect come
-/// before those that differ in two. Last come those that are told everywhere.
-fn rungs(settings: &ProfileSettings, known: &Known, places: &[Place]) -> Vec<Shape> {
-    let kinds = given(settings.kind, &[Kind::Absolute, Kind::Relative]);
-    let units = match known.units {
-        RateUnits::Watts => given(settings.unit, &[Unit::Watts, Unit::Amps]),
-        RateUnits::Unknown | RateUnits::Amps | RateUnits::Both => {
-            given(settings.unit, &[Unit::Amps, Unit::Watts])
-        }
-    };
-    let max = known.max_stack_level.unwrap_or(0);
-    let mut levels = given(settings.stack_level, &[max, 0]);
-    levels.dedup();
-    let mut all = Vec::new();
-    let mut everywhere = Vec::new();
-    for (unit_rank, unit) in units.iter().enumerate() {
-        for (level_rank, stack_level) in levels.iter().enumerate() {
-            for (kind_rank, kind) in kinds.iter().enumerate() {
-                let form = Shape {
-                    kind: *kind,
-                    stack_level: *stack_level,
-                    unit: *unit,
-                    ..Shape::PLAIN
-                };
-                for (place_rank, (purpose, whole_box)) in places.iter().enumerate() {
-                    for (whole_rank, whole) in [false, true].into_iter().enumerate() {
-                        // Whole amperes are a matter of amperes.
-                        if whole && *unit == Unit::Watts {
-                            continue;
-                        }
-                        let ranks = [kind_rank, unit_rank, place_rank, level_rank, whole_rank];
-                        let away = ranks.iter().filter(|rank| **rank > 0).count();
-                        let order = [whole_rank, place_rank, level_rank, unit_rank, kind_rank];
-                        let shape = Shape {
-                            purpose: *purpose,
-                            whole_box: *whole_box,
-                            whole,
-                            ..form
-                        };
-                        all.push(((away, order), shape));
-                    }
-                }
-                // Few wallboxes are choosy about kind and level in opposite ways.
-                let odd = levels.len() > 1 && kinds.len() > 1 && kind_rank != level_rank;
-                // Some ignore fractions of an ampere, and where so little is obeyed an ampere less
-                // does not matter.
-                let shape = Shape {
-                    whole: *unit == Unit::Amps,
-                    everywhere: true,
-                    ..form
-                };
-                everywhere.push(((odd, unit_rank, kind_rank != unit_rank), shape));
-            }
-        }
-    }
-    all.sort_by_key(|(rank, _)| *rank);
-    everywhere.sort_by_key(|(rank, _)| *rank);
-    let all = all.into_iter().map(|(_, shape)| shape);
-    all.chain(everywhere.into_iter().map(|(_, shape)| shape))
-        .collect()
-}
-
-fn given<T: Copy>(setting: Option<T>, otherwise: &[T]) -> Vec<T> {
-    setting.map_or_else(|| otherwise.to_vec(), |one| vec![one])
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::plan::{Kind, Unit};
     use super::*;
 
     fn known() -> Known {

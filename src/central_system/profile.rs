@@ -16,7 +16,6 @@ use crate::ocpp::charging_profile::{
 use crate::ocpp::messages::SetChargingProfile;
 use crate::units::{MilliAmps, MilliVolts, Watts};
 
-use super::ladder::WHOLE;
 use super::plan::{Kind, Purpose, Unit};
 
 /// Our profile ids are this plus the connector. What may lie there at once has ids of its own: the
@@ -59,6 +58,9 @@ pub(super) struct Shape {
     #[serde(default)]
     pub everywhere: bool,
 }
+
+/// A step of wallboxes that know whole amperes only.
+pub(super) const WHOLE: MilliAmps = MilliAmps::from_amps(1);
 
 /// Where a profile may be installed: its purpose, and whether on connector 0.
 pub(super) type Place = (Purpose, bool);

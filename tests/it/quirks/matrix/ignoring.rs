@@ -78,7 +78,7 @@ fn outcome(quirks: &[Quirk]) {
 
     // The power fails, and it forgets everything; the driver begins anew.
     lab.world.at("A", "forgets", |wallbox, _| {
-        wallbox.set_quirk(Quirk::ForgetsProfiles, true)
+        wallbox.set_quirk(Quirk::ForgetsProfiles, true);
     });
     lab.world.reboot("A", seconds(20));
     lab.run(60);
