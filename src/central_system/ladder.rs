@@ -1,9 +1,10 @@
 //! Finding out which form of charging profile a wallbox understands.
 //!
 //! Some wallboxes know only some purposes, kinds, stack levels or units; some accept what they do
-//! not obey. Each rung of the ladder is one form. A refusal leads to the next rung at once, current
-//! above the limit leads to the same form once more and then to the next rung. What works is
-//! remembered for this wallbox and its firmware, and used first from then on.
+//! not obey. Each rung of the ladder is one form. A refusal leads to the next rung at once. Current
+//! above the limit leads to the same form once more, and then to rungs that are told everywhere: in
+//! every place that a profile may have, so that a few of them are enough. What works is remembered
+//! for this wallbox and its firmware, and used first from then on.
 
 use crate::units::MilliAmps;
 

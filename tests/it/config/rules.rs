@@ -187,11 +187,11 @@ fn what_limits_a_whole_wallbox_limits_none_of_several_connectors() {
     good(&with(["tx-default", "tx"]));
     assert_eq!(
         wrong(&with(["charge-point-max", "tx-default"])),
-        ["15: charge-point-max would limit the EVSE in line 16 too"]
+        ["16: charge-point-max would limit the EVSE in line 17 too"]
     );
     assert_eq!(
         wrong(&with(["tx", "charge-point-max"])),
-        ["22: charge-point-max would limit the EVSE in line 9 too"]
+        ["24: charge-point-max would limit the EVSE in line 9 too"]
     );
     let alone = "[evse.ocpp]\nprofile = \"charge-point-max\"";
     good(&evse(alone));
