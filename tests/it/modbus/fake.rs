@@ -34,6 +34,11 @@ impl Server {
         }
     }
 
+    /// The next connection, whenever it comes.
+    pub(super) async fn accept_patiently(&self) -> Socket {
+        Socket(self.0.accept().await.unwrap().0)
+    }
+
     pub(super) async fn accept(&self) -> Socket {
         let accepted = timeout(PATIENCE, self.0.accept()).await;
         Socket(accepted.expect("a connection").unwrap().0)

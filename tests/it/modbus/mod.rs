@@ -2,6 +2,7 @@
 //! hand: they must be able to answer late, by halves, wrongly or not at all.
 
 mod fake;
+mod probe;
 mod rtu;
 mod tcp;
 
