@@ -16,6 +16,7 @@ use super::appetite::Appetite;
 use super::booking::{Booking, amps};
 use super::circuit::Circuits;
 use super::draw_history::DrawHistory;
+use super::house_load::Load;
 use super::meter_watch::Freshness;
 use super::metering::{MeterState, Metering};
 use super::phases_in_use::PhasesInUse;
@@ -200,7 +201,7 @@ impl Controller {
                 true
             }
             Report::FallsBack(after) => {
-                evse.booking.falls_back(*after);
+                evse.booking.contact.falls_back(*after);
                 true
             }
             Report::Status(_) | Report::Switchable(_) | Report::SinglePhase(_) => false,
@@ -335,7 +336,7 @@ impl Controller {
                     limit: PerPhase::all(circuit.max_current),
                     offered,
                     booked,
-                    house: house.filter(|_| known).map(|house| house.current()),
+                    house: house.filter(|_| known).map(Load::current),
                     meter: match circuit.meter {
                         None => MeterState::None,
                         Some(_) if known => MeterState::Fresh,

@@ -41,7 +41,7 @@ fn as_few_cars_as_needed_are_paused_those_with_the_lowest_priority_and_the_most_
     plan.evses[1].priority = 0;
     let mut world = charging(plan, &modbus(), 8000);
     world.wait(300);
-    assert_eq!(offers(&world), [8000, 8000, 8000]);
+    assert_eq!(offers(&world), [9000, 6000, 9000]);
     world.devices[0].energy_mas += 1_000_000_000_000;
     world.wait(5);
     world.house.load = [18_000; 3];
