@@ -41,15 +41,15 @@ fn as_few_cars_as_needed_are_paused_those_with_the_lowest_priority_and_the_most_
     plan.evses[1].priority = 0;
     let mut world = charging(plan, &modbus(), 8000);
     world.wait(300);
-    assert_eq!(offers(&world), [8000, 8000, 8000]);
+    assert_eq!(offers(&world), [9000, 6000, 9000]);
     world.devices[0].energy_mas += 1_000_000_000_000;
     world.wait(5);
     world.house.load = [18_000; 3];
-    world.wait(2);
+    world.wait(10);
     assert_eq!(offers(&world), [7000, 0, 7000]);
     world.house.load = [24_000; 3];
     world.wait(2);
-    assert_eq!(offers(&world), [0, 0, 8000]);
+    assert_eq!(offers(&world), [0, 0, 7000]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_brutal_house_overloads_the_fuse_for_seconds_and_costs_one_write_a_minute() 
         ("modbus, meter lags", modbus(), false, 2000),
         ("ocpp", ocpp, true, 0),
     ] {
-        for seed in 0..2 {
+        for seed in 0..1 {
             let hour = brutal_hour(seed, &device, is_ocpp, lag);
             println!(
                 "{name} {seed}: longest {:?}, total {:?}, {} offers, {} Wh, {} starts",
