@@ -3,12 +3,15 @@
 //! | | |
 //! |---|---|
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
+//! | [`power_brain`] | a Power Brain with a car, pure: its registers, and what a master may not do to them |
 //! | [`script`] | what drivers do |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
 pub mod car;
 pub mod dial;
+mod image;
+pub mod power_brain;
 pub mod quirk;
 pub mod runner;
 pub mod script;
@@ -17,6 +20,7 @@ pub mod world;
 
 pub use car::Car;
 pub use dial::Target;
+pub use power_brain::{PowerBrain, PowerBrainPlan, PowerBrainQuirk};
 pub use quirk::Quirk;
 pub use script::{Act, Script, Visit};
 pub use wallbox::{Wallbox, WallboxPlan};
