@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
 //! | [`script`] | what drivers do |
+//! | [`house`] | what else hangs on the fuse |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
 pub mod car;
 pub mod dial;
+pub mod house;
 pub mod quirk;
 pub mod runner;
 pub mod script;
@@ -17,6 +19,7 @@ pub mod world;
 
 pub use car::Car;
 pub use dial::Target;
+pub use house::House;
 pub use quirk::Quirk;
 pub use script::{Act, Script, Visit};
 pub use wallbox::{Wallbox, WallboxPlan};
