@@ -5,10 +5,12 @@
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
 //! | [`script`] | what drivers do |
 //! | [`house`] | what else hangs on the fuse |
+//! | [`closed_loop`] | a load manager with devices, cars, a house and its meter in simulated time: tests and benches |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
 pub mod car;
+pub mod closed_loop;
 pub mod dial;
 pub mod house;
 pub mod quirk;
