@@ -5,11 +5,15 @@
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
 //! | [`power_brain`] | a Power Brain with a car, pure: its registers, and what a master may not do to them |
 //! | [`script`] | what drivers do |
+//! | [`house`] | what else hangs on the fuse |
+//! | [`closed_loop`] | a load manager with devices, cars, a house and its meter in simulated time: tests and benches |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
 pub mod car;
+pub mod closed_loop;
 pub mod dial;
+pub mod house;
 mod image;
 pub mod power_brain;
 pub mod quirk;
@@ -20,6 +24,7 @@ pub mod world;
 
 pub use car::Car;
 pub use dial::Target;
+pub use house::House;
 pub use power_brain::{PowerBrain, PowerBrainPlan, PowerBrainQuirk};
 pub use quirk::Quirk;
 pub use script::{Act, Script, Visit};
