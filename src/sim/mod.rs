@@ -5,7 +5,7 @@
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
 //! | [`power_brain`] | a Power Brain with a car, pure: its registers, and what a master may not do to them |
 //! | [`script`] | what drivers do |
-//! | [`house`] | what else hangs on the fuse |
+//! | [`house`], [`meter`] | what else hangs on the fuse, and what measures it all, pure |
 //! | [`closed_loop`] | a load manager with devices, cars, a house and its meter in simulated time: tests and benches |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
@@ -15,6 +15,7 @@ pub mod closed_loop;
 pub mod dial;
 pub mod house;
 mod image;
+pub mod meter;
 pub mod power_brain;
 pub mod quirk;
 pub mod runner;
@@ -25,6 +26,7 @@ pub mod world;
 pub use car::Car;
 pub use dial::Target;
 pub use house::House;
+pub use meter::{Meter, MeterFault, MeterMap, MeterPlan};
 pub use power_brain::{PowerBrain, PowerBrainPlan, PowerBrainQuirk};
 pub use quirk::Quirk;
 pub use script::{Act, Script, Visit};
