@@ -186,7 +186,7 @@ fn meters(config: &Config) -> String {
             meter
                 .registers
                 .keys()
-                .copied()
+                .map(|value| value.as_str())
                 .collect::<Vec<_>>()
                 .join(" "),
             if meter.invert {

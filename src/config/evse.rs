@@ -2,7 +2,7 @@
 
 use super::authorization::TAG_LENGTH;
 use super::gateway::{self, Gateway};
-use super::modbus::ModbusAddress;
+use super::modbus::{self, ModbusAddress};
 use super::names::Names;
 use super::problem::{Report, Span};
 use super::reader::{Bounds, Section};
@@ -194,7 +194,7 @@ fn read_device(
     address: &Value<String>,
 ) -> Option<Device> {
     match kind.given()?.value {
-        DeviceKind::PowerBrain => ModbusAddress::read(report, address).map(Device::PowerBrain),
+        DeviceKind::PowerBrain => modbus::read(report, address).map(Device::PowerBrain),
         DeviceKind::Ocpp => {
             let at = address.given()?;
             // A slash alone is legal: wallboxes send it percent-encoded.

@@ -33,7 +33,7 @@ pub use evse::{DEFAULT_STEP, Device, Evse, EvseMeter};
 pub use files::KeyPair;
 pub use gateway::{Boot, Gateway, Trust};
 pub use manager::{DEFAULT_CONTROL_SOCKET, LoadManagement, Log, LogFormat, Manager, OnShutdown};
-pub use meter::{Meter, MeterDevice, Register, RegisterTable, RegisterType, WordOrder};
+pub use meter::{Meter, MeterDevice};
 pub use modbus::{ModbusAddress, Parity};
 pub use problem::{Finding, Place, Problems, Warning};
 pub use secret::Secret;

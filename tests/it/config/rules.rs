@@ -1,5 +1,7 @@
 //! The rules between the parts of a configuration, one test for each.
 
+use chargewarden::modbus::meters::Value;
+
 use super::{SITE, good, warnings, wrong};
 
 /// A second EVSE with these lines.
@@ -232,7 +234,7 @@ fn custom_meters_need_registers_and_only_they_have_some() {
         ["14: current-l1 has no address", "14: scale must not be 0"]
     );
     let config = good(&meter(&format!("device = \"custom\"\n{register}")));
-    assert_eq!(config.meters[0].registers["current-l1"].address, 6);
+    assert_eq!(config.meters[0].registers[&Value::CurrentL1].address, 6);
     assert_eq!(
         wrong(&meter("device = \"sdm72\"").replace("grid", "none")),
         ["10: a meter cannot be named \"none\""]
