@@ -52,6 +52,8 @@ pub(super) struct Booking {
     max: MilliAmps,
     failsafe: MilliAmps,
     link: Link,
+    /// It falls back to its failsafe current so long after the last contact.
+    falls_back: Option<Duration>,
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
@@ -75,6 +77,7 @@ impl Booking {
             max: plan.max,
             failsafe: plan.failsafe,
             link: Link::NeverSeen,
+            falls_back: None,
             offered: None,
             held: if remembered.is_some() {
                 last
@@ -93,6 +96,9 @@ impl Booking {
 
     /// What must be assumed to flow on each of its phases now.
     pub(super) fn booked(&self, now: Mono) -> MilliAmps {
+        if self.has_fallen_back(now) {
+            return self.failsafe.max(self.drawn().unwrap_or_default());
+        }
         let away = if self.is_away(now) {
             self.failsafe
         } else {
@@ -182,6 +188,22 @@ impl Booking {
         }
     }
 
+    /// It falls back to its failsafe current by itself so long after the last contact.
+    pub(super) fn falls_back(&mut self, after: Option<Duration>) {
+        self.falls_back = after;
+    }
+
+    fn falls_back_at(&self) -> Option<Mono> {
+        match self.link {
+            Link::LostAt(lost) => self.falls_back.map(|after| lost + after),
+            Link::NeverSeen | Link::Online => None,
+        }
+    }
+
+    fn has_fallen_back(&self, now: Mono) -> bool {
+        self.falls_back_at().is_some_and(|at| at <= now)
+    }
+
     /// The last offer.
     pub(super) fn offered(&self) -> Option<Offered> {
         self.offered
@@ -228,6 +250,14 @@ impl Booking {
     /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
+            if self.has_fallen_back(now) {
+                self.held = self.booked(now);
+                let held = Limit::Current(self.failsafe);
+                self.offered = self.offered.map(|offer| Offered {
+                    limit: offer.limit.min(held),
+                    ..offer
+                });
+            }
             if self.is_away(now) {
                 self.fallback = self.failsafe;
             }
@@ -332,6 +362,7 @@ impl Booking {
                 .map(|(_, at)| at + METER_VALUES_WITHIN),
             self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
             self.away_at(),
+            self.falls_back_at(),
             self.silent_at(),
         ];
         times.into_iter().flatten().filter(|at| *at > now).min()
@@ -490,6 +521,37 @@ mod tests {
         booking.connect(at(40), false);
         booking.connect(at(42), true);
         assert_eq!(booking.booked(at(42)), MilliAmps(0), "it was hardly gone");
+    }
+
+    #[test]
+    fn who_falls_back_by_itself_is_booked_at_its_failsafe_current_when_it_has() {
+        let mut booking = at_16_amps();
+        booking.falls_back(Some(Duration::from_mins(3)));
+        booking.connect(at(100), false);
+        assert_eq!(booking.booked(at(279)), MilliAmps(16_000));
+        assert_eq!(booking.poll_timeout(at(110)), Some(at(280)));
+        assert_eq!(booking.booked(at(280)), MilliAmps(6000));
+        booking.measure(at(281), &draws(9000));
+        assert_eq!(
+            booking.booked(at(281)),
+            MilliAmps(9000),
+            "a meter says more"
+        );
+        booking.connect(at(300), true);
+        assert_eq!(booking.offered().unwrap().limit, limit(6000));
+        assert_eq!(booking.booked(at(300)), MilliAmps(9000));
+        booking.offer(at(300), OfferNumber(2), limit(6000));
+        booking.took(at(301), OfferNumber(2));
+        booking.measure(at(302), &draws(6000));
+        booking.look(at(302), true);
+        assert_eq!(booking.booked(at(302)), MilliAmps(6000));
+    }
+
+    #[test]
+    fn who_keeps_what_it_was_told_stays_booked_at_it_however_long_it_is_away() {
+        let mut booking = at_16_amps();
+        booking.connect(at(100), false);
+        assert_eq!(booking.booked(at(100_000)), MilliAmps(16_000));
     }
 
     #[test]

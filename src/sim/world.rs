@@ -415,6 +415,7 @@ impl World {
                     self.enqueue(at, Event::ToWallbox(link, text));
                 }
             }
+            Output::Modbus { .. } => {}
             Output::Ping { link } => {
                 if let Some(at) = self.arrives_at_wallbox(link) {
                     let back = self.place_of(link).map_or(Duration::ZERO, |p| p.line.delay);

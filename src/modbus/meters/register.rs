@@ -100,11 +100,14 @@ pub struct Register {
     pub table: Table,
     /// How it is coded.
     pub kind: RegisterType,
-    /// What the number is multiplied by.
+    /// What the number is multiplied by: finite and not 0.
     pub scale: f64,
     /// Which register of several comes first.
     pub word_order: WordOrder,
 }
+
+// No scale is NaN.
+impl Eq for Register {}
 
 /// How a number is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -148,6 +148,8 @@ impl WorldPlan {
         Plan {
             stations: stations.collect(),
             charge_points: Vec::new(),
+            meters: Vec::new(),
+            measured_by: BTreeMap::new(),
             load: self.load.clone(),
             authorization: self.authorization.clone(),
             limit_signals: BTreeMap::new(),
