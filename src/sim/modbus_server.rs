@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,14 +10,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_serial::{DataBits, SerialPortBuilderExt as _, SerialStream, StopBits};
+use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::clock::Mono;
 use crate::daemon::clock::Clock;
-use crate::modbus::{Address, Answer, Failure, Parity, Request};
+use crate::modbus::bus::open_serial_port;
+use crate::modbus::{Address, Answer, Failure, Request};
 
 mod units;
 mod wire;
@@ -61,7 +61,7 @@ pub enum Port {
 }
 
 impl Port {
-    /// Listens on a TCP port (0 = a free one) or opens a serial line.
+    /// Listens on a TCP port or opens a serial line.
     ///
     /// # Errors
     /// If the system does not let it.
@@ -71,37 +71,7 @@ impl Port {
                 let listener = TcpListener::bind((host.as_str(), *port)).await?;
                 Ok(Self::Tcp(listener))
             }
-            Address::Serial {
-                device,
-                baud,
-                data_bits,
-                parity,
-                stop_bits,
-            } => {
-                let port = tokio_serial::new(device, *baud)
-                    .data_bits(match data_bits {
-                        7 => DataBits::Seven,
-                        _ => DataBits::Eight,
-                    })
-                    .parity(match parity {
-                        Parity::None => tokio_serial::Parity::None,
-                        Parity::Even => tokio_serial::Parity::Even,
-                        Parity::Odd => tokio_serial::Parity::Odd,
-                    })
-                    .stop_bits(match stop_bits {
-                        2 => StopBits::Two,
-                        _ => StopBits::One,
-                    });
-                Ok(Self::Serial(port.open_native_async()?))
-            }
-        }
-    }
-
-    /// Where it listens; `None` for a serial line.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Serial(_) => None,
+            Address::Serial { .. } => Ok(Self::Serial(open_serial_port(address)?)),
         }
     }
 }

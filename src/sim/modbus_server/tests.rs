@@ -56,13 +56,9 @@ async fn talk(master: &mut Context) {
 
 #[tokio::test]
 async fn several_units_answer_at_one_tcp_port() {
-    let address = Address::parse("127.0.0.1:1").unwrap();
-    let Address::Tcp { host, .. } = address else {
-        panic!("{address}")
-    };
-    let port = Port::open(&Address::Tcp { host, port: 0 }).await.unwrap();
-    let at = port.local_addr().unwrap();
-    let stop = start(port);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let stop = start(Port::Tcp(listener));
     let mut master = tcp::connect(at).await.unwrap();
     talk(&mut master).await;
     master.set_slave(Slave(9));

@@ -1,5 +1,7 @@
 use super::*;
 use crate::ids::ConnectorId;
+use crate::modbus::Table;
+use crate::sim::image::text;
 
 fn at(seconds: u64) -> Mono {
     Mono(Duration::from_secs(seconds))
