@@ -105,6 +105,16 @@ async fn open_tcp(host: &str, port: u16) -> io::Result<Context> {
 }
 
 async fn open_serial(address: &Address) -> io::Result<Context> {
+    let mut port = open_serial_port(address)?;
+    drain(&mut port).await?;
+    Ok(rtu::attach(Wire(port)))
+}
+
+/// Opens a serial line as its address says.
+///
+/// # Errors
+/// If the system does not let it, or the address is that of no serial line.
+pub fn open_serial_port(address: &Address) -> io::Result<SerialStream> {
     let Address::Serial {
         device,
         baud,
@@ -115,7 +125,7 @@ async fn open_serial(address: &Address) -> io::Result<Context> {
     else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let mut port = tokio_serial::new(device, *baud)
+    let port = tokio_serial::new(device, *baud)
         .data_bits(match data_bits {
             7 => DataBits::Seven,
             _ => DataBits::Eight,
@@ -130,8 +140,7 @@ async fn open_serial(address: &Address) -> io::Result<Context> {
             _ => StopBits::One,
         })
         .open_native_async()?;
-    drain(&mut port).await?;
-    Ok(rtu::attach(Wire(port)))
+    Ok(port)
 }
 
 /// The error without its number.

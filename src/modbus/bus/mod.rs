@@ -10,4 +10,5 @@ mod connection;
 mod line;
 mod wire;
 
+pub use connection::open_serial_port;
 pub use line::{Line, LineHandle, line};
