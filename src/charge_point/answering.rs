@@ -146,7 +146,7 @@ impl ChargePoint {
 
     fn take_poll(&mut self, context: &mut Context<'_>, poll: Poll) {
         let now = context.now.mono;
-        if self.polling.arrive() {
+        if self.polling.arrive(now) {
             self.complaints.clear();
             self.meddled = false;
             info!(evse = %self.plan.evse, address = %self.plan.address, unit = self.plan.unit, "a wallbox is online");

@@ -8,7 +8,7 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::plan::Metering;
 use super::*;
@@ -18,7 +18,7 @@ use crate::evse::{
 };
 use crate::ids::{IdTag, OfferNumber};
 use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
-use crate::modbus::power_brain::{self as registers, Pilot, Poll};
+use crate::modbus::power_brain::{Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
 use crate::ocpp::ChargePointStatus;
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
@@ -199,6 +199,7 @@ struct Bench {
     reports: Vec<Report>,
     asked: Option<Request>,
     offers: u64,
+    schema: crate::schema::Checker,
 }
 
 fn plan() -> ChargePointPlan {
@@ -249,6 +250,7 @@ impl Bench {
             reports: Vec::new(),
             asked: None,
             offers: 0,
+            schema: crate::schema::Checker::new(),
         }
     }
 
@@ -299,7 +301,10 @@ impl Bench {
                 Output::Persist(record) => {
                     self.records += 1;
                     if let Record::Entry(entry) = &record {
-                        let payload = serde_json::from_str(&entry.payload).unwrap();
+                        let payload: Value = serde_json::from_str(&entry.payload).unwrap();
+                        let id = self.records.to_string();
+                        let call = json!([2, id, entry.action, payload]);
+                        self.schema.sent(&call.to_string());
                         self.entries.push((entry.action.clone(), payload));
                     }
                     self.disk.apply(record);
@@ -328,21 +333,34 @@ impl Bench {
     fn run(&mut self, seconds: u64) {
         let end = self.time + Duration::from_secs(seconds);
         while self.time < end {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        self.time += Duration::from_millis(10);
+        if let Some(request) = self.asked.take() {
+            let answer = self.brain.answer(&request);
+            self.act(|it, context| it.handle_answer(context, answer));
+        } else {
+            self.let_timers_act();
+        }
+        let limit = self.brain.get(8093);
+        assert!(!(1..60).contains(&limit), "a limit between 0 and 6 A");
+    }
+
+    fn let_timers_act(&mut self) {
+        let due = self.charge_point.poll_timeout();
+        if due.is_some_and(|due| due <= Mono(self.time)) {
+            self.act(ChargePoint::handle_timeout);
+        }
+    }
+
+    /// Lets time pass until the device is asked something, and takes the question.
+    fn until_asked(&mut self) {
+        while self.asked.take().is_none() {
             self.time += Duration::from_millis(10);
-            if let Some(request) = self.asked.take() {
-                let answer = self.brain.answer(&request);
-                self.act(|it, context| it.handle_answer(context, answer));
-            } else if self
-                .charge_point
-                .poll_timeout()
-                .is_some_and(|due| due <= Mono(self.time))
-            {
-                self.act(ChargePoint::handle_timeout);
-            }
-            assert!(
-                !(1..60).contains(&self.brain.get(8093)),
-                "a limit between 0 and 6 A"
-            );
+            self.let_timers_act();
         }
     }
 
