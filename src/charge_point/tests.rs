@@ -4,6 +4,7 @@ mod cards;
 mod limits;
 mod links;
 mod sessions;
+mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::evse::{
 };
 use crate::ids::{IdTag, OfferNumber};
 use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
-use crate::modbus::power_brain::{Pilot, Poll};
+use crate::modbus::power_brain::{self as registers, Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
 use crate::ocpp::ChargePointStatus;
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
@@ -45,6 +46,10 @@ pub(super) fn poll(pilot: Pilot, enabled: bool) -> Poll {
 }
 
 /// The device.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test, one for each thing that can be"
+)]
 struct Brain {
     table: BTreeMap<u16, u16>,
     plugged: bool,
@@ -199,6 +204,7 @@ struct Bench {
     reports: Vec<Report>,
     asked: Option<Request>,
     offers: u64,
+    released: bool,
     schema: crate::schema::Checker,
 }
 
@@ -250,6 +256,7 @@ impl Bench {
             reports: Vec::new(),
             asked: None,
             offers: 0,
+            released: false,
             schema: crate::schema::Checker::new(),
         }
     }
@@ -311,6 +318,9 @@ impl Bench {
                 }
                 Output::Ask(request) => {
                     assert_eq!(self.asked, None, "a second question before the answer");
+                    let may = self.may_raise && (self.open() == 1 || self.released);
+                    let enables = request == registers::Write::Enable(true).request();
+                    assert!(may || !enables, "enabled without a transaction on the disk");
                     self.asked = Some(request);
                 }
                 Output::Report(report) => self.reports.push(report),
@@ -385,6 +395,7 @@ impl Bench {
 
     fn offer_on(&mut self, limit: Limit, single_phase: bool) -> OfferNumber {
         self.offers += 1;
+        self.released = limit == Limit::Released;
         let number = OfferNumber(self.offers);
         let offer = Offer {
             number,
@@ -449,6 +460,6 @@ impl Bench {
     }
 }
 
-fn tag(text: &str) -> Option<IdTag> {
-    Some(text.into())
+fn tag(text: &str) -> IdTag {
+    text.into()
 }

@@ -38,7 +38,7 @@ struct Ban {
 #[rustfmt::skip]
 const PURE: &[&str] = &[
     "units", "ids", "clock", "ocpp", "evse", "journal", "load", "central_system",
-    "charge_point", "site", "modbus::request", "net::handshake",
+    "charge_point", "site", "modbus::request", "modbus::power_brain", "net::handshake",
 ];
 
 #[rustfmt::skip]

@@ -20,7 +20,7 @@ fn a_plugged_car_waits_for_a_card_that_may_charge() {
         [Ask::Authorize(CARD.into()), Ask::Start(CARD.into())]
     );
     assert_eq!(bench.status(), ChargePointStatus::Charging);
-    assert_eq!(bench.transactions()[0].id_tag, tag(CARD));
+    assert_eq!(bench.transactions()[0].id_tag, Some(tag(CARD)));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_strangers_card_ends_no_transaction_also_where_it_may_charge() {
 #[test]
 fn a_card_of_the_same_group_ends_the_transaction() {
     let mut bench = Bench::new(listed());
-    bench.verdict.parent = tag("FAMILY");
+    bench.verdict.parent = Some(tag("FAMILY"));
     bench.plug();
     bench.tap(CARD);
     bench.tap(PARTNER);
@@ -115,7 +115,7 @@ fn where_everybody_may_charge_a_stopped_car_must_be_plugged_anew() {
     let mut bench = Bench::new(plan());
     bench.tap(CARD);
     bench.plug();
-    assert_eq!(bench.transactions()[0].id_tag, tag(CARD));
+    assert_eq!(bench.transactions()[0].id_tag, Some(tag(CARD)));
     bench.tap(CARD);
     assert_eq!(bench.open(), 0);
     let mut bench = bench.restart();
@@ -145,5 +145,5 @@ fn of_two_cards_in_a_row_the_newest_counts() {
     assert_eq!(bench.open(), 0);
     bench.reply(2);
     bench.run(2);
-    assert_eq!(bench.transactions()[0].id_tag, tag(PARTNER));
+    assert_eq!(bench.transactions()[0].id_tag, Some(tag(PARTNER)));
 }

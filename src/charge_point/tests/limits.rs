@@ -273,6 +273,33 @@ fn a_device_that_may_not_switch_gets_no_current_for_one_phase() {
 }
 
 #[test]
+fn a_device_that_refuses_to_switch_back_goes_on_with_one_phase() {
+    let mut bench = Bench::charging();
+    bench.brain.set(8113, 1 << 8);
+    bench.brain.set(8087, 1);
+    bench.brain.refuses.insert(8087, 4);
+    let number = bench.offer(10_000);
+    bench.run(200);
+    assert_eq!(bench.status(), ChargePointStatus::Charging);
+    assert_eq!(bench.count(&Report::Switchable(false)), 1);
+    assert!(bench.took(number));
+    let pauses = bench.brain.written(8094).into_iter().filter(|it| *it == 0);
+    assert_eq!(pauses.count(), 2, "one before the first car");
+}
+
+#[test]
+fn a_device_that_does_not_switch_is_paused_for_it_three_times_at_most() {
+    let mut bench = Bench::charging();
+    bench.brain.set(8113, 1 << 8);
+    bench.brain.set(8087, 1);
+    bench.brain.forgets.insert(8087);
+    bench.offer(10_000);
+    bench.run(1000);
+    assert_eq!(bench.status(), ChargePointStatus::Charging);
+    assert_eq!(bench.brain.written(8087), [0; 3]);
+}
+
+#[test]
 fn a_car_that_looks_unplugged_while_phases_are_switched_keeps_its_transaction() {
     let mut bench = Bench::charging();
     bench.brain.set(8113, 1 << 8);

@@ -68,7 +68,7 @@ fn start_and_stop_are_kept_as_an_ocpp_wallbox_would_send_them() {
 #[test]
 fn with_a_fixed_tag_a_plugged_car_charges_once_that_tag_is_accepted() {
     let mut bench = Bench::new(ChargePointPlan {
-        fixed_id_tag: tag("FIXED"),
+        fixed_id_tag: Some(tag("FIXED")),
         ..listed()
     });
     bench.upstream_waits = true;
@@ -80,14 +80,14 @@ fn with_a_fixed_tag_a_plugged_car_charges_once_that_tag_is_accepted() {
     bench.reply(1);
     bench.run(1);
     assert_eq!(bench.asks()[1..], [Ask::Start("FIXED".into())]);
-    assert_eq!(bench.transactions()[0].id_tag, tag("FIXED"));
+    assert_eq!(bench.transactions()[0].id_tag, Some(tag("FIXED")));
     assert_eq!(bench.demand(), Demand::Charging);
 }
 
 #[test]
 fn a_fixed_tag_that_is_refused_is_asked_again_for_the_next_car_only() {
     let mut bench = Bench::new(ChargePointPlan {
-        fixed_id_tag: tag("FIXED"),
+        fixed_id_tag: Some(tag("FIXED")),
         ..listed()
     });
     bench.verdict.status = AuthorizationStatus::Blocked;
@@ -103,7 +103,7 @@ fn a_fixed_tag_that_is_refused_is_asked_again_for_the_next_car_only() {
 #[test]
 fn a_transaction_whose_tag_is_refused_after_all_ends_and_the_car_must_be_plugged_anew() {
     let mut bench = Bench::new(ChargePointPlan {
-        fixed_id_tag: tag("FIXED"),
+        fixed_id_tag: Some(tag("FIXED")),
         ..listed()
     });
     bench.upstream_waits = true;
@@ -272,7 +272,7 @@ fn an_observed_device_is_only_read() {
     let mut bench = Bench::with(
         ChargePointPlan {
             observe: true,
-            fixed_id_tag: tag("FIXED"),
+            fixed_id_tag: Some(tag("FIXED")),
             ..plan()
         },
         Brain::new(),
