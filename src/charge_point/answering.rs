@@ -286,6 +286,9 @@ impl ChargePoint {
     }
 
     pub(super) fn tell_took(&mut self, read_back: bool) {
+        if self.is_writing() {
+            return;
+        }
         let (Some(wanted), Some(poll)) = (self.wanted(), &self.image) else {
             return;
         };

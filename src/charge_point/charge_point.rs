@@ -236,6 +236,11 @@ impl ChargePoint {
         self.ask_device(context);
     }
 
+    /// A write may be on its way to the device: nobody knows what its registers read.
+    pub(super) fn is_writing(&self) -> bool {
+        matches!(self.asked, Some(Asked::Write(_)))
+    }
+
     /// One question at a time: what is to be written first, then what is to be read.
     fn ask_device(&mut self, context: &mut Context<'_>) {
         if self.asked.is_some() {
