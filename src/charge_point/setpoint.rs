@@ -225,6 +225,7 @@ impl Setpoint {
     pub(super) fn lost(&mut self) {
         self.read = None;
         self.wrote = None;
+        self.clamp = None;
     }
 
     /// The device refuses to switch phases: it goes on with those that it has.
