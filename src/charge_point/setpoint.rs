@@ -149,7 +149,11 @@ impl Setpoint {
         };
         let limit = amps.min(most).min(cable.unwrap_or(most));
         if !permitted || amps < plan.min || limit < LEAST_LIMIT {
-            return Some(Wanted::PAUSE);
+            // Without current contactors may switch: that is what some pauses are for.
+            return Some(Wanted {
+                single_phase: Some(offer.single_phase),
+                ..Wanted::PAUSE
+            });
         }
         Some(Wanted {
             limit: Some(tenths(limit)),
@@ -202,7 +206,8 @@ impl Setpoint {
     /// Why the device cannot do what is wanted.
     pub(super) fn obstacle(wanted: Wanted, poll: &Poll) -> Option<&'static str> {
         let single = wanted.single_phase == Some(true) && !poll.single_phase;
-        (single && !poll.switchable).then_some("it may not switch phases while a car is plugged")
+        (wanted.enabled && single && !poll.switchable)
+            .then_some("it may not switch phases while a car is plugged")
     }
 
     /// A write was acknowledged; `poll` has its value already.
@@ -221,7 +226,7 @@ impl Setpoint {
         }
     }
 
-    /// Nobody knows whether the last write reached the device.
+    /// Nobody knows whether the last write reached the device, or the device has forgotten it.
     pub(super) fn lost(&mut self) {
         self.read = None;
         self.wrote = None;
@@ -287,7 +292,8 @@ impl Setpoint {
         poll: &Poll,
         read_back: bool,
     ) -> Option<OfferNumber> {
-        let phases = wanted.single_phase != Some(true) || poll.single_phase;
+        // Whoever is off loads no phase.
+        let phases = !wanted.enabled || wanted.single_phase != Some(true) || poll.single_phase;
         let limit = wanted.limit.is_none_or(|limit| self.keeps(limit, poll));
         let fits = phases && limit && wanted.enabled == poll.enabled;
         let believed = match self.told {
