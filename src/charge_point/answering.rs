@@ -8,7 +8,7 @@ use crate::evse::Report;
 use crate::modbus::power_brain::{
     AttachedMeter, Block, Defaults, Identity, Poll, RESTARTS, Registers, Write,
 };
-use crate::modbus::{Answer, Failure};
+use crate::modbus::{Address, Answer, Failure};
 use crate::ocpp::messages::StopReason;
 
 use super::charge_point::{Asked, ChargePoint, Context};
@@ -30,6 +30,28 @@ const MOST_COMPLAINTS: usize = 5;
 
 impl ChargePoint {
     pub(super) fn take_answer(&mut self, context: &mut Context<'_>, asked: Asked, answer: Answer) {
+        let heard = self.may_have_heard(&answer);
+        self.judge_answer(context, asked, answer);
+        if heard && !self.polling.is_identified() {
+            self.report(Report::Contacted);
+        }
+    }
+
+    /// Whether the device may have heard the question: then it does not fall back yet. On a serial
+    /// line silence is that of a device that is gone; one behind a socket took the connection.
+    fn may_have_heard(&self, answer: &Answer) -> bool {
+        match answer {
+            Ok(_) => true,
+            Err(Failure::Exception(code)) => !NO_PATH.contains(code),
+            Err(Failure::Silent) => {
+                let address = Address::parse(self.plan.address.as_str());
+                !matches!(address, Some(Address::Serial { .. }))
+            }
+            Err(Failure::NoConnection(_)) => false,
+        }
+    }
+
+    fn judge_answer(&mut self, context: &mut Context<'_>, asked: Asked, answer: Answer) {
         match (asked, answer) {
             (_, Err(Failure::Exception(code))) if NO_PATH.contains(&code) => {
                 self.fail(context, &Failure::Exception(code).to_string());

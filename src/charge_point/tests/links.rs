@@ -94,6 +94,27 @@ fn a_link_that_is_lost_for_ten_minutes_ends_no_transaction() {
 }
 
 #[test]
+fn a_device_that_may_hear_us_and_does_not_answer_does_not_fall_back() {
+    let heard = |address: &str, failure: Failure| {
+        let mut bench = Bench::new(ChargePointPlan {
+            address: address.into(),
+            ..plan()
+        });
+        assert_eq!(bench.count(&Report::Contacted), 0);
+        bench.brain.failure = Some(failure);
+        bench.run(600);
+        bench.count(&Report::Contacted)
+    };
+    let (tcp, rtu) = ("192.168.1.60:4701", "/dev/ttyUSB0,9600,8,n,1");
+    assert!(heard(tcp, Failure::Silent) > 50);
+    assert!(heard(rtu, Failure::Exception(4)) > 50);
+    let refused = || Failure::NoConnection("refused".to_owned());
+    assert_eq!(heard(tcp, refused()), 0);
+    assert_eq!(heard(tcp, Failure::Exception(11)), 0);
+    assert_eq!(heard(rtu, Failure::Silent), 0);
+}
+
+#[test]
 fn who_left_while_the_link_was_lost_is_billed_by_the_register_found_afterwards() {
     let mut bench = Bench::charging();
     bench.brain.energy = 6000;
