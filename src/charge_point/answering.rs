@@ -137,6 +137,9 @@ impl ChargePoint {
         if before.is_empty() || serial.is_empty() || before == *serial {
             return;
         }
+        self.stranger = Some(format!(
+            "wallbox {serial} answers, before it was {before}: if none was replaced, two have swapped their ids"
+        ));
         warn!(evse = %self.plan.evse, address = %self.plan.address, unit = self.plan.unit, before, now = %serial, "another wallbox answers than before: if none was replaced, two have swapped their ids");
         self.replaced(context);
     }
@@ -295,6 +298,12 @@ impl ChargePoint {
             self.complaints.push(why.to_owned());
             warn!(evse = %self.plan.evse, address = %self.plan.address, unit = self.plan.unit, why, "a wallbox is not reached");
         }
+    }
+
+    /// What the status shows.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        let away = self.complaints.last().filter(|_| !self.polling.is_online());
+        away.or(self.stranger.as_ref()).map(String::as_str)
     }
 
     pub(super) fn leave_if_silent(&mut self, context: &mut Context<'_>, why: &str) {

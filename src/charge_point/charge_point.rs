@@ -58,6 +58,8 @@ pub struct View<'a> {
     pub transaction: Option<&'a Transaction>,
     /// What was measured last.
     pub measured: Measured,
+    /// What a person should look at, in one sentence.
+    pub complaint: Option<&'a str>,
 }
 
 /// What the device was asked and has not answered.
@@ -81,6 +83,8 @@ pub struct ChargePoint {
     pub(super) meter_refused: bool,
     /// Why it is not there, as it was logged.
     pub(super) complaints: Vec<String>,
+    /// Another device answers than before.
+    pub(super) stranger: Option<String>,
     /// Its registers changed without us, and that was logged.
     pub(super) meddled: bool,
     pub(super) setpoint: Setpoint,
@@ -118,6 +122,7 @@ impl ChargePoint {
             defaults: None,
             meter_refused: false,
             complaints: Vec::new(),
+            stranger: None,
             meddled: false,
             setpoint: Setpoint::new(),
             fail_safe: FailSafe::default(),
@@ -213,6 +218,7 @@ impl ChargePoint {
             status: self.told.status,
             transaction: self.session.transaction(),
             measured: self.measured,
+            complaint: self.complaint(),
         }
     }
 

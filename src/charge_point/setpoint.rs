@@ -81,6 +81,8 @@ pub(super) struct Setpoint {
     rewrites: u32,
     waits_until: Option<Mono>,
     switched: Option<Mono>,
+    /// The last time with a car.
+    switched_car: Option<Mono>,
     /// To what, and how often since it last showed.
     switches: Option<(bool, u32)>,
     /// It said that it can switch phases, and cannot.
@@ -99,6 +101,7 @@ impl Setpoint {
             rewrites: 0,
             waits_until: None,
             switched: None,
+            switched_car: None,
             switches: None,
             cannot_switch: false,
         }
@@ -221,6 +224,9 @@ impl Setpoint {
                 let before = self.switches.map_or(0, |(_, times)| times);
                 self.switches = Some((single, before + 1));
                 self.switched = Some(now);
+                if poll.pilot.is_plugged() != Some(false) {
+                    self.switched_car = Some(now);
+                }
             }
             Write::CutPilot(_) | Write::FailSafeAfter(_) | Write::FailSafeCurrent(_) => {}
         }
@@ -310,7 +316,7 @@ impl Setpoint {
 
     /// What looks like an unplugged car may be our own doing.
     pub(super) fn is_blind(&self, now: Mono) -> bool {
-        self.switched
+        self.switched_car
             .is_some_and(|at| now.since(at) < SWITCHES_WITHIN)
     }
 

@@ -30,6 +30,11 @@ impl Site {
                 errors.push(format!("meter {}: {complaint}", plan.name));
             }
         }
+        for charge_point in self.charge_points.iter().map(|slot| &slot.charge_point) {
+            if let Some(complaint) = charge_point.view().complaint {
+                errors.push(format!("{}: {complaint}", charge_point.plan().evse));
+            }
+        }
         let evses: Vec<EvseStatus> = self
             .plan
             .load

@@ -390,6 +390,23 @@ fn a_car_that_looks_unplugged_while_phases_are_switched_keeps_its_transaction() 
 }
 
 #[test]
+fn phases_that_are_switched_back_without_a_car_hide_none_that_leaves() {
+    let mut bench = Bench::charging();
+    bench.brain.set(8113, 1 << 8);
+    bench.run(2);
+    bench.offer_on(Limit::Current(MilliAmps(13_000)), true);
+    bench.run(200);
+    bench.unplug();
+    bench.offer(0);
+    bench.run(2);
+    assert_eq!(bench.brain.get(8087), 0);
+    bench.plug();
+    assert_eq!(bench.open(), 1);
+    bench.unplug();
+    assert_eq!(bench.open(), 0);
+}
+
+#[test]
 fn a_car_that_sleeps_after_a_pause_is_woken_and_keeps_its_transaction() {
     let mut bench = Bench::charging();
     bench.offer(0);

@@ -43,6 +43,8 @@ fn what_is_no_power_brain_stays_offline_and_is_never_written() {
     bench.offer(16_000);
     bench.run(60);
     assert!(!bench.is_online());
+    let complaint = bench.charge_point.view().complaint.unwrap();
+    assert!(complaint.contains("SDM630"), "{complaint}");
     assert_eq!(bench.brain.writes, []);
     assert!(bench.brain.reads < 25, "{} reads", bench.brain.reads);
 }
@@ -251,6 +253,8 @@ fn two_power_brains_with_swapped_ids_share_no_transaction() {
     bench.run(12);
     assert_eq!(bench.ending(), Some(("Other".to_owned(), Some(6000))));
     assert_eq!(bench.brain.get(8094), 0);
+    let complaint = bench.charge_point.view().complaint.unwrap();
+    assert!(complaint.contains("W00-4712"), "{complaint}");
     bench.plug();
     let started = bench.transactions().pop().unwrap().meter_start;
     assert_eq!(started, Some(WattHours(900_000)));
