@@ -149,12 +149,12 @@ impl Metering {
         self.circuits.iter().filter_map(Metered::next_start)
     }
 
-    /// What the house takes of a circuit, as it counts, and what its meter is worth.
+    /// What the house takes of a circuit by the newest reading, and what its meter is worth.
     pub(super) fn view(&self, circuit: usize, now: Mono) -> (Option<Load>, Freshness) {
         let Some(at) = self.circuits.iter().find(|at| at.circuit == circuit) else {
             return (None, Freshness::Fresh);
         };
-        (at.house.peak(), self.freshness(at, now))
+        (at.house.newest(), self.freshness(at, now))
     }
 
     /// When time alone changes something.
