@@ -2,11 +2,7 @@
 //! each seed, beside a load manager that knows everything at once. Fails where a figure does not
 //! hold. `cargo bench --bench house -- 20` runs twenty seeds.
 
-#![allow(
-    clippy::print_stdout,
-    missing_docs,
-    reason = "the table is what it is for"
-)]
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -63,12 +63,17 @@ pub struct Stay {
 }
 
 impl Scene {
-    /// Ten EVSEs, every other one OCPP and Modbus, with hungry cars of several kinds on 63 A,
-    /// beside a house as brutal as [`House::brutal`], which a meter reads once a second.
+    /// Ten EVSEs on 63 A beside a house as brutal as [`House::brutal`].
     pub fn ten_on_63_amps(seed: u64) -> Self {
+        Self::beside_a_brutal_house(seed, 10, 63)
+    }
+
+    /// So many EVSEs, OCPP and Modbus in turn, with hungry cars of several kinds behind a fuse of
+    /// so many amperes. A meter measures it once a second.
+    pub fn beside_a_brutal_house(seed: u64, evses: usize, amps: i32) -> Self {
         let mut random = Random::new(seed);
         let mut plan = LoadPlan {
-            circuits: vec![circuit("main", None, 63)],
+            circuits: vec![circuit("main", None, amps)],
             meters: vec![MeterPlan {
                 name: "grid".into(),
                 poll: Duration::from_secs(1),
@@ -80,7 +85,7 @@ impl Scene {
             main.meter = Some("grid".into());
         }
         let mut places = Vec::new();
-        for index in 0..10 {
+        for index in 0..evses {
             plan.evses.push(evse(index, "main"));
             let car = match index % 5 {
                 0 | 1 => Car::default(),
@@ -140,8 +145,8 @@ impl Stay {
         Self {
             from: Mono::START,
             until: Mono::START,
-            car: Car { ramp: half, ..car },
             lag: half,
+            car: car.ramp(half),
         }
     }
 }
