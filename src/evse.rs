@@ -141,6 +141,13 @@ pub enum Reason {
     Transition,
     /// The raise waits, to spare the wallbox's memory.
     RaiseBudget,
+    /// It is raised step by step, because the house load moves.
+    Ramp,
+    /// The raise waits for a reading of the meter of a circuit: none came lately.
+    NoReading {
+        /// Which circuit.
+        circuit: CircuitName,
+    },
     /// The raise waits until every EVSE was seen after the start.
     StartUp,
     /// It was started so often in the last hour that its contactor gets a rest.
@@ -193,6 +200,10 @@ impl fmt::Display for Reason {
             }
             Self::Transition => f.write_str("waits until others have lowered"),
             Self::RaiseBudget => f.write_str("waits for its next raise (ocpp-raise-interval)"),
+            Self::Ramp => f.write_str("is raised step by step (raise-step, raise-interval)"),
+            Self::NoReading { circuit } => {
+                write!(f, "waits for a reading of the meter of circuit {circuit}")
+            }
             Self::StartUp => {
                 f.write_str("waits until every EVSE was seen after the start (start-up-hold)")
             }

@@ -48,13 +48,18 @@ impl Allocator {
             terms: plan.evses.iter().map(Terms::new).collect(),
             mode: plan.priority_mode,
             patience: plan.rotation_period.saturating_mul(2),
-            usage: Usage::new(circuits.layout()),
+            usage: Usage::new(circuits.capacities()),
             admission: Admission::new(circuits.layout()),
             filling: Filling::new(circuits.layout()),
             cars: Vec::with_capacity(plan.evses.len()),
             shares: Vec::with_capacity(plan.evses.len()),
             circuits: circuits.clone(),
         }
+    }
+
+    /// From now on these capacities hold, of the same circuits.
+    pub(super) fn set_circuits(&mut self, circuits: &Circuits) {
+        self.circuits = circuits.clone();
     }
 
     /// Shares what the fixed requests leave over. `requests[i]` belongs to EVSE `i` of the plan,
@@ -100,7 +105,7 @@ impl Allocator {
     /// Books what is fixed, and lines up the rest.
     fn take(&mut self, requests: &[Request]) {
         let layout = self.circuits.layout();
-        self.usage.clear(layout);
+        self.usage.clear(self.circuits.capacities());
         self.cars.clear();
         for ((evse, terms), request) in self.terms.iter().enumerate().zip(requests) {
             match request {
@@ -151,11 +156,11 @@ impl Allocator {
                                 expected: None,
                             }
                         },
-                        |resource| layout.reason(resource),
+                        |resource| self.circuits.reason(resource),
                     );
                 }
                 State::Stopped(resource) | State::Parked(resource) => {
-                    share.reason = layout.reason(resource);
+                    share.reason = self.circuits.reason(resource);
                 }
                 // As prepared: its own maximum.
                 State::Rising | State::Topped => {}

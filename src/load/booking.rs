@@ -15,6 +15,9 @@ use super::plan::EvsePlan;
 /// pilot signal within 5 s (IEC 61851-1).
 const OBEYS_WITHIN: Duration = Duration::from_secs(6);
 
+/// Most cars follow sooner: for the house load, which a meter watches, that is good enough.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(3);
+
 /// A wallbox that sent no current for this long counts as one without meter values.
 const METER_VALUES_WITHIN: Duration = Duration::from_mins(1);
 
@@ -115,6 +118,25 @@ impl Booking {
             MilliAmps::ZERO
         };
         offer.max(self.held).max(over).max(deaf)
+    }
+
+    /// What it draws at most, for all we know: not what it is booked with, if that is only to be
+    /// on the safe side. `charging` says whether a transaction runs.
+    pub(super) fn may_draw(&self, now: Mono, charging: bool) -> MilliAmps {
+        if !self.is_online() || self.overdraw.is_over() {
+            return self.booked(now);
+        }
+        if !charging {
+            return MilliAmps::ZERO;
+        }
+        match (self.offered, self.took_at) {
+            (Some(offer), Some(took)) if now.since(took) >= FOLLOWS_WITHIN => {
+                let since = self.measured.filter(|(_, at)| *at >= took);
+                let drawn = since.and(self.drawn()).unwrap_or_default();
+                amps(offer.limit, self.max).max(drawn.min(self.booked(now)))
+            }
+            _ => self.booked(now),
+        }
     }
 
     /// Cannot be moved by an offer: others must live with it.

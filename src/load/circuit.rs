@@ -7,15 +7,20 @@
 
 use std::sync::Arc;
 
-use super::layout::Layout;
+use super::capacities::Capacities;
+use super::layout::{Kind, Layout, Resource};
 use super::plan::LoadPlan;
 use super::usage::Usage;
 use crate::evse::Reason;
+use crate::ids::CircuitName;
 use crate::units::{MilliAmps, PerPhase, Phase, Watts};
 
 /// The tree of circuits with their capacities, and where each EVSE hangs. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Circuits(Arc<Layout>);
+pub struct Circuits {
+    layout: Arc<Layout>,
+    capacities: Arc<Capacities>,
+}
 
 impl Circuits {
     /// Builds the tree. A circuit or EVSE whose parent is not in the plan hangs on the root.
@@ -25,25 +30,41 @@ impl Circuits {
 
     /// The same with a limit signal on some circuits: `signals[i]` belongs to circuit `i`.
     pub fn with_signals(plan: &LoadPlan, signals: &[Option<Watts>]) -> Self {
-        Self(Arc::new(Layout::new(plan, signals)))
+        let layout = Layout::new(plan, signals);
+        Self {
+            capacities: Arc::new(Capacities::new(&layout)),
+            layout: Arc::new(layout),
+        }
+    }
+
+    /// The same circuits, but with these capacities.
+    pub(super) fn with_capacities(&self, capacities: Capacities) -> Self {
+        Self {
+            layout: Arc::clone(&self.layout),
+            capacities: Arc::new(capacities),
+        }
     }
 
     /// What may be given out on each phase: the fuse minus the reserve, never below zero.
     pub fn capacity(&self, circuit: usize) -> PerPhase<MilliAmps> {
-        let capacity = self.0.circuits.get(circuit).map(|circuit| circuit.capacity);
+        let capacity = self
+            .layout
+            .circuits
+            .get(circuit)
+            .map(|circuit| circuit.capacity);
         PerPhase::all(capacity.unwrap_or_default())
     }
 
     /// The circuits of an EVSE, from its own up to the root.
     pub fn path(&self, evse: usize) -> &[usize] {
-        self.0.path(evse)
+        self.layout.path(evse)
     }
 
     /// What the grid's phases carry when the device draws `amps` on each wired phase. With an
     /// unknown rotation that is `amps` on every phase a car may load.
     pub fn on_grid(&self, evse: usize, amps: MilliAmps) -> PerPhase<MilliAmps> {
         let mut grid = PerPhase::all(MilliAmps::ZERO);
-        if let Some(place) = self.0.places.get(evse) {
+        if let Some(place) = self.layout.places.get(evse) {
             for phase in Phase::ALL {
                 if place.loads[phase] {
                     grid[phase] = amps;
@@ -55,7 +76,7 @@ impl Circuits {
 
     /// The sum below each circuit of what is booked for each EVSE (on the grid's phases).
     pub fn sums(&self, booked: &[PerPhase<MilliAmps>]) -> Vec<PerPhase<MilliAmps>> {
-        let mut sums = vec![PerPhase::all(MilliAmps::ZERO); self.0.circuits.len()];
+        let mut sums = vec![PerPhase::all(MilliAmps::ZERO); self.layout.circuits.len()];
         for (evse, grid) in booked.iter().enumerate() {
             for &circuit in self.path(evse) {
                 for (phase, amps) in grid.iter() {
@@ -66,8 +87,28 @@ impl Circuits {
         sums
     }
 
+    pub(super) fn name(&self, circuit: usize) -> Option<CircuitName> {
+        let circuit = self.layout.circuits.get(circuit);
+        circuit.map(|circuit| circuit.name.clone())
+    }
+
+    /// "This is used up."
+    pub(super) fn reason(&self, resource: usize) -> Reason {
+        let Resource { circuit, kind, .. } = self.layout.resources[resource];
+        match kind {
+            Kind::Phase(_) if self.capacities.failsafe[circuit] => Reason::Failsafe {
+                circuit: self.layout.circuits[circuit].name.clone(),
+            },
+            _ => self.layout.reason(resource),
+        }
+    }
+
     pub(super) fn layout(&self) -> &Layout {
-        &self.0
+        &self.layout
+    }
+
+    pub(super) fn capacities(&self) -> &Capacities {
+        &self.capacities
     }
 }
 
@@ -84,7 +125,7 @@ impl Bookings {
     pub fn new(circuits: &Circuits) -> Self {
         let layout = circuits.layout();
         Self {
-            usage: Usage::new(layout),
+            usage: Usage::new(circuits.capacities()),
             booked: vec![0; layout.places.len()],
             circuits: circuits.clone(),
         }
@@ -121,7 +162,7 @@ impl Bookings {
             .usage
             .exceeded(layout)
             .find(|r| layout.resources[*r].circuit == circuit);
-        resource.map(|resource| layout.reason(resource))
+        resource.map(|resource| self.circuits.reason(resource))
     }
 
     /// Whether anything is exceeded anywhere.

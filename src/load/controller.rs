@@ -14,6 +14,9 @@ use super::allocator::Allocator;
 use super::appetite::Appetite;
 use super::booking::{Booking, amps};
 use super::circuit::Circuits;
+use super::draw_history::DrawHistory;
+use super::meter_watch::Freshness;
+use super::metering::{MeterState, Metering};
 use super::phases_in_use::PhasesInUse;
 use super::plan::{EvsePlan, LoadPlan};
 use super::raise_budget::RaiseBudget;
@@ -70,6 +73,12 @@ pub struct CircuitView {
     pub booked: PerPhase<MilliAmps>,
     /// The limit signal, while it holds.
     pub signal: Option<Watts>,
+    /// What is set aside for the house; `None` where no meter says.
+    pub house: Option<PerPhase<MilliAmps>>,
+    /// Whether its meter says what is true.
+    pub meter: MeterState,
+    /// Its EVSEs share the failsafe current.
+    pub failsafe: bool,
 }
 
 /// One EVSE.
@@ -79,6 +88,7 @@ pub(super) struct Evse {
     pub(super) demand: Demand,
     pub(super) ceiling: Option<MilliAmps>,
     pub(super) booking: Booking,
+    pub(super) draws: DrawHistory,
     pub(super) appetite: Appetite,
     pub(super) phases: PhasesInUse,
     pub(super) turn: Turn,
@@ -100,6 +110,7 @@ pub struct Controller {
     pub(super) plan: LoadPlan,
     pub(super) index: BTreeMap<EvseName, usize>,
     pub(super) circuits: Circuits,
+    pub(super) metering: Metering,
     /// One for each circuit.
     signals: Vec<Option<Watts>>,
     pub(super) allocator: Allocator,
@@ -122,6 +133,7 @@ impl Controller {
             demand: Demand::None,
             ceiling: None,
             booking: Booking::new(evse, remembered.get(&evse.name).copied()),
+            draws: DrawHistory::default(),
             appetite: Appetite::default(),
             phases: PhasesInUse::default(),
             turn: Turn::default(),
@@ -146,6 +158,7 @@ impl Controller {
             .collect();
         Self {
             index,
+            metering: Metering::new(now.mono, &plan),
             circuits,
             signals: vec![None; plan.circuits.len()],
             allocator,
@@ -190,7 +203,12 @@ impl Controller {
                 evse.turn_to(now, *demand);
                 true
             }
-            Report::Measured(measured) => evse.measure(now, plan, measured),
+            Report::Measured(measured) => {
+                if let Some(current) = measured.current {
+                    evse.draws.measure(now, to_grid(plan, current));
+                }
+                evse.measure(now, plan, measured)
+            }
             Report::Took(number) => evse.booking.took(now, *number),
             Report::Refused { offer, .. } => evse.booking.refuse(*offer),
         };
@@ -300,19 +318,36 @@ impl Controller {
             .sums(&offered)
             .into_iter()
             .zip(self.circuits.sums(&booked));
-        self.plan.circuits.iter().zip(sums).zip(&self.signals).map(
-            |((circuit, (offered, booked)), signal)| CircuitView {
-                signal: *signal,
-                name: circuit.name.clone(),
-                limit: PerPhase::all(circuit.max_current),
-                offered,
-                booked,
-            },
-        )
+        let circuits = self.plan.circuits.iter().zip(sums).zip(&self.signals);
+        circuits
+            .enumerate()
+            .map(|(index, ((circuit, (offered, booked)), signal))| {
+                let (house, freshness) = self.metering.view(index, self.now);
+                let known = freshness != Freshness::Stale && house.is_some();
+                CircuitView {
+                    signal: *signal,
+                    name: circuit.name.clone(),
+                    limit: PerPhase::all(circuit.max_current),
+                    offered,
+                    booked,
+                    house: house.filter(|_| known).map(|house| house.current()),
+                    meter: match circuit.meter {
+                        None => MeterState::None,
+                        Some(_) if known => MeterState::Fresh,
+                        Some(_) => MeterState::Stale,
+                    },
+                    failsafe: circuit.meter.is_some() && freshness == Freshness::Stale,
+                }
+            })
     }
 }
 
 impl Evse {
+    /// What it draws at most, for all we know.
+    pub(super) fn may_draw(&self, now: Mono) -> MilliAmps {
+        self.booking.may_draw(now, self.demand == Demand::Charging)
+    }
+
     fn turn_to(&mut self, now: Mono, demand: Demand) {
         if demand == self.demand {
             return;
@@ -347,4 +382,13 @@ impl Evse {
         }
         concerns
     }
+}
+
+/// What the phases of the grid carry when a device measures this on its wired phases.
+fn to_grid(plan: &EvsePlan, device: PerPhase<MilliAmps>) -> PerPhase<MilliAmps> {
+    let mut wired = device;
+    for amps in wired.0.iter_mut().skip(usize::from(plan.phases)) {
+        *amps = MilliAmps::ZERO;
+    }
+    plan.rotation.to_grid(wired)
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::plan::{EvsePlan, LoadPlan, Rotation};
 use crate::evse::Reason;
 use crate::ids::CircuitName;
-use crate::units::{MilliAmps, PerPhase, Phase, Watts};
+use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, Watts};
 
 /// Everything that can be used up: the phases of a circuit, its power, its asymmetry.
 #[derive(Debug)]
@@ -47,6 +47,17 @@ impl Circuit {
 
     fn powers(&self) -> impl Iterator<Item = usize> + use<> {
         self.powers.into_iter().flatten()
+    }
+
+    /// The resource of a phase.
+    pub(super) fn phase(&self, phase: Phase) -> usize {
+        self.phases + phase.index()
+    }
+
+    /// The resource of everything that flows over all phases, if it has a cap.
+    pub(super) fn power(&self) -> Option<usize> {
+        let [power, _] = self.powers;
+        power
     }
 }
 
@@ -122,9 +133,8 @@ impl Layout {
         }
         let caps = [(circuit.max_power, Kind::Power), (signal, Kind::Signal)];
         let powers = caps.map(|(watts, kind)| {
-            // mW / mV is A: rounded down to the mA, the cap holds exactly.
-            let voltage = i64::from(plan.voltage.0.max(1));
-            let amps = i64::from(watts?.0.max(0)) * 1_000_000 / voltage;
+            // Rounded down to the mA, the cap holds exactly.
+            let amps = amps_of(watts?, plan.voltage).max(0);
             Some(self.add_resource(index, kind, amps))
         });
         let asymmetry = circuit.max_asymmetry.map(|amps| {
@@ -249,6 +259,11 @@ impl Layout {
             Kind::Asymmetry => Reason::Asymmetry { circuit },
         }
     }
+}
+
+/// Power as the sum of currents over the phases, in mA: mW / mV is A.
+pub(super) fn amps_of(power: Watts, voltage: MilliVolts) -> i64 {
+    i64::from(power.0) * 1_000_000 / i64::from(voltage.0.max(1))
 }
 
 /// The grid phases behind the wired ones; all of them if nobody knows.

@@ -7,6 +7,8 @@
 //! | `transition` | in which order offers may change |
 //! | `allocator`, `admission`, `filling`, `car` | who gets how much, as a pure function |
 //! | `circuit`, `layout`, `usage` | the tree of circuits as numbers, and what is booked on it |
+//! | `metering`, `meter_watch` | what the meters say, and whether it is still true |
+//! | `house_load`, `draw_history`, `capacities` | what the house takes, and what is left |
 //! | `booking`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
 //! | `appetite`, `phases_in_use` | what its car makes of it |
 //! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
@@ -17,11 +19,16 @@ mod admission;
 mod allocator;
 mod appetite;
 mod booking;
+mod capacities;
 mod car;
 mod circuit;
 mod controller;
+mod draw_history;
 mod filling;
+mod house_load;
 mod layout;
+mod meter_watch;
+mod metering;
 mod overdraw;
 mod phases_in_use;
 pub mod plan;
@@ -45,6 +52,7 @@ mod tests;
 pub use allocator::Allocator;
 pub use circuit::{Bookings, Circuits};
 pub use controller::{CircuitView, Controller, EvseView, Output};
+pub use metering::{MeterState, MeterView};
 pub use plan::{
     CircuitPlan, Device, EvsePlan, LoadPlan, MeterPlan, PriorityMode, Rotation, WhenDisabled,
 };

@@ -41,12 +41,14 @@ impl Controller {
             evse.appetite.look(now, plan);
             evse.setpoint = evse.booking.setpoint().or(evse.setpoint);
         }
+        self.look_at_meters();
         if !self.plan.observe {
             let targets = self.targets();
             self.lower(&targets);
             self.raise(&targets);
             self.complain();
         }
+        self.note_draws();
         self.set_timer();
     }
 
@@ -271,6 +273,7 @@ impl Controller {
         if self.somebody_waited() {
             times.push(now + LOOK_AGAIN);
         }
+        times.extend(self.metering.poll_timeout(now));
         for evse in &self.evses {
             times.extend(evse.booking.poll_timeout(now));
             times.extend(evse.appetite.poll_timeout());

@@ -112,7 +112,12 @@ impl Controller {
             }
             (false, _, _) => None,
         };
+        let late = self.metering.late(self.circuits.path(index), now);
         let reason = match limit {
+            _ if let Some(circuit) = late => self
+                .circuits
+                .name(circuit)
+                .map(|circuit| Reason::NoReading { circuit }),
             _ if starting && wanted > booked => Some(Reason::StartUp),
             None => Some(Reason::Transition),
             Some(_) if !evse.first_grant && !evse.budget.allows(now) => Some(Reason::RaiseBudget),

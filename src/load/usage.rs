@@ -5,6 +5,7 @@
     reason = "every index is handed out by the `Layout` that gave the vectors their length"
 )]
 
+use super::capacities::Capacities;
 use super::layout::{Kind, Layout, Resource};
 use crate::units::PerPhase;
 
@@ -19,28 +20,20 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Nothing is used.
-    pub(super) fn new(layout: &Layout) -> Self {
-        let none = vec![0; layout.resources.len()];
-        let limit = layout
-            .resources
-            .iter()
-            .map(|resource| resource.capacity)
-            .collect();
+    /// Nothing is used but by the house.
+    pub(super) fn new(capacities: &Capacities) -> Self {
         Self {
-            used: none.clone(),
-            limit,
-            unknown: none,
+            used: capacities.house.clone(),
+            unknown: vec![0; capacities.limit.len()],
+            limit: capacities.limit.clone(),
         }
     }
 
-    /// Back to nothing.
-    pub(super) fn clear(&mut self, layout: &Layout) {
-        self.used.fill(0);
+    /// Back to what the house uses.
+    pub(super) fn clear(&mut self, capacities: &Capacities) {
+        self.used.copy_from_slice(&capacities.house);
         self.unknown.fill(0);
-        for (limit, resource) in self.limit.iter_mut().zip(&layout.resources) {
-            *limit = resource.capacity;
-        }
+        self.limit.copy_from_slice(&capacities.limit);
     }
 
     /// What is exceeded now is allowed, but nothing on top of it.

@@ -1,0 +1,200 @@
+//! What a house takes of a circuit: the readings of its meter, less what the EVSEs drew.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::units::{MilliAmps, PerPhase};
+
+/// So far back a measurement of an EVSE may still tell what it drew.
+const SETTLES: Duration = Duration::from_secs(30);
+
+/// So many readings at most are judged anew.
+const JUDGED_ANEW: usize = 32;
+
+/// So many readings are kept at most.
+const MOST: usize = 1024;
+
+/// Currents in mA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Load {
+    /// Of each phase of the grid.
+    pub(super) phases: PerPhase<i64>,
+    /// Over all phases.
+    pub(super) power: i64,
+}
+
+/// The readings of a while.
+#[derive(Debug)]
+pub(super) struct HouseLoad {
+    hold: Duration,
+    readings: VecDeque<Reading>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Mono,
+    all: Load,
+    house: Load,
+}
+
+impl HouseLoad {
+    /// Its peak is that of so long.
+    pub(super) fn new(hold: Duration) -> Self {
+        Self {
+            hold,
+            readings: VecDeque::new(),
+        }
+    }
+
+    /// Takes a reading: everything that flows, import positive; `power` as a sum of currents.
+    /// `draw` says what the EVSEs below drew at a moment. What they drew at earlier moments may
+    /// be known better by now.
+    pub(super) fn read(
+        &mut self,
+        now: Mono,
+        current: PerPhase<MilliAmps>,
+        power: i64,
+        draw: impl Fn(Mono) -> Load,
+    ) {
+        let all = Load {
+            phases: current.map(|amps| i64::from(amps.0)),
+            power,
+        };
+        self.readings.push_back(Reading {
+            at: now,
+            all,
+            house: Load::default(),
+        });
+        let is_old = |first: &Reading| now.since(first.at) > self.hold;
+        while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
+            self.readings.pop_front();
+        }
+        for reading in self.readings.iter_mut().rev().take(JUDGED_ANEW) {
+            if now.since(reading.at) > SETTLES {
+                break;
+            }
+            reading.house = reading.all.without(draw(reading.at));
+        }
+    }
+
+    /// The most that it took lately. The newest reading is among them: a rise counts at once, a
+    /// fall when it has lasted.
+    pub(super) fn peak(&self) -> Option<Load> {
+        let houses = self.readings.iter().map(|reading| reading.house);
+        houses.reduce(Load::max)
+    }
+
+    /// What it takes now.
+    pub(super) fn newest(&self) -> Option<Load> {
+        self.readings.back().map(|reading| reading.house)
+    }
+}
+
+impl Load {
+    /// Of each phase, as far as a current can be.
+    pub(super) fn current(self) -> PerPhase<MilliAmps> {
+        let amps = |amps: i64| i32::try_from(amps.max(0)).unwrap_or(i32::MAX);
+        self.phases.map(|phase| MilliAmps(amps(phase)))
+    }
+
+    /// What remains is never negative: what is fed in may stop at any moment.
+    fn without(self, draw: Self) -> Self {
+        let mut phases = self.phases;
+        for (phase, drawn) in draw.phases.iter() {
+            phases[phase] = (phases[phase] - drawn).max(0);
+        }
+        Self {
+            phases,
+            power: (self.power - draw.power).max(0),
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        let mut phases = self.phases;
+        for (phase, amps) in other.phases.iter() {
+            phases[phase] = phases[phase].max(amps);
+        }
+        Self {
+            phases,
+            power: self.power.max(other.power),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    fn draws(amps: i64) -> Load {
+        Load {
+            phases: PerPhase::all(amps * 1000),
+            power: 3 * amps * 1000,
+        }
+    }
+
+    fn read(house: &mut HouseLoad, seconds: u64, amps: i32, draw: i64) {
+        let current = PerPhase::all(MilliAmps::from_amps(amps));
+        let power = i64::from(amps) * 3000;
+        house.read(at(seconds), current, power, |_| draws(draw));
+    }
+
+    fn peak(house: &HouseLoad) -> i64 {
+        house.peak().unwrap().phases.0[0]
+    }
+
+    #[test]
+    fn the_house_is_what_the_evses_do_not_draw() {
+        let mut house = HouseLoad::new(Duration::ZERO);
+        assert_eq!(house.peak(), None);
+        read(&mut house, 0, 20, 16);
+        assert_eq!(house.peak(), Some(draws(4)));
+    }
+
+    #[test]
+    fn feeding_in_counts_as_nothing() {
+        let mut house = HouseLoad::new(Duration::ZERO);
+        read(&mut house, 0, -30, 16);
+        assert_eq!(house.peak(), Some(draws(0)));
+        read(&mut house, 1, i32::MIN / 1000, i64::from(i32::MAX));
+        assert_eq!(house.peak(), Some(draws(0)));
+    }
+
+    #[test]
+    fn a_rise_counts_at_once_and_a_fall_when_it_has_lasted() {
+        let mut house = HouseLoad::new(Duration::from_secs(15));
+        read(&mut house, 0, 5, 0);
+        read(&mut house, 1, 25, 0);
+        assert_eq!(peak(&house), 25_000);
+        for seconds in 2..=16 {
+            read(&mut house, seconds, 5, 0);
+            assert_eq!(peak(&house), 25_000);
+            assert_eq!(house.newest(), Some(draws(5)));
+        }
+        read(&mut house, 17, 5, 0);
+        assert_eq!(peak(&house), 5000);
+    }
+
+    #[test]
+    fn an_earlier_reading_is_judged_anew_when_more_is_known() {
+        let mut house = HouseLoad::new(Duration::from_secs(15));
+        read(&mut house, 0, 20, 0);
+        assert_eq!(peak(&house), 20_000);
+        read(&mut house, 1, 20, 16);
+        assert_eq!(peak(&house), 4000, "it was a car");
+    }
+
+    #[test]
+    fn a_flood_of_readings_is_forgotten_from_its_beginning() {
+        let mut house = HouseLoad::new(Duration::from_mins(1));
+        for millis in 0..5000 {
+            let now = Mono(Duration::from_millis(millis));
+            house.read(now, PerPhase::default(), 0, |_| Load::default());
+        }
+        assert!(house.readings.len() <= MOST);
+    }
+}

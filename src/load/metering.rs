@@ -1,0 +1,278 @@
+//! What the meters tell the [`Controller`]: what the house takes of each circuit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::capacities::Capacities;
+use super::circuit::Circuits;
+use super::controller::{Controller, Evse};
+use super::house_load::{HouseLoad, Load};
+use super::layout::{Layout, amps_of};
+use super::meter_watch::{Change, Freshness, MeterWatch};
+use super::plan::LoadPlan;
+use crate::clock::{Mono, Now};
+use crate::ids::MeterName;
+use crate::units::{MilliAmps, PerPhase, Watts};
+
+/// No fuse carries so many times its current for as long as a meter takes to measure it.
+const INCREDIBLE: i64 = 20;
+
+/// How often a meter is read if the plan does not say.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Whether a meter says what is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeterState {
+    /// There is none.
+    None,
+    /// It does.
+    Fresh,
+    /// It has not for a while, or not yet.
+    Stale,
+}
+
+/// What the status shows of a meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeterView {
+    /// Whether it says what is true.
+    pub state: MeterState,
+    /// Of its last reading.
+    pub age: Option<Duration>,
+    /// Signed currents of the grid's phases, import positive.
+    pub current: Option<PerPhase<MilliAmps>>,
+    /// Over all phases, import positive.
+    pub power: Option<Watts>,
+}
+
+/// Every meter, and every circuit that has one.
+#[derive(Debug)]
+pub(super) struct Metering {
+    names: BTreeMap<MeterName, usize>,
+    meters: Vec<Meter>,
+    pub(super) circuits: Vec<Metered>,
+}
+
+#[derive(Debug)]
+struct Meter {
+    name: MeterName,
+    watch: MeterWatch,
+    last: Option<(PerPhase<MilliAmps>, Option<Watts>)>,
+}
+
+/// A circuit with a meter.
+#[derive(Debug)]
+pub(super) struct Metered {
+    pub(super) circuit: usize,
+    meter: usize,
+    house: HouseLoad,
+}
+
+impl Metering {
+    pub(super) fn new(now: Mono, plan: &LoadPlan) -> Self {
+        let mut metering = Self {
+            names: BTreeMap::new(),
+            meters: Vec::new(),
+            circuits: Vec::new(),
+        };
+        for meter in &plan.meters {
+            metering.add(now, &meter.name, meter.poll, plan.meter_timeout);
+        }
+        for (circuit, at) in plan.circuits.iter().enumerate() {
+            let Some(name) = &at.meter else {
+                continue;
+            };
+            let meter = metering.add(now, name, POLL, plan.meter_timeout);
+            metering.circuits.push(Metered {
+                circuit,
+                meter,
+                house: HouseLoad::new(plan.raise_hold),
+            });
+        }
+        metering
+    }
+
+    fn add(&mut self, now: Mono, name: &MeterName, poll: Duration, timeout: Duration) -> usize {
+        let meters = &mut self.meters;
+        *self.names.entry(name.clone()).or_insert_with(|| {
+            meters.push(Meter {
+                name: name.clone(),
+                watch: MeterWatch::new(now, poll, timeout),
+                last: None,
+            });
+            meters.len() - 1
+        })
+    }
+
+    fn freshness(&self, metered: &Metered, now: Mono) -> Freshness {
+        let meter = self.meters.get(metered.meter);
+        meter.map_or(Freshness::Stale, |meter| meter.watch.freshness(now))
+    }
+
+    /// The circuit whose meter is late, of those in `path`.
+    pub(super) fn late(&self, path: &[usize], now: Mono) -> Option<usize> {
+        let mut metered = self.circuits.iter();
+        metered
+            .find(|at| path.contains(&at.circuit) && self.freshness(at, now) == Freshness::Late)
+            .map(|at| at.circuit)
+    }
+
+    /// What the house takes of a circuit, as it counts, and what its meter is worth.
+    pub(super) fn view(&self, circuit: usize, now: Mono) -> (Option<Load>, Freshness) {
+        let Some(at) = self.circuits.iter().find(|at| at.circuit == circuit) else {
+            return (None, Freshness::Fresh);
+        };
+        (at.house.peak(), self.freshness(at, now))
+    }
+
+    /// When time alone changes something.
+    pub(super) fn poll_timeout(&self, now: Mono) -> impl Iterator<Item = Mono> {
+        let meters = self.meters.iter();
+        meters.filter_map(move |meter| meter.watch.poll_timeout(now))
+    }
+
+    fn capacities(&self, layout: &Layout, plan: &LoadPlan, now: Mono) -> Capacities {
+        let mut capacities = Capacities::new(layout);
+        for at in &self.circuits {
+            let Some(circuit) = plan.circuits.get(at.circuit) else {
+                continue;
+            };
+            match (self.freshness(at, now), at.house.peak()) {
+                (Freshness::Stale, _) => {
+                    capacities.set_failsafe(layout, at.circuit, circuit.failsafe);
+                }
+                (Freshness::Fresh | Freshness::Late, Some(house)) => {
+                    capacities.set_house(layout, at.circuit, house.phases, house.power);
+                }
+                (Freshness::Fresh | Freshness::Late, None) => {}
+            }
+            if let Some(newest) = at.house.newest().filter(|_| plan.asymmetry_includes_house) {
+                capacities.set_uneven(layout, at.circuit, newest.phases);
+            }
+        }
+        capacities
+    }
+}
+
+impl Meter {
+    fn state(&self, now: Mono) -> MeterState {
+        match self.watch.freshness(now) {
+            Freshness::Fresh => MeterState::Fresh,
+            Freshness::Late if self.last.is_some() => MeterState::Fresh,
+            Freshness::Late | Freshness::Stale => MeterState::Stale,
+        }
+    }
+
+    fn tell(&self, change: Change) {
+        let meter = &self.name;
+        match change {
+            Change::Stale => {
+                warn!(%meter, "a meter says nothing any more; failsafe-current holds where it measures");
+            }
+            Change::Recovered => info!(%meter, "a meter can be believed again"),
+        }
+    }
+}
+
+impl Controller {
+    /// A reading of a meter: signed currents of the grid's phases and the power over all of them,
+    /// import positive, taken at `now`. What cannot be true is no reading.
+    pub fn handle_sample(
+        &mut self,
+        now: Now,
+        meter: &MeterName,
+        current: PerPhase<MilliAmps>,
+        power: Option<Watts>,
+    ) {
+        self.now = now.mono;
+        let now = now.mono;
+        let Some(&index) = self.metering.names.get(meter) else {
+            return;
+        };
+        if !self.is_credible(index, current) {
+            return;
+        }
+        let Some(meter) = self.metering.meters.get_mut(index) else {
+            return;
+        };
+        if let Some(change) = meter.watch.read(now) {
+            meter.tell(change);
+        }
+        meter.last = Some((current, power));
+        let sum: i64 = current.0.iter().map(|amps| i64::from(amps.0)).sum();
+        let power = power.map_or(sum, |power| amps_of(power, self.plan.voltage));
+        for at in &mut self.metering.circuits {
+            if at.meter == index {
+                let drawn = |when| drawn_below(&self.circuits, &self.evses, at.circuit, when);
+                at.house.read(now, current, power, drawn);
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// What the status shows of a meter.
+    pub fn meter(&self, now: Mono, name: &MeterName) -> Option<MeterView> {
+        let meter = self.metering.meters.get(*self.metering.names.get(name)?)?;
+        Some(MeterView {
+            state: meter.state(now),
+            age: meter.watch.age(now),
+            current: meter.last.map(|(current, _)| current),
+            power: meter.last.and_then(|(_, power)| power),
+        })
+    }
+
+    fn is_credible(&self, meter: usize, current: PerPhase<MilliAmps>) -> bool {
+        let measures = self.metering.circuits.iter().filter(|at| at.meter == meter);
+        let fuses = measures.filter_map(|at| self.plan.circuits.get(at.circuit));
+        let Some(fuse) = fuses.map(|circuit| circuit.max_current).max() else {
+            return true;
+        };
+        let most = i64::from(fuse.0) * INCREDIBLE;
+        current.0.iter().all(|amps| i64::from(amps.0).abs() <= most)
+    }
+
+    /// Lets the meters and what they said hold from now on.
+    pub(super) fn look_at_meters(&mut self) {
+        let now = self.now;
+        for meter in &mut self.metering.meters {
+            if let Some(change) = meter.watch.look(now) {
+                meter.tell(change);
+            }
+        }
+        if self.metering.circuits.is_empty() {
+            return;
+        }
+        let layout = self.circuits.layout();
+        let capacities = self.metering.capacities(layout, &self.plan, now);
+        if capacities != *self.circuits.capacities() {
+            self.circuits = self.circuits.with_capacities(capacities);
+            self.allocator.set_circuits(&self.circuits);
+        }
+    }
+
+    /// Notes what every EVSE may draw from now on.
+    pub(super) fn note_draws(&mut self) {
+        for (index, evse) in self.evses.iter_mut().enumerate() {
+            let may = evse.may_draw(self.now);
+            evse.draws
+                .assume(self.now, self.circuits.on_grid(index, may));
+        }
+    }
+}
+
+/// The most that the EVSEs below a circuit can have drawn at a moment.
+fn drawn_below(circuits: &Circuits, evses: &[Evse], circuit: usize, when: Mono) -> Load {
+    let mut sum = Load::default();
+    for (index, evse) in evses.iter().enumerate() {
+        if !circuits.path(index).contains(&circuit) {
+            continue;
+        }
+        let grid = evse.draws.at_most(when).map(|amps| i64::from(amps.0));
+        for (phase, amps) in grid.iter() {
+            sum.phases[phase] += amps;
+        }
+        sum.power += circuits.layout().total(index, grid);
+    }
+    sum
+}
