@@ -8,6 +8,7 @@ use crate::evse::{Limit, Measured};
 use crate::ids::OfferNumber;
 use crate::units::{MilliAmps, PerPhase};
 
+use super::contact::Contact;
 use super::overdraw::{Overdraw, TOLERANCE};
 use super::plan::EvsePlan;
 
@@ -20,9 +21,6 @@ const FOLLOWS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A wallbox that sent no current for this long counts as one without meter values.
 const METER_VALUES_WITHIN: Duration = Duration::from_mins(1);
-
-/// A link may be gone for a moment; from then on the failsafe current is booked too.
-const AWAY_AFTER: Duration = Duration::from_secs(3);
 
 /// A lowering that is not even accepted in this time counts as not obeyed.
 const ACCEPTS_WITHIN: Duration = Duration::from_secs(5);
@@ -38,20 +36,12 @@ pub(super) struct Offered {
     pub(super) since: Mono,
 }
 
-/// Can the device be reached?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
-    NeverSeen,
-    Online,
-    LostAt(Mono),
-}
-
 /// What an EVSE was offered, what it is known to obey, and what it draws.
 #[derive(Debug)]
 pub(super) struct Booking {
     max: MilliAmps,
     failsafe: MilliAmps,
-    link: Link,
+    pub(super) contact: Contact,
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
@@ -74,7 +64,7 @@ impl Booking {
         Self {
             max: plan.max,
             failsafe: plan.failsafe,
-            link: Link::NeverSeen,
+            contact: Contact::default(),
             offered: None,
             held: if remembered.is_some() {
                 last
@@ -93,7 +83,10 @@ impl Booking {
 
     /// What must be assumed to flow on each of its phases now.
     pub(super) fn booked(&self, now: Mono) -> MilliAmps {
-        let away = if self.is_away(now) {
+        if self.contact.has_fallen_back(now) {
+            return self.failsafe.max(self.drawn().unwrap_or_default());
+        }
+        let away = if self.contact.is_away(now) {
             self.failsafe
         } else {
             MilliAmps::ZERO
@@ -123,7 +116,7 @@ impl Booking {
     /// What it draws at most, for all we know: not what it is booked with, if that is only to be
     /// on the safe side. `charging` says whether a transaction runs.
     pub(super) fn may_draw(&self, now: Mono, charging: bool) -> MilliAmps {
-        if !self.is_online() || self.overdraw.is_over() {
+        if !self.contact.is_online() || self.overdraw.is_over() {
             return self.booked(now);
         }
         if !charging {
@@ -141,7 +134,7 @@ impl Booking {
 
     /// Cannot be moved by an offer: others must live with it.
     pub(super) fn is_fixed(&self) -> bool {
-        !self.is_online() || self.refused || self.overdraw.is_fixed()
+        !self.contact.is_online() || self.refused || self.overdraw.is_fixed()
     }
 
     /// A lowering that was not accepted in time.
@@ -155,31 +148,6 @@ impl Booking {
             .offered
             .filter(|offer| amps(offer.limit, self.max) < self.held)?;
         self.took_at.is_none().then_some(offer.since)
-    }
-
-    /// Can be reached.
-    pub(super) fn is_online(&self) -> bool {
-        self.link == Link::Online
-    }
-
-    /// Was reached since the start.
-    pub(super) fn was_seen(&self) -> bool {
-        self.link != Link::NeverSeen
-    }
-
-    fn away_at(&self) -> Option<Mono> {
-        match self.link {
-            Link::LostAt(lost) => Some(lost + AWAY_AFTER),
-            Link::NeverSeen | Link::Online => None,
-        }
-    }
-
-    fn is_away(&self, now: Mono) -> bool {
-        match self.link {
-            Link::NeverSeen => true,
-            Link::Online => false,
-            Link::LostAt(lost) => now.since(lost) >= AWAY_AFTER,
-        }
     }
 
     /// The last offer.
@@ -228,13 +196,21 @@ impl Booking {
     /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
-            if self.is_away(now) {
+            if self.contact.has_fallen_back(now) {
+                self.held = self.booked(now);
+                let held = Limit::Current(self.failsafe);
+                self.offered = self.offered.map(|offer| Offered {
+                    limit: offer.limit.min(held),
+                    ..offer
+                });
+            }
+            if self.contact.is_away(now) {
                 self.fallback = self.failsafe;
             }
-            self.link = Link::Online;
-        } else if self.is_online() {
+            self.contact.begin();
+        } else if self.contact.is_online() {
             self.held = self.allowed();
-            self.link = Link::LostAt(now);
+            self.contact.lose(now);
             self.measured = None;
             self.overdraw.forget();
         }
@@ -331,7 +307,7 @@ impl Booking {
             took.and(self.measured)
                 .map(|(_, at)| at + METER_VALUES_WITHIN),
             self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
-            self.away_at(),
+            self.contact.poll_timeout(now),
             self.silent_at(),
         ];
         times.into_iter().flatten().filter(|at| *at > now).min()
@@ -490,6 +466,37 @@ mod tests {
         booking.connect(at(40), false);
         booking.connect(at(42), true);
         assert_eq!(booking.booked(at(42)), MilliAmps(0), "it was hardly gone");
+    }
+
+    #[test]
+    fn who_falls_back_by_itself_is_booked_at_its_failsafe_current_when_it_has() {
+        let mut booking = at_16_amps();
+        booking.contact.falls_back(Some(Duration::from_mins(3)));
+        booking.connect(at(100), false);
+        assert_eq!(booking.booked(at(279)), MilliAmps(16_000));
+        assert_eq!(booking.poll_timeout(at(110)), Some(at(280)));
+        assert_eq!(booking.booked(at(280)), MilliAmps(6000));
+        booking.measure(at(281), &draws(9000));
+        assert_eq!(
+            booking.booked(at(281)),
+            MilliAmps(9000),
+            "a meter says more"
+        );
+        booking.connect(at(300), true);
+        assert_eq!(booking.offered().unwrap().limit, limit(6000));
+        assert_eq!(booking.booked(at(300)), MilliAmps(9000));
+        booking.offer(at(300), OfferNumber(2), limit(6000));
+        booking.took(at(301), OfferNumber(2));
+        booking.measure(at(302), &draws(6000));
+        booking.look(at(302), true);
+        assert_eq!(booking.booked(at(302)), MilliAmps(6000));
+    }
+
+    #[test]
+    fn who_keeps_what_it_was_told_stays_booked_at_it_however_long_it_is_away() {
+        let mut booking = at_16_amps();
+        booking.connect(at(100), false);
+        assert_eq!(booking.booked(at(100_000)), MilliAmps(16_000));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! everything that may still flow leaves room for them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use crate::clock::{Mono, Now};
 use crate::evse::{Demand, Limit, Measured, Offer, Reason, Report};
@@ -15,11 +16,13 @@ use super::appetite::Appetite;
 use super::booking::{Booking, amps};
 use super::circuit::Circuits;
 use super::draw_history::DrawHistory;
+use super::house_load::Load;
 use super::meter_watch::Freshness;
 use super::metering::{MeterState, Metering};
 use super::phases_in_use::PhasesInUse;
-use super::plan::{EvsePlan, LoadPlan};
+use super::plan::{Device, EvsePlan, LoadPlan};
 use super::raise_budget::RaiseBudget;
+use super::ramp::Ramp;
 use super::rest::Rest;
 use super::turn::Turn;
 
@@ -94,6 +97,7 @@ pub(super) struct Evse {
     pub(super) turn: Turn,
     pub(super) rest: Rest,
     pub(super) budget: RaiseBudget,
+    pub(super) ramp: Ramp,
     /// The transaction has had no current yet.
     pub(super) first_grant: bool,
     /// The device may have forgotten its limit: it is told again.
@@ -138,7 +142,8 @@ impl Controller {
             phases: PhasesInUse::default(),
             turn: Turn::default(),
             rest: Rest::default(),
-            budget: RaiseBudget::new(now.mono, plan.ocpp_raise_interval),
+            budget: RaiseBudget::new(now.mono, raise_interval(evse, &plan)),
+            ramp: Ramp::default(),
             first_grant: false,
             tell_again: false,
             raise_waits: None,
@@ -195,10 +200,11 @@ impl Controller {
                 evse.tell_again = true;
                 true
             }
-            Report::Status(_)
-            | Report::FallsBack(_)
-            | Report::Switchable(_)
-            | Report::SinglePhase(_) => false,
+            Report::FallsBack(after) => {
+                evse.booking.contact.falls_back(*after);
+                true
+            }
+            Report::Status(_) | Report::Switchable(_) | Report::SinglePhase(_) => false,
             Report::Demand(demand) => {
                 evse.turn_to(now, *demand);
                 true
@@ -330,7 +336,7 @@ impl Controller {
                     limit: PerPhase::all(circuit.max_current),
                     offered,
                     booked,
-                    house: house.filter(|_| known).map(|house| house.current()),
+                    house: house.filter(|_| known).map(Load::current),
                     meter: match circuit.meter {
                         None => MeterState::None,
                         Some(_) if known => MeterState::Fresh,
@@ -357,6 +363,7 @@ impl Evse {
             self.first_grant = charges;
             self.appetite = Appetite::default();
             self.rest = Rest::default();
+            self.ramp = Ramp::default();
             self.phases.begin(now);
             self.booking.overdraw.end();
             if charges {
@@ -379,8 +386,17 @@ impl Evse {
             let offer = self.booking.offered().map(|offer| offer.limit);
             let offer = offer.map_or(MilliAmps::ZERO, |limit| amps(limit, plan.max));
             concerns |= self.appetite.measure(now, drawn, offer, plan);
+            concerns |= self.ramp.measure(drawn);
         }
         concerns
+    }
+}
+
+/// Registers bear any number of writes.
+fn raise_interval(evse: &EvsePlan, plan: &LoadPlan) -> Duration {
+    match evse.device {
+        Device::Ocpp => plan.ocpp_raise_interval,
+        Device::Modbus => Duration::ZERO,
     }
 }
 

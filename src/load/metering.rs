@@ -8,10 +8,12 @@ use tracing::{info, warn};
 use super::capacities::Capacities;
 use super::circuit::Circuits;
 use super::controller::{Controller, Evse};
+use super::heat::Heat;
 use super::house_load::{HouseLoad, Load};
 use super::layout::{Layout, amps_of};
 use super::meter_watch::{Change, Freshness, MeterWatch};
-use super::plan::LoadPlan;
+use super::plan::{CircuitPlan, LoadPlan};
+use super::ramp::STARTS_APART;
 use crate::clock::{Mono, Now};
 use crate::ids::MeterName;
 use crate::units::{MilliAmps, PerPhase, Watts};
@@ -67,6 +69,9 @@ pub(super) struct Metered {
     pub(super) circuit: usize,
     meter: usize,
     house: HouseLoad,
+    heat: PerPhase<Heat>,
+    /// When a car below it began last.
+    started: Option<Mono>,
 }
 
 impl Metering {
@@ -88,6 +93,8 @@ impl Metering {
                 circuit,
                 meter,
                 house: HouseLoad::new(plan.raise_hold),
+                heat: PerPhase::default(),
+                started: None,
             });
         }
         metering
@@ -118,6 +125,30 @@ impl Metering {
             .map(|at| at.circuit)
     }
 
+    /// Some circuit of `path` has a meter.
+    pub(super) fn is_above(&self, path: &[usize]) -> bool {
+        self.circuits.iter().any(|at| path.contains(&at.circuit))
+    }
+
+    /// A car may begin below all circuits of `path`.
+    pub(super) fn may_start(&self, path: &[usize], now: Mono) -> bool {
+        let mut metered = self.circuits.iter().filter(|at| path.contains(&at.circuit));
+        metered.all(|at| at.next_start().is_none_or(|next| next <= now))
+    }
+
+    /// A car begins.
+    pub(super) fn start(&mut self, path: &[usize], now: Mono) {
+        let metered = self.circuits.iter_mut();
+        for at in metered.filter(|at| path.contains(&at.circuit)) {
+            at.started = Some(now);
+        }
+    }
+
+    /// When cars may begin again.
+    pub(super) fn next_starts(&self) -> impl Iterator<Item = Mono> {
+        self.circuits.iter().filter_map(Metered::next_start)
+    }
+
     /// What the house takes of a circuit, as it counts, and what its meter is worth.
     pub(super) fn view(&self, circuit: usize, now: Mono) -> (Option<Load>, Freshness) {
         let Some(at) = self.circuits.iter().find(|at| at.circuit == circuit) else {
@@ -138,6 +169,7 @@ impl Metering {
             let Some(circuit) = plan.circuits.get(at.circuit) else {
                 continue;
             };
+            capacities.set_hot(layout, at.circuit, at.heat.map(|phase| phase.reduction()));
             match (self.freshness(at, now), at.house.peak()) {
                 (Freshness::Stale, _) => {
                     capacities.set_failsafe(layout, at.circuit, circuit.failsafe);
@@ -152,6 +184,21 @@ impl Metering {
             }
         }
         capacities
+    }
+}
+
+impl Metered {
+    fn warm(&mut self, now: Mono, current: PerPhase<MilliAmps>, plan: Option<&CircuitPlan>) {
+        let Some(rated) = plan.map(|circuit| circuit.max_current) else {
+            return;
+        };
+        for (phase, amps) in current.iter() {
+            self.heat[phase].measure(now, amps, rated);
+        }
+    }
+
+    fn next_start(&self) -> Option<Mono> {
+        self.started.map(|at| at + STARTS_APART)
     }
 }
 
@@ -206,6 +253,7 @@ impl Controller {
             if at.meter == index {
                 let drawn = |when| drawn_below(&self.circuits, &self.evses, at.circuit, when);
                 at.house.read(now, current, power, drawn);
+                at.warm(now, current, self.plan.circuits.get(at.circuit));
                 self.dirty = true;
             }
         }

@@ -9,10 +9,11 @@
 //! | `circuit`, `layout`, `usage` | the tree of circuits as numbers, and what is booked on it |
 //! | `metering`, `meter_watch` | what the meters say, and whether it is still true |
 //! | `house_load`, `draw_history`, `capacities` | what the house takes, and what is left |
-//! | `booking`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
+//! | `booking`, `contact`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
 //! | `appetite`, `phases_in_use` | what its car makes of it |
 //! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
-//! | `raise_budget` | spares the memory of wallboxes |
+//! | `raise_budget`, `ramp` | how often and how fast somebody is raised |
+//! | `heat` | what a fuse remembers of an overload |
 //! | `request`, `plan` | what the allocator is asked; what the configuration says |
 
 mod admission;
@@ -22,9 +23,11 @@ mod booking;
 mod capacities;
 mod car;
 mod circuit;
+mod contact;
 mod controller;
 mod draw_history;
 mod filling;
+mod heat;
 mod house_load;
 mod layout;
 mod meter_watch;
@@ -33,6 +36,7 @@ mod overdraw;
 mod phases_in_use;
 pub mod plan;
 mod raise_budget;
+mod ramp;
 pub mod request;
 mod rest;
 mod round;

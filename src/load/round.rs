@@ -6,8 +6,9 @@ use tracing::error;
 
 use super::controller::{Controller, Evse, Output};
 use super::plan::{EvsePlan, WhenDisabled};
+use super::ramp::SMALL_WAITS;
 use super::request::{Request, Share, Wants};
-use super::rest::Pause;
+use super::rest::{Pause, ROOM};
 use super::turn::WAITED;
 use crate::clock::Mono;
 use crate::evse::{Demand, Limit, Reason};
@@ -27,8 +28,18 @@ struct Circumstances {
     overbooked: bool,
     /// Somebody waits.
     rotate: bool,
-    /// There is not enough: nobody gets more than its car takes.
-    scarce: bool,
+    supply: Supply,
+}
+
+/// How much there is for all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Supply {
+    /// Enough, as far as we know.
+    Plenty,
+    /// Not enough: nobody gets more than its car takes.
+    Scarce,
+    /// Not enough; and this is only to see who would have room to start again.
+    Trial,
 }
 
 impl Controller {
@@ -73,25 +84,52 @@ impl Controller {
         let mut all = Circumstances {
             overbooked: self.bookings().is_overloaded(),
             rotate: self.somebody_waited(),
-            scarce: false,
+            supply: Supply::Plenty,
         };
+        let trial = self.look_for_room(all);
         let mut requests = self.requests(all);
         if self.evses.iter().any(|e| e.appetite.ceiling().is_some()) {
             // Where there is enough for all, what a car leaves is of no use to anybody, and to
             // take it away and give it back would only cost writes to the wallbox's memory.
             let shares = self.allocator.allocate(&requests).iter().zip(&requests);
-            all.scarce = shares.into_iter().any(|(share, request)| match request {
+            let scarce = shares.into_iter().any(|(share, request)| match request {
                 Request::Wants(wants) => share.reason != wants.at_max,
                 Request::Fixed(_) => false,
             });
+            if scarce {
+                all.supply = Supply::Scarce;
+            }
             requests = self.requests(all);
         }
         let shares = self.allocator.allocate(&requests).to_vec();
         self.note_turns(&shares, &requests, all.rotate);
-        let parts = shares.into_iter().zip(requests).enumerate();
-        parts
-            .map(|(i, (share, request))| self.target(i, share, &request))
-            .collect()
+        let mut targets = Vec::with_capacity(shares.len());
+        for (index, (mut share, request)) in shares.into_iter().zip(requests).enumerate() {
+            let evse = self.evses.get(index);
+            if let Some(tried) = trial.get(index)
+                && evse.is_some_and(|evse| evse.rest.lacks_room())
+            {
+                share.reason = tried.reason.clone();
+            }
+            targets.push(self.target(index, share, &request));
+        }
+        targets
+    }
+
+    /// Sees whether there would be room for those whose current the house took.
+    fn look_for_room(&mut self, all: Circumstances) -> Vec<Share> {
+        if !self.evses.iter().any(|evse| evse.rest.needs_room()) {
+            return Vec::new();
+        }
+        let requests = self.requests(Circumstances {
+            supply: Supply::Trial,
+            ..all
+        });
+        let shares = self.allocator.allocate(&requests).to_vec();
+        for (evse, share) in self.evses.iter_mut().zip(&shares) {
+            evse.rest.see_room(self.now, share.offer > MilliAmps::ZERO);
+        }
+        shares
     }
 
     fn requests(&self, all: Circumstances) -> Vec<Request> {
@@ -128,14 +166,22 @@ impl Controller {
         let has_current = evse.turn.slot_since.is_some();
         let is_idle = evse.appetite.is_idle() && waited < period.saturating_mul(IDLE_PERIODS);
         let in_slot = has_current && !is_idle && (!all.rotate || evse.turn.in_slot(now, period));
+        let is_metered = self.metering.is_above(self.circuits.path(index));
         let attained = if is_idle {
             i64::MAX
+        } else if is_metered && in_slot && !evse.rest.is_settled(now) {
+            i64::MIN
         } else {
             // Whose slot is over gives way to who has attained as much and waits.
             evse.turn.attained(plan.weight) + i64::from(has_current && !in_slot)
         };
+        let min = if evse.rest.needs_room() {
+            least_to_restart(plan, max)
+        } else {
+            plan.min
+        };
         Request::Wants(Wants {
-            min: plan.min,
+            min,
             max,
             at_max,
             extra: evse.booking.overdraw.extra(),
@@ -148,7 +194,8 @@ impl Controller {
 
     /// The most that an EVSE in a transaction may get, and why.
     fn most(&self, evse: &Evse, plan: &EvsePlan, all: Circumstances) -> (MilliAmps, Reason) {
-        if let Some(remaining) = evse.rest.remaining(self.now) {
+        let tries = all.supply == Supply::Trial && evse.rest.needs_room();
+        if let Some(remaining) = evse.rest.remaining(self.now).filter(|_| !tries) {
             return (MilliAmps::ZERO, Reason::Rest { remaining });
         }
         let own = if evse.enabled {
@@ -157,7 +204,10 @@ impl Controller {
             (plan.min, Reason::Disabled)
         };
         let backend = evse.ceiling.map(|limit| (limit, Reason::Backend { limit }));
-        let appetite = evse.appetite.ceiling().filter(|_| all.scarce);
+        let appetite = evse
+            .appetite
+            .ceiling()
+            .filter(|_| all.supply != Supply::Plenty);
         let under_draw = appetite.map(|limit| (limit, Reason::UnderDraw));
         let lower = |least: (MilliAmps, Reason), other: (MilliAmps, Reason)| {
             if other.0 < least.0 { other } else { least }
@@ -179,10 +229,11 @@ impl Controller {
                     let wants = matches!(request, Request::Wants(_));
                     wants && evse.turn.slot_since.is_some() && share.offer == MilliAmps::ZERO
                 });
-        for (evse, (share, request)) in self.evses.iter_mut().zip(parts()) {
+        for (index, (evse, (share, request))) in self.evses.iter_mut().zip(parts()).enumerate() {
             let Request::Wants(wants) = request else {
                 continue;
             };
+            let is_metered = self.metering.is_above(self.circuits.path(index));
             let before = evse.turn.slot_since.is_some();
             let after = share.offer > MilliAmps::ZERO;
             if displaced && !evse.turn.in_slot(now, period) {
@@ -190,7 +241,7 @@ impl Controller {
             }
             evse.turn.admitted(now, after);
             match (before, after) {
-                (true, false) => evse.rest.pause(now, why_paused(wants, share)),
+                (true, false) => evse.rest.pause(now, why_paused(wants, share, is_metered)),
                 (false, true) => {
                     evse.rest.start(now);
                     evse.appetite.wake();
@@ -280,6 +331,11 @@ impl Controller {
             times.push(evse.rest.until());
             if let Some(since) = evse.raise_waits {
                 times.push(since + super::transition::PART_AFTER);
+                times.push(since + SMALL_WAITS);
+            }
+            if evse.reason == Reason::Ramp {
+                times.push(evse.ramp.next(self.plan.raise_interval));
+                times.extend(self.metering.next_starts());
             }
             if evse.reason == Reason::RaiseBudget {
                 times.push(evse.budget.next());
@@ -301,10 +357,19 @@ pub(super) struct Target {
 }
 
 /// Why an EVSE that had current has none from now on.
-fn why_paused(wants: &Wants, share: &Share) -> Pause {
+fn why_paused(wants: &Wants, share: &Share, is_metered: bool) -> Pause {
     match share.reason {
         Reason::Backend { .. } | Reason::Disabled => Pause::Wanted,
-        _ if wants.in_slot => Pause::Lack,
-        _ => Pause::Turn,
+        _ if !wants.in_slot => Pause::Turn,
+        Reason::Signal { .. } | Reason::Failsafe { .. } => Pause::Lack,
+        _ if is_metered => Pause::House,
+        _ => Pause::Lack,
     }
+}
+
+/// What must be there before an EVSE whose current the house took starts again: a little more than
+/// its minimum, but no more than it may have.
+fn least_to_restart(plan: &EvsePlan, max: MilliAmps) -> MilliAmps {
+    let room = (max - plan.min).max(MilliAmps::ZERO).min(ROOM);
+    plan.min + room.floor_to(plan.step)
 }

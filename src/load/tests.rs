@@ -1,6 +1,8 @@
 //! The controller with a whole site of virtual devices, in virtual time.
 
+mod house;
 mod measured;
+mod metered;
 mod rotation;
 mod storm;
 mod world;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::booking::amps;
 use super::circuit::Bookings;
 use super::controller::{Controller, Output};
+use super::ramp::{self, SMALL_WAITS, step_towards};
 use super::round::Target;
-use crate::evse::{Limit, Offer, Reason};
+use crate::evse::{Demand, Limit, Offer, Reason};
 use crate::ids::OfferNumber;
 use crate::units::MilliAmps;
 
@@ -28,12 +29,12 @@ impl Controller {
                 Reason::NotLimitable
             } else if evse.booking.overdraw.alarms() {
                 Reason::NotObeyed
-            } else if evse.booking.is_online() {
+            } else if evse.booking.contact.is_online() {
                 target.reason.clone()
             } else {
                 Reason::Offline
             };
-            if !evse.booking.is_online() {
+            if !evse.booking.contact.is_online() {
                 continue;
             }
             let wanted = amps(target.limit, plan.max);
@@ -70,6 +71,7 @@ impl Controller {
             let Some(limit) = self.raise_to(&mut bookings, index, target) else {
                 continue;
             };
+            self.note_raise(index, limit);
             self.offer(index, limit);
             if let Some(evse) = self.evses.get_mut(index) {
                 bookings.set(index, evse.booking.booked(self.now));
@@ -88,22 +90,23 @@ impl Controller {
         target: &Target,
     ) -> Option<Limit> {
         let now = self.now;
-        let starting = self.is_starting();
+        let goal = self.goal(index, target.limit);
+        let hindrance = self.hindrance(index, target.limit);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
-        if !evse.booking.is_online() || target.limit <= old {
+        if !evse.booking.contact.is_online() || target.limit <= old {
             evse.raise_waits = None;
             return None;
         }
         let booked = evse.booking.booked(now);
-        let wanted = amps(target.limit, plan.max);
+        let wanted = amps(goal, plan.max);
         let extra = evse.booking.overdraw.extra();
         // Back to a value that is still booked takes nothing from anybody, unless too much is.
         let overloaded = bookings.is_overloaded();
         let whole = bookings.fits_with(index, wanted + extra) && !(overloaded && wanted <= booked);
         let since = *evse.raise_waits.get_or_insert(now);
         let part = evse.first_grant || now.since(since) >= PART_AFTER;
-        let limit = match (whole, part, target.limit) {
+        let limit = match (whole, part, goal) {
             (true, _, limit) => Some(limit),
             (false, true, Limit::Current(_)) => {
                 let back = if overloaded { booked } else { MilliAmps::ZERO };
@@ -112,20 +115,21 @@ impl Controller {
             }
             (false, _, _) => None,
         };
-        let late = self.metering.late(self.circuits.path(index), now);
-        let reason = match limit {
-            _ if let Some(circuit) = late => self
-                .circuits
-                .name(circuit)
-                .map(|circuit| Reason::NoReading { circuit }),
-            _ if starting && wanted > booked => Some(Reason::StartUp),
-            None => Some(Reason::Transition),
-            Some(_) if !evse.first_grant && !evse.budget.allows(now) => Some(Reason::RaiseBudget),
-            Some(limit) if limit != target.limit => {
-                evse.reason = Reason::Transition;
+        let reason = match (hindrance, limit) {
+            (Some(hindrance), _) => Some(hindrance),
+            (None, None) => Some(Reason::Transition),
+            (None, Some(_)) if !evse.first_grant && !evse.budget.allows(now) => {
+                Some(Reason::RaiseBudget)
+            }
+            (None, Some(limit)) if limit == target.limit => None,
+            (None, Some(limit)) => {
+                evse.reason = if limit == goal {
+                    Reason::Ramp
+                } else {
+                    Reason::Transition
+                };
                 None
             }
-            Some(_) => None,
         };
         match reason {
             Some(reason) => {
@@ -136,11 +140,77 @@ impl Controller {
         }
     }
 
+    /// The next step on the way up: all of it, or a part where the house may move.
+    fn goal(&self, index: usize, target: Limit) -> Limit {
+        let (Some(evse), Some(plan)) = (self.evses.get(index), self.plan.evses.get(index)) else {
+            return target;
+        };
+        let old = evse.booking.offered().map(|offer| offer.limit);
+        match (target, old) {
+            (Limit::Current(wanted), Some(Limit::Current(old))) if self.is_ramped(index) => {
+                Limit::Current(step_towards(wanted, old, self.plan.raise_step, plan))
+            }
+            _ => target,
+        }
+    }
+
+    /// What stands in the way of a raise whether there is room for it or not.
+    fn hindrance(&self, index: usize, target: Limit) -> Option<Reason> {
+        let (evse, plan) = (self.evses.get(index)?, self.plan.evses.get(index)?);
+        let (now, path) = (self.now, self.circuits.path(index));
+        if let Some(circuit) = self.metering.late(path, now) {
+            let circuit = self.circuits.name(circuit)?;
+            return Some(Reason::NoReading { circuit });
+        }
+        let wanted = amps(target, plan.max);
+        if self.is_starting() && wanted > evse.booking.booked(now) {
+            return Some(Reason::StartUp);
+        }
+        if !self.is_ramped(index) {
+            return None;
+        }
+        let old = amps(evse.booking.offered()?.limit, plan.max);
+        if old < plan.min {
+            return (!self.metering.may_start(path, now)).then_some(Reason::Ramp);
+        }
+        let waits = evse.raise_waits.map(|since| now.since(since));
+        if ramp::is_small(wanted - old, plan) && waits.unwrap_or_default() < SMALL_WAITS {
+            return Some(evse.reason.clone());
+        }
+        (evse.ramp.next(self.plan.raise_interval) > now).then_some(Reason::Ramp)
+    }
+
+    /// A car below a meter is raised step by step.
+    fn is_ramped(&self, index: usize) -> bool {
+        let evse = self.evses.get(index);
+        evse.is_some_and(|evse| evse.demand == Demand::Charging)
+            && self.metering.is_above(self.circuits.path(index))
+    }
+
+    fn note_raise(&mut self, index: usize, limit: Limit) {
+        let now = self.now;
+        let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
+        else {
+            return;
+        };
+        let old = evse.booking.offered().map(|offer| offer.limit);
+        let had_none = old.is_none_or(|old| amps(old, plan.max) < plan.min);
+        if had_none && amps(limit, plan.max) >= plan.min {
+            evse.ramp.start(now);
+            self.metering.start(self.circuits.path(index), now);
+        } else {
+            evse.ramp.raise(now);
+        }
+    }
+
     /// After a start nothing is raised until every EVSE was seen, or the hold is over: who was
     /// not seen may be charging.
     pub(super) fn is_starting(&self) -> bool {
         self.now.since(self.started) < self.plan.start_up_hold
-            && self.evses.iter().any(|evse| !evse.booking.was_seen())
+            && self
+                .evses
+                .iter()
+                .any(|evse| !evse.booking.contact.was_seen())
     }
 
     pub(super) fn bookings(&self) -> Bookings {

@@ -7,7 +7,7 @@ use crate::clock::{Mono, Now, Random};
 use crate::evse::{Demand, Limit, Measured, Offer, Report};
 use crate::ids::{EvseName, OfferNumber};
 use crate::load::site_generator::{self, Site};
-use crate::load::{CircuitPlan, Controller, EvsePlan, LoadPlan, Output, Rotation};
+use crate::load::{self, CircuitPlan, Controller, EvsePlan, LoadPlan, MeterPlan, Output, Rotation};
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours};
 
 pub(super) const fn seconds(seconds: u64) -> Duration {
@@ -30,6 +30,20 @@ pub(super) fn plan(amps: i32, evses: usize) -> LoadPlan {
     plan.ocpp_raise_interval = seconds(30);
     plan.start_up_hold = seconds(30);
     plan.evses = (0..evses).map(evse).collect();
+    plan
+}
+
+/// The same with a meter on the circuit.
+pub(super) fn metered(amps: i32, evses: usize) -> LoadPlan {
+    let mut plan = plan(amps, evses);
+    plan.circuits[0].meter = Some("grid".into());
+    plan.meters.push(MeterPlan {
+        name: "grid".into(),
+        poll: seconds(1),
+    });
+    for evse in &mut plan.evses {
+        evse.device = load::Device::Modbus;
+    }
     plan
 }
 
@@ -148,12 +162,38 @@ impl Device {
     }
 }
 
+/// A house beside the EVSEs of the first circuit, and the meter that sees both.
+#[derive(Debug, Clone)]
+pub(super) struct House {
+    /// What it takes of each phase, in mA; negative where the sun shines.
+    pub(super) load: [i32; 3],
+    /// The meter is read so often, ...
+    pub(super) every: Duration,
+    /// ... and says what was true so many milliseconds ago.
+    pub(super) lag: u64,
+    /// Its cable is cut.
+    pub(super) is_silent: bool,
+}
+
+impl House {
+    pub(super) fn new(load: [i32; 3]) -> Self {
+        Self {
+            load,
+            every: seconds(1),
+            lag: 0,
+            is_silent: false,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Event {
     Takes { link: u64, offer: Offer },
     Says { link: u64, report: Report },
     Samples,
     Returns { rebooted: bool },
+    Reads,
+    Sample { current: [i32; 3] },
 }
 
 /// A site.
@@ -165,6 +205,7 @@ pub(super) struct World {
     pub(super) now: Mono,
     pub(super) complaints: Vec<(usize, OfferNumber)>,
     pub(super) offers: usize,
+    pub(super) house: House,
     events: BTreeMap<(Mono, u64), (usize, Event)>,
     order: u64,
 }
@@ -181,9 +222,13 @@ impl World {
             now: Mono::START,
             complaints: Vec::new(),
             offers: 0,
+            house: House::new([0; 3]),
             events: BTreeMap::new(),
             order: 0,
         };
+        if world.is_metered() {
+            world.after(500, 0, Event::Reads);
+        }
         for index in 0..world.devices.len() {
             let later = world.below(3000);
             world.after(later, index, Event::Returns { rebooted: false });
@@ -199,6 +244,24 @@ impl World {
     pub(super) fn obedient(plan: LoadPlan) -> Self {
         let devices = vec![Device::new(); plan.evses.len()];
         Self::new(1, plan, devices)
+    }
+
+    fn is_metered(&self) -> bool {
+        let mut circuits = self.plan.circuits.iter();
+        circuits.any(|circuit| circuit.meter.is_some())
+    }
+
+    /// What flows through the first circuit: EVSEs and house.
+    pub(super) fn grid(&self) -> [i32; 3] {
+        let now = self.now;
+        let drawn = self.sum(0, |device| device.drawn(now));
+        [0, 1, 2].map(|phase| i32::try_from(drawn[phase]).unwrap() + self.house.load[phase])
+    }
+
+    /// By how much the fuse of the first circuit is overloaded now.
+    pub(super) fn excess(&self) -> i32 {
+        let limit = self.plan.circuits[0].max_current.0;
+        self.grid().into_iter().max().unwrap() - limit
     }
 
     pub(super) fn below(&mut self, end: u64) -> u64 {
@@ -286,6 +349,13 @@ impl World {
         }
         self.report(device, &Report::Online(false));
         self.after(for_seconds * 1000, device, Event::Returns { rebooted });
+    }
+
+    pub(super) fn read(&mut self, current: [i32; 3]) {
+        let name = self.plan.circuits[0].meter.clone().unwrap();
+        let current = PerPhase(current.map(MilliAmps));
+        self.controller
+            .handle_sample(now(self.now), &name, current, None);
     }
 
     pub(super) fn reason(&self, device: usize) -> String {
@@ -393,6 +463,21 @@ impl World {
             }
             Event::Takes { .. } | Event::Says { .. } => {}
             Event::Samples => self.sample(index),
+            Event::Reads => {
+                let House {
+                    every,
+                    lag,
+                    is_silent,
+                    ..
+                } = self.house;
+                if !is_silent {
+                    let current = self.grid();
+                    self.after(lag, 0, Event::Sample { current });
+                }
+                let every = u64::try_from(every.as_millis()).unwrap();
+                self.after(every, 0, Event::Reads);
+            }
+            Event::Sample { current } => self.read(current),
             Event::Returns { rebooted } => {
                 self.devices[index].online = true;
                 self.report(index, &Report::Online(true));

@@ -1,0 +1,261 @@
+//! Houses that move, in virtual time.
+
+use std::time::Duration;
+
+use super::world::{Device, House, World, metered, seconds};
+use crate::clock::{Mono, Random};
+use crate::evse::Demand;
+use crate::load;
+use crate::units::MilliAmps;
+
+/// A device whose meter is read every second.
+fn modbus() -> Device {
+    Device {
+        samples: Some(seconds(1)),
+        lag: 2,
+        ..Device::new()
+    }
+}
+
+fn charging(plan: load::LoadPlan, device: &Device, house: i32) -> World {
+    let devices = vec![device.clone(); plan.evses.len()];
+    let mut world = World::new(1, plan, devices);
+    world.house = House::new([house; 3]);
+    world.wait(10);
+    for device in 0..world.devices.len() {
+        world.demand(device, Demand::Charging);
+    }
+    world.wait(120);
+    world
+}
+
+fn offers(world: &World) -> Vec<i32> {
+    let devices = 0..world.devices.len();
+    devices.map(|device| world.offered(device)).collect()
+}
+
+#[test]
+fn as_few_cars_as_needed_are_paused_those_with_the_lowest_priority_and_the_most_energy_first() {
+    let mut plan = metered(32, 3);
+    plan.priority_mode = load::PriorityMode::MinFirst;
+    plan.evses[1].priority = 0;
+    let mut world = charging(plan, &modbus(), 8000);
+    world.wait(300);
+    assert_eq!(offers(&world), [9000, 6000, 9000]);
+    world.devices[0].energy_mas += 1_000_000_000_000;
+    world.wait(5);
+    world.house.load = [18_000; 3];
+    world.wait(2);
+    assert_eq!(offers(&world), [7000, 0, 7000]);
+    world.house.load = [24_000; 3];
+    world.wait(2);
+    assert_eq!(offers(&world), [0, 0, 8000]);
+}
+
+#[test]
+fn a_car_that_has_just_begun_is_paused_after_those_that_charge_for_five_minutes() {
+    let mut world = charging(metered(32, 2), &modbus(), 8000);
+    world.wait(300);
+    world.demand(1, Demand::None);
+    world.wait(10);
+    world.demand(1, Demand::Charging);
+    world.devices[1].energy_mas += 1_000_000_000_000;
+    world.wait(30);
+    world.house.load = [24_000; 3];
+    world.wait(2);
+    assert_eq!(offers(&world), [0, 8000]);
+}
+
+#[test]
+fn whom_the_house_paused_starts_again_when_an_ampere_more_than_its_minimum_was_free_for_a_minute() {
+    let mut world = charging(metered(32, 1), &modbus(), 8000);
+    world.house.load = [27_000; 3];
+    world.wait(5);
+    assert_eq!(offers(&world), [0]);
+    world.house.load = [25_100; 3];
+    world.wait(600);
+    assert_eq!(offers(&world), [0], "6.9 A are not enough");
+    assert_eq!(world.reason(0), "limit: circuit house, L1");
+    world.house.load = [25_000; 3];
+    world.wait(15 + 60 - 2);
+    assert_eq!(offers(&world), [0]);
+    assert_eq!(world.reason(0), "rests between starts, about 1 min");
+    world.wait(4);
+    assert_eq!(offers(&world), [6000]);
+}
+
+#[test]
+fn i14_a_house_that_swings_around_one_minimum_starts_nobody_more_than_six_times_an_hour() {
+    for around in [26_000, 25_000] {
+        let mut world = charging(metered(32, 1), &modbus(), 8000);
+        let before = world.devices[0].starts;
+        for round in 0..360 {
+            let swing = if round % 2 == 0 { -200 } else { 200 };
+            world.house.load = [around + swing; 3];
+            world.wait(10);
+        }
+        let starts = world.devices[0].starts - before;
+        assert!(starts <= 6, "{around}: {starts}");
+        world.house.load = [0; 3];
+        world.wait(1800);
+        assert_eq!(offers(&world), [16_000]);
+    }
+}
+
+#[test]
+fn i14_a_house_with_a_kettle_starts_nobody_more_than_six_times_an_hour() {
+    for every in [100, 150, 240] {
+        let mut world = charging(metered(32, 2), &modbus(), 8000);
+        let before: Vec<u32> = world.devices.iter().map(|device| device.starts).collect();
+        for round in 0..7200 / every {
+            world.house.load = [if round % 2 == 0 { 28_000 } else { 8000 }; 3];
+            world.wait(every);
+            for (device, before) in world.devices.iter().zip(&before) {
+                let hours = u32::try_from(round * every / 3600 + 1).unwrap();
+                assert!(device.starts - before <= 6 * hours, "{every}");
+            }
+        }
+    }
+}
+
+#[test]
+fn i11_whoever_waits_below_a_meter_gets_its_turn() {
+    for seed in 0..6 {
+        let mut random = Random::new(seed);
+        let slots = 1 + random.below(2);
+        let cars = slots + 1 + random.below(4);
+        let amps = i32::try_from(6 * slots + 8).unwrap();
+        let count = usize::try_from(cars).unwrap();
+        let mut plan = metered(amps, count);
+        plan.rotation_period = Duration::from_mins(15);
+        let mut world = charging(plan, &modbus(), 2000);
+        for device in &mut world.devices {
+            device.longest_wait = Duration::ZERO;
+        }
+        let period = world.plan.rotation_period;
+        let bound = period * u32::try_from(cars.div_ceil(slots) + 2).unwrap();
+        let end = world.now + bound * 2;
+        while world.now < end {
+            let load = 1000 + i32::try_from(world.below(2500)).unwrap();
+            world.house.load = [load; 3];
+            let pause = 5 + world.below(60);
+            world.wait(pause);
+        }
+        for device in &world.devices {
+            assert!(
+                device.longest_wait <= bound,
+                "seed {seed}: {:?}",
+                device.longest_wait
+            );
+        }
+    }
+}
+
+/// An hour of a house with cookers and kettles, 40 switchings, and cars that charge.
+struct Hour {
+    longest: Duration,
+    total: Duration,
+    offers: usize,
+    energy: i64,
+    starts: u32,
+}
+
+fn brutal_hour(seed: u64, device: &Device, ocpp: bool, lag: u64) -> Hour {
+    let mut plan = metered(63, 10);
+    plan.circuits[0].reserve = MilliAmps::from_amps(1);
+    if ocpp {
+        for evse in &mut plan.evses {
+            evse.device = load::Device::Ocpp;
+        }
+    }
+    let mut random = Random::new(seed);
+    let mut world = World::new(seed, plan, vec![device.clone(); 10]);
+    world.house.lag = lag;
+    world.wait(10);
+    for device in 0..10 {
+        world.demand(device, Demand::Charging);
+    }
+    world.wait(300);
+    let offers = world.offers;
+    let energy = |world: &World| world.devices.iter().map(|d| d.energy_mas).sum::<i64>();
+    let begun = energy(&world);
+    let starts = |world: &World| world.devices.iter().map(|d| d.starts).max().unwrap();
+    let started = starts(&world);
+    let (mut longest, mut total) = (Duration::ZERO, Duration::ZERO);
+    let mut over: Option<Mono> = None;
+    let mut last = world.now;
+    let end = world.now + seconds(3600);
+    let mut next = world.now;
+    while world.now < end {
+        if world.now >= next {
+            let load = i32::try_from(2000 + random.below(28_000)).unwrap();
+            let uneven = i32::try_from(random.below(10_000)).unwrap();
+            world.house.load = [load, (load - uneven).max(0), load / 2];
+            next = world.now + seconds(30 + random.below(120));
+        }
+        world.run(Duration::from_millis(250), |_| {});
+        // What is above the fuse itself, not the reserve.
+        let is_over = world.excess() > 0;
+        if is_over {
+            total += world.now.since(last);
+        }
+        over = is_over.then(|| over.unwrap_or(last));
+        longest = longest.max(over.map_or(Duration::ZERO, |since| world.now.since(since)));
+        last = world.now;
+    }
+    Hour {
+        longest,
+        total,
+        offers: (world.offers - offers) / 10,
+        energy: (energy(&world) - begun) * 230 / 3_600_000,
+        starts: starts(&world) - started,
+    }
+}
+
+#[test]
+fn a_brutal_house_overloads_the_fuse_for_seconds_and_costs_one_write_a_minute() {
+    let ocpp = Device {
+        lag: 3,
+        ..Device::new()
+    };
+    for (name, device, is_ocpp, lag) in [
+        ("modbus", modbus(), false, 0),
+        ("modbus, meter lags", modbus(), false, 2000),
+        ("ocpp", ocpp, true, 0),
+    ] {
+        for seed in 0..2 {
+            let hour = brutal_hour(seed, &device, is_ocpp, lag);
+            println!(
+                "{name} {seed}: longest {:?}, total {:?}, {} offers, {} Wh, {} starts",
+                hour.longest, hour.total, hour.offers, hour.energy, hour.starts
+            );
+            let bound = Duration::from_millis(lag) + seconds(8);
+            assert!(hour.longest <= bound, "{name} {seed}: {:?}", hour.longest);
+            assert!(hour.offers <= 60, "{name} {seed}: {} offers", hour.offers);
+            assert!(hour.starts <= 6, "{name} {seed}: {} starts", hour.starts);
+        }
+    }
+}
+
+#[test]
+fn i12_a_meter_that_falls_silent_leaves_no_more_than_the_failsafe_currents() {
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let count = 1 + usize::try_from(random.below(5)).unwrap();
+        let failsafe = i32::try_from(random.below(30_000)).unwrap();
+        let mut plan = metered(40, count);
+        plan.circuits[0].failsafe = MilliAmps(failsafe);
+        let mut world = charging(plan, &modbus(), 4000);
+        world.house.is_silent = true;
+        world.wait(10 + random.below(10));
+        world.run(seconds(600), |world| {
+            let silent = world.controller.circuits().next().unwrap().failsafe;
+            let sum: i32 = (0..count).map(|device| world.offered(device)).sum();
+            assert!(!silent || sum <= failsafe, "seed {seed}: {sum}");
+        });
+        assert!(world.controller.circuits().next().unwrap().failsafe);
+        world.house.is_silent = false;
+        world.wait(1200);
+        assert!(offers(&world).iter().all(|offer| *offer > 0), "seed {seed}");
+    }
+}
