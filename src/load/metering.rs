@@ -92,7 +92,7 @@ impl Metering {
             metering.circuits.push(Metered {
                 circuit,
                 meter,
-                house: HouseLoad::new(plan.raise_hold),
+                house: HouseLoad::new(plan.raise_hold, at.reserve),
                 heat: PerPhase::default(),
                 started: None,
             });
@@ -154,7 +154,7 @@ impl Metering {
         let Some(at) = self.circuits.iter().find(|at| at.circuit == circuit) else {
             return (None, Freshness::Fresh);
         };
-        (at.house.peak(), self.freshness(at, now))
+        (at.house.counts(), self.freshness(at, now))
     }
 
     /// When time alone changes something.
@@ -170,7 +170,7 @@ impl Metering {
                 continue;
             };
             capacities.set_hot(layout, at.circuit, at.heat.map(|phase| phase.reduction()));
-            match (self.freshness(at, now), at.house.peak()) {
+            match (self.freshness(at, now), at.house.counts()) {
                 (Freshness::Stale, _) => {
                     capacities.set_failsafe(layout, at.circuit, circuit.failsafe);
                 }
