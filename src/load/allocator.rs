@@ -11,6 +11,7 @@ use super::admission::Admission;
 use super::car::{Car, State, Terms, class_len};
 use super::circuit::Circuits;
 use super::filling::Filling;
+use super::house_load::Load;
 use super::plan::{LoadPlan, PriorityMode};
 use super::request::{Request, Share};
 use super::usage::Usage;
@@ -94,6 +95,17 @@ impl Allocator {
         }
         self.answer(requests);
         &self.shares
+    }
+
+    /// Whether everything above an EVSE bears so much more than was shared last.
+    pub(super) fn bears(&self, evse: usize, more: Load) -> bool {
+        self.usage.bears(self.circuits.layout(), evse, more)
+    }
+
+    /// Whether it stays even enough with so much more.
+    pub(super) fn stays_even(&self, evse: usize, more: Load) -> bool {
+        let layout = self.circuits.layout();
+        self.usage.stays_even(layout, evse, more.phases)
     }
 
     /// Rounds of filling since it was built.

@@ -11,6 +11,7 @@
 //! | `house_load`, `draw_history`, `capacities` | what the house takes, and what is left |
 //! | `booking`, `contact`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
 //! | `appetite`, `phases_in_use` | what its car makes of it |
+//! | `phasing`, `phase_switch` | when it is connected with one phase, and when with all |
 //! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
 //! | `raise_budget`, `ramp` | how often and how fast somebody is raised |
 //! | `heat` | what a fuse remembers of an overload |
@@ -33,7 +34,9 @@ mod layout;
 mod meter_watch;
 mod metering;
 mod overdraw;
+mod phase_switch;
 mod phases_in_use;
+mod phasing;
 pub mod plan;
 mod raise_budget;
 mod ramp;

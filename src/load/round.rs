@@ -111,6 +111,7 @@ impl Controller {
             {
                 share.reason = tried.reason.clone();
             }
+            self.judge_phases(index, &share, &request);
             targets.push(self.target(index, share, &request));
         }
         targets
@@ -263,6 +264,12 @@ impl Controller {
             reason: Reason::NoTransaction,
         };
         if let Request::Wants(_) = request {
+            if evse.switch.is_switching() {
+                return Target {
+                    limit: Limit::Current(MilliAmps::ZERO),
+                    reason: Reason::PhaseSwitch,
+                };
+            }
             return Target {
                 limit: Limit::Current(share.offer),
                 reason: self.with_expected_wait(share.reason),
@@ -328,6 +335,7 @@ impl Controller {
         for evse in &self.evses {
             times.extend(evse.booking.poll_timeout(now));
             times.extend(evse.appetite.poll_timeout());
+            times.extend(evse.switch.poll_timeout());
             times.push(evse.rest.until());
             if let Some(since) = evse.raise_waits {
                 times.push(since + super::transition::PART_AFTER);

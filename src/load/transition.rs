@@ -234,7 +234,7 @@ impl Controller {
             number,
             limit,
             reason: evse.reason.clone(),
-            single_phase: false,
+            single_phase: evse.switch.wants_single(),
         };
         self.outputs.push_back(Output::Offer {
             evse: plan.name.clone(),

@@ -45,11 +45,11 @@ fn as_few_cars_as_needed_are_paused_those_with_the_lowest_priority_and_the_most_
     world.devices[0].energy_mas += 1_000_000_000_000;
     world.wait(5);
     world.house.load = [18_000; 3];
-    world.wait(2);
+    world.wait(10);
     assert_eq!(offers(&world), [7000, 0, 7000]);
     world.house.load = [24_000; 3];
     world.wait(2);
-    assert_eq!(offers(&world), [0, 0, 8000]);
+    assert_eq!(offers(&world), [0, 0, 7000]);
 }
 
 #[test]
