@@ -152,7 +152,8 @@ pub enum Reason {
     PhaseSwitch,
     /// The raise waits until every EVSE was seen after the start.
     StartUp,
-    /// It was started so often in the last hour that its contactor gets a rest.
+    /// It was started so often in the last hour that its contactor gets a rest, or it lost its
+    /// current to another or to the house a moment ago.
     Rest {
         /// How long still.
         remaining: Duration,

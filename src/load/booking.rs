@@ -113,22 +113,18 @@ impl Booking {
         offer.max(self.held).max(over).max(deaf)
     }
 
-    /// What it draws at most, for all we know: not what it is booked with, if that is only to be
-    /// on the safe side. `charging` says whether a transaction runs.
-    pub(super) fn may_draw(&self, now: Mono, charging: bool) -> MilliAmps {
-        if !self.contact.is_online() || self.overdraw.is_over() {
-            return self.booked(now);
-        }
-        if !charging {
-            return MilliAmps::ZERO;
-        }
+    /// What it draws at most, for all we know: what it is booked with, but a lowering counts some
+    /// time after it was accepted unless a measurement says otherwise.
+    pub(super) fn may_draw(&self, now: Mono) -> MilliAmps {
+        let booked = self.booked(now);
+        let online = self.contact.is_online();
         match (self.offered, self.took_at) {
-            (Some(offer), Some(took)) if now.since(took) >= FOLLOWS_WITHIN => {
+            (Some(offer), Some(took)) if online && now.since(took) >= FOLLOWS_WITHIN => {
                 let since = self.measured.filter(|(_, at)| *at >= took);
                 let drawn = since.and(self.drawn()).unwrap_or_default();
-                amps(offer.limit, self.max).max(drawn.min(self.booked(now)))
+                amps(offer.limit, self.max).max(drawn).min(booked)
             }
-            _ => self.booked(now),
+            _ => booked,
         }
     }
 
@@ -413,6 +409,21 @@ mod tests {
         assert_eq!(booking.booked(at(65)), MilliAmps(16_000));
         booking.look(at(66), true);
         assert_eq!(booking.booked(at(66)), MilliAmps(8000));
+    }
+
+    #[test]
+    fn for_the_house_a_lowering_counts_3_s_after_it_was_accepted_unless_more_is_measured() {
+        let mut booking = at_16_amps();
+        assert_eq!(booking.may_draw(at(9)), MilliAmps(16_000));
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        assert_eq!(booking.may_draw(at(20)), MilliAmps(16_000));
+        booking.took(at(20), OfferNumber(2));
+        assert_eq!(booking.may_draw(at(22)), MilliAmps(16_000));
+        assert_eq!(booking.may_draw(at(23)), MilliAmps(8000));
+        booking.measure(at(23), &draws(12_000));
+        assert_eq!(booking.may_draw(at(24)), MilliAmps(12_000));
+        booking.connect(at(25), false);
+        assert_eq!(booking.may_draw(at(25)), MilliAmps(16_000));
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Controller {
             .enumerate()
             .map(|(i, e)| (e.name.clone(), i))
             .collect();
-        Self {
+        let mut controller = Self {
             index,
             metering: Metering::new(now.mono, &plan),
             circuits,
@@ -178,7 +178,9 @@ impl Controller {
             next: None,
             outputs: VecDeque::new(),
             plan,
-        }
+        };
+        controller.note_draws();
+        controller
     }
 
     /// A device reports.
@@ -378,11 +380,6 @@ impl Controller {
 }
 
 impl Evse {
-    /// What it draws at most, for all we know.
-    pub(super) fn may_draw(&self, now: Mono) -> MilliAmps {
-        self.booking.may_draw(now, self.demand == Demand::Charging)
-    }
-
     fn turn_to(&mut self, now: Mono, demand: Demand) {
         if demand == self.demand {
             return;

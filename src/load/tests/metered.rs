@@ -242,6 +242,22 @@ fn before_the_first_reading_nothing_is_raised_and_running_cars_keep_what_they_ha
 }
 
 #[test]
+fn cars_that_run_when_we_start_are_not_taken_for_a_house() {
+    let remembered = Limit::Current(MilliAmps(16_000));
+    let remembered = ["e0", "e1"].map(|name| (name.into(), remembered));
+    let mut site = Site::unseen(metered(40, 2), &BTreeMap::from(remembered));
+    site.sample([40_000; 3]);
+    for evse in 0..2 {
+        site.report(evse, &Report::Demand(Demand::Charging));
+        site.sample([40_000; 3]);
+        site.report(evse, &Report::Online(true));
+        site.sample([40_000; 3]);
+    }
+    site.live(5, 8000);
+    assert_eq!(site.all(), [16_000, 16_000]);
+}
+
+#[test]
 fn what_cannot_be_true_is_no_reading_and_an_unknown_meter_concerns_nobody() {
     let mut site = Site::charging(metered(32, 2), 4000);
     for absurd in [i32::MIN, i32::MAX, 65_535_000, -65_535_000] {
@@ -433,7 +449,9 @@ fn an_observer_sees_the_house_and_offers_nothing() {
         site.draws(0, 10_000);
         assert_eq!(site.sample([60_000; 3]), []);
     }
-    assert_eq!(site.circuit(0).meter, MeterState::Fresh);
+    let view = site.circuit(0);
+    assert_eq!(view.meter, MeterState::Fresh);
+    assert_eq!(view.house, Some(PerPhase::all(MilliAmps(50_000))));
     site.silence(20);
     assert!(site.circuit(0).failsafe && site.offers.is_empty());
 }

@@ -26,19 +26,24 @@ impl Site {
     }
 
     pub(super) fn remembering(plan: LoadPlan, remembered: &BTreeMap<EvseName, Limit>) -> Self {
+        let mut site = Self::unseen(plan, remembered);
+        for evse in 0..site.names.len() {
+            site.report(evse, &Report::Online(true));
+        }
+        site
+    }
+
+    /// The same before anybody is connected.
+    pub(super) fn unseen(plan: LoadPlan, remembered: &BTreeMap<EvseName, Limit>) -> Self {
         let names: Vec<EvseName> = plan.evses.iter().map(|evse| evse.name.clone()).collect();
         let controller = Controller::new(at(Mono::START), plan, remembered);
-        let mut site = Self {
+        Self {
             controller,
             names,
             now: Mono::START,
             drawn_on: 3,
             offers: BTreeMap::new(),
-        };
-        for evse in 0..site.names.len() {
-            site.report(evse, &Report::Online(true));
         }
-        site
     }
 
     /// A site where the house takes so much and every EVSE begins to charge, after a minute.
