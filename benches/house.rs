@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             .map_or(0, |meter| meter.latency.end - 1);
         let longest = Duration::from_millis(latency) + LONGEST;
         let controller = Controller::new(start, scene.plan.clone(), &BTreeMap::new());
-        let perfect = run(scene.clone(), Perfect::new(scene.known_phases()));
+        let perfect = run(scene.clone(), Perfect::new(scene.plan.clone()));
         let ours = run(scene, controller);
         let over = ours.over / perfect.over;
         let energy = ours.energy / perfect.energy;

@@ -44,7 +44,7 @@ fn a_house_that_cooks_is_above_the_fuse_for_no_longer_than_devices_need() {
 #[test]
 fn who_knows_everything_is_above_the_fuse_for_as_long_as_devices_need() {
     let scene = Scene::ten_on_63_amps(1);
-    let perfect = Perfect::new(scene.known_phases());
+    let perfect = Perfect::new(scene.plan.clone());
     let mut site = ClosedLoop::new(scene, perfect);
     site.run_until(at(600), |site| {
         let excess = excess(site, Device::told);
