@@ -12,6 +12,10 @@ const SETTLES: Duration = Duration::from_secs(30);
 /// So many readings at most are judged anew.
 const JUDGED_ANEW: usize = 32;
 
+/// Meters and EVSEs are not exact, and a house is never quite still: a change by less than this is
+/// left to the reserve, if that is twice as much. Each would cost a write to every wallbox.
+const STILL: MilliAmps = MilliAmps(500);
+
 /// So many readings are kept at most.
 const MOST: usize = 1024;
 
@@ -28,7 +32,9 @@ pub(super) struct Load {
 #[derive(Debug)]
 pub(super) struct HouseLoad {
     hold: Duration,
+    slack: i64,
     readings: VecDeque<Reading>,
+    counts: Option<Load>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +45,14 @@ struct Reading {
 }
 
 impl HouseLoad {
-    /// Its peak is that of so long.
-    pub(super) fn new(hold: Duration) -> Self {
+    /// Its peak is that of so long. A part of the `reserve` of its circuit may be used up by what is
+    /// too little to be counted.
+    pub(super) fn new(hold: Duration, reserve: MilliAmps) -> Self {
         Self {
             hold,
+            slack: i64::from(STILL.0.min(reserve.0 / 2).max(0)),
             readings: VecDeque::new(),
+            counts: None,
         }
     }
 
@@ -76,11 +85,17 @@ impl HouseLoad {
             }
             reading.house = reading.all.without(draw(reading.at));
         }
+        let peak = self.peak();
+        self.counts = peak.map(|peak| self.counts.unwrap_or(peak).towards(peak, self.slack));
     }
 
-    /// The most that it took lately. The newest reading is among them: a rise counts at once, a
-    /// fall when it has lasted.
-    pub(super) fn peak(&self) -> Option<Load> {
+    /// What must be set aside for it: the most that it took lately. The newest reading is among
+    /// them: a rise counts at once, a fall when it has lasted.
+    pub(super) fn counts(&self) -> Option<Load> {
+        self.counts
+    }
+
+    fn peak(&self) -> Option<Load> {
         let houses = self.readings.iter().map(|reading| reading.house);
         houses.reduce(Load::max)
     }
@@ -108,6 +123,16 @@ impl Load {
             phases,
             power: (self.power - draw.power).max(0),
         }
+    }
+
+    /// The other one; but the phases where it differs by no more than `slack` remain.
+    fn towards(self, mut other: Self, slack: i64) -> Self {
+        for (phase, amps) in self.phases.iter() {
+            if (other.phases[phase] - amps).abs() <= slack {
+                other.phases[phase] = amps;
+            }
+        }
+        other
     }
 
     fn max(self, other: Self) -> Self {
@@ -144,29 +169,29 @@ mod tests {
     }
 
     fn peak(house: &HouseLoad) -> i64 {
-        house.peak().unwrap().phases.0[0]
+        house.counts().unwrap().phases.0[0]
     }
 
     #[test]
     fn the_house_is_what_the_evses_do_not_draw() {
-        let mut house = HouseLoad::new(Duration::ZERO);
-        assert_eq!(house.peak(), None);
+        let mut house = HouseLoad::new(Duration::ZERO, MilliAmps::ZERO);
+        assert_eq!(house.counts(), None);
         read(&mut house, 0, 20, 16);
-        assert_eq!(house.peak(), Some(draws(4)));
+        assert_eq!(house.counts(), Some(draws(4)));
     }
 
     #[test]
     fn feeding_in_counts_as_nothing() {
-        let mut house = HouseLoad::new(Duration::ZERO);
+        let mut house = HouseLoad::new(Duration::ZERO, MilliAmps::ZERO);
         read(&mut house, 0, -30, 16);
-        assert_eq!(house.peak(), Some(draws(0)));
+        assert_eq!(house.counts(), Some(draws(0)));
         read(&mut house, 1, i32::MIN / 1000, i64::from(i32::MAX));
-        assert_eq!(house.peak(), Some(draws(0)));
+        assert_eq!(house.counts(), Some(draws(0)));
     }
 
     #[test]
     fn a_rise_counts_at_once_and_a_fall_when_it_has_lasted() {
-        let mut house = HouseLoad::new(Duration::from_secs(15));
+        let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO);
         read(&mut house, 0, 5, 0);
         read(&mut house, 1, 25, 0);
         assert_eq!(peak(&house), 25_000);
@@ -180,8 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_within_half_of_the_reserve_and_half_an_ampere_does_not_count() {
+        for (reserve, slack) in [(0, 0), (800, 400), (1000, 500), (9000, 500)] {
+            let mut house = HouseLoad::new(Duration::ZERO, MilliAmps(reserve));
+            let mut counts = |amps| {
+                let current = PerPhase::all(MilliAmps(amps));
+                house.read(at(0), current, 0, |_| Load::default());
+                peak(&house)
+            };
+            assert_eq!(counts(5000), 5000);
+            assert_eq!(counts(5000 + slack), 5000);
+            assert_eq!(counts(5000 - slack), 5000);
+            assert_eq!(counts(5001 + slack), i64::from(5001 + slack));
+        }
+    }
+
+    #[test]
     fn an_earlier_reading_is_judged_anew_when_more_is_known() {
-        let mut house = HouseLoad::new(Duration::from_secs(15));
+        let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO);
         read(&mut house, 0, 20, 0);
         assert_eq!(peak(&house), 20_000);
         read(&mut house, 1, 20, 16);
@@ -190,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_readings_is_forgotten_from_its_beginning() {
-        let mut house = HouseLoad::new(Duration::from_mins(1));
+        let mut house = HouseLoad::new(Duration::from_mins(1), MilliAmps::ZERO);
         for millis in 0..5000 {
             let now = Mono(Duration::from_millis(millis));
             house.read(now, PerPhase::default(), 0, |_| Load::default());

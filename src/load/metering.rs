@@ -92,7 +92,7 @@ impl Metering {
             metering.circuits.push(Metered {
                 circuit,
                 meter,
-                house: HouseLoad::new(plan.raise_hold),
+                house: HouseLoad::new(plan.raise_hold, at.reserve),
                 heat: PerPhase::default(),
                 started: None,
             });
@@ -170,7 +170,7 @@ impl Metering {
                 continue;
             };
             capacities.set_hot(layout, at.circuit, at.heat.map(|phase| phase.reduction()));
-            match (self.freshness(at, now), at.house.peak()) {
+            match (self.freshness(at, now), at.house.counts()) {
                 (Freshness::Stale, _) => {
                     capacities.set_failsafe(layout, at.circuit, circuit.failsafe);
                 }
