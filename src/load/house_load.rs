@@ -33,6 +33,8 @@ pub(super) struct Load {
 pub(super) struct HouseLoad {
     hold: Duration,
     slack: i64,
+    /// What may flow on each phase.
+    bears: i64,
     readings: VecDeque<Reading>,
     counts: Option<Load>,
 }
@@ -42,6 +44,17 @@ struct Reading {
     at: Mono,
     all: Load,
     house: Load,
+    draw: Draw,
+}
+
+/// What the EVSEs are taken to have drawn at a moment after their last measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Draw {
+    /// The most that they can have drawn.
+    Most,
+    /// What they drew before, where that was steady: too much flows, and what they leave unused
+    /// must not hide it.
+    Steady,
 }
 
 impl HouseLoad {
@@ -51,20 +64,28 @@ impl HouseLoad {
         Self {
             hold,
             slack: i64::from(STILL.0.min(reserve.0 / 2).max(0)),
+            bears: i64::MAX,
             readings: VecDeque::new(),
             counts: None,
         }
     }
 
+    /// No more than this may flow on each phase.
+    #[must_use]
+    pub(super) fn within(self, limit: MilliAmps) -> Self {
+        let bears = i64::from(limit.0);
+        Self { bears, ..self }
+    }
+
     /// Takes a reading: everything that flows, import positive; `power` as a sum of currents.
-    /// `draw` says what the EVSEs below drew at a moment. What they drew at earlier moments may
+    /// `drawn` says what the EVSEs below drew at a moment. What they drew at earlier moments may
     /// be known better by now.
     pub(super) fn read(
         &mut self,
         now: Mono,
         current: PerPhase<MilliAmps>,
         power: i64,
-        draw: impl Fn(Mono) -> Load,
+        drawn: impl Fn(Mono, Draw) -> Load,
     ) {
         let all = Load {
             phases: current.map(|amps| i64::from(amps.0)),
@@ -74,6 +95,11 @@ impl HouseLoad {
             at: now,
             all,
             house: Load::default(),
+            draw: if all.phases.0.into_iter().any(|amps| amps > self.bears) {
+                Draw::Steady
+            } else {
+                Draw::Most
+            },
         });
         let is_old = |first: &Reading| now.since(first.at) > self.hold;
         while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
@@ -83,7 +109,7 @@ impl HouseLoad {
             if now.since(reading.at) > SETTLES {
                 break;
             }
-            reading.house = reading.all.without(draw(reading.at));
+            reading.house = reading.all.without(drawn(reading.at, reading.draw));
         }
         let peak = self.peak();
         self.counts = peak.map(|peak| self.counts.unwrap_or(peak).towards(peak, self.slack));
@@ -165,7 +191,7 @@ mod tests {
     fn read(house: &mut HouseLoad, seconds: u64, amps: i32, draw: i64) {
         let current = PerPhase::all(MilliAmps::from_amps(amps));
         let power = i64::from(amps) * 3000;
-        house.read(at(seconds), current, power, |_| draws(draw));
+        house.read(at(seconds), current, power, |_, _| draws(draw));
     }
 
     fn peak(house: &HouseLoad) -> i64 {
@@ -210,7 +236,7 @@ mod tests {
             let mut house = HouseLoad::new(Duration::ZERO, MilliAmps(reserve));
             let mut counts = |amps| {
                 let current = PerPhase::all(MilliAmps(amps));
-                house.read(at(0), current, 0, |_| Load::default());
+                house.read(at(0), current, 0, |_, _| Load::default());
                 peak(&house)
             };
             assert_eq!(counts(5000), 5000);
@@ -234,7 +260,7 @@ mod tests {
         let mut house = HouseLoad::new(Duration::from_mins(1), MilliAmps::ZERO);
         for millis in 0..5000 {
             let now = Mono(Duration::from_millis(millis));
-            house.read(now, PerPhase::default(), 0, |_| Load::default());
+            house.read(now, PerPhase::default(), 0, |_, _| Load::default());
         }
         assert!(house.readings.len() <= MOST);
     }
