@@ -9,6 +9,7 @@ pub mod exit;
 mod grid;
 pub mod limit;
 pub mod output;
+mod probe;
 mod run;
 mod simulate;
 pub mod status;
@@ -37,6 +38,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Evse(EvseCommand::Enable(args)) => evse::evse(&args.at.socket, &args.name, true),
         Command::Evse(EvseCommand::Disable(args)) => evse::evse(&args.at.socket, &args.name, false),
         Command::Limit(args) => limit::limit(&args.at.socket, &args.circuit, args.signal),
+        Command::Probe(args) => probe::probe(&args),
         Command::Demo => demo::demo(),
         Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
         Command::Simulate(SimulateCommand::PowerBrain(args)) => simulate::power_brain(&args),
@@ -107,6 +109,16 @@ Examples:
   chargewarden limit house on
   chargewarden limit house off")]
     Limit(LimitArgs),
+    /// Reads a Power Brain or a meter once and prints every value
+    ///
+    /// Finds out what the device is: a Power Brain, an Eastron SDM630 or SDM72, or a SunSpec meter.
+    /// Writes nothing. Where nothing answers it says what to look at, and ends with 74.
+    #[command(after_long_help = "\
+Examples:
+  chargewarden probe 192.168.1.50:4701
+  chargewarden probe 192.168.1.60:502 --id 2
+  chargewarden probe /dev/ttyUSB0,9600,8,n,1 --id 3 --device sdm630")]
+    Probe(probe::ProbeArgs),
     /// The daemon, on free loopback ports, with simulated devices; a table each second
     ///
     /// Two OCPP wallboxes and a Power Brain behind a metered fuse of 32 A. Cars come, share what the

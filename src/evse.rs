@@ -148,9 +148,12 @@ pub enum Reason {
         /// Which circuit.
         circuit: CircuitName,
     },
+    /// Its car is being connected with one phase, or with all again.
+    PhaseSwitch,
     /// The raise waits until every EVSE was seen after the start.
     StartUp,
-    /// It was started so often in the last hour that its contactor gets a rest.
+    /// It was started so often in the last hour that its contactor gets a rest, or it lost its
+    /// current to another or to the house a moment ago.
     Rest {
         /// How long still.
         remaining: Duration,
@@ -204,6 +207,7 @@ impl fmt::Display for Reason {
             Self::NoReading { circuit } => {
                 write!(f, "waits for a reading of the meter of circuit {circuit}")
             }
+            Self::PhaseSwitch => f.write_str("switches between one phase and all"),
             Self::StartUp => {
                 f.write_str("waits until every EVSE was seen after the start (start-up-hold)")
             }

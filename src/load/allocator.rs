@@ -11,6 +11,7 @@ use super::admission::Admission;
 use super::car::{Car, State, Terms, class_len};
 use super::circuit::Circuits;
 use super::filling::Filling;
+use super::house_load::Load;
 use super::plan::{LoadPlan, PriorityMode};
 use super::request::{Request, Share};
 use super::usage::Usage;
@@ -94,6 +95,17 @@ impl Allocator {
         }
         self.answer(requests);
         &self.shares
+    }
+
+    /// Whether everything above an EVSE bears so much more than was shared last.
+    pub(super) fn bears(&self, evse: usize, more: Load) -> bool {
+        self.usage.bears(self.circuits.layout(), evse, more)
+    }
+
+    /// Whether it stays even enough with so much more.
+    pub(super) fn stays_even(&self, evse: usize, more: Load) -> bool {
+        let layout = self.circuits.layout();
+        self.usage.stays_even(layout, evse, more.phases)
     }
 
     /// Rounds of filling since it was built.
@@ -435,6 +447,19 @@ mod tests {
         assert_eq!(reasons(&site), ["limit: power of circuit main"; 2]);
         site.plan.evses[1].rotation = Rotation::Unknown;
         assert_eq!(site.offers(), [9000, 9000]);
+    }
+
+    #[test]
+    fn power_that_is_too_little_for_a_step_on_three_phases_goes_to_who_takes_smaller_ones() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_power = Some(Watts(230 * 37));
+        add_car(&mut site, 3, Phase::L1);
+        add_car(&mut site, 1, Phase::L1);
+        site.plan.evses[0].weight = 2;
+        site.plan.evses[0].step = MilliAmps::from_amps(1);
+        site.plan.evses[1].step = MilliAmps(1);
+        // The first is at 10 A of 12 when 1 A is left, and one step more would take 3.
+        assert_eq!(site.offers(), [10_000, 7_000]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::evse::{Limit, Measured};
 use crate::ids::OfferNumber;
 use crate::units::{MilliAmps, PerPhase};
 
+use super::contact::Contact;
 use super::overdraw::{Overdraw, TOLERANCE};
 use super::plan::EvsePlan;
 
@@ -20,9 +21,6 @@ const FOLLOWS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A wallbox that sent no current for this long counts as one without meter values.
 const METER_VALUES_WITHIN: Duration = Duration::from_mins(1);
-
-/// A link may be gone for a moment; from then on the failsafe current is booked too.
-const AWAY_AFTER: Duration = Duration::from_secs(3);
 
 /// A lowering that is not even accepted in this time counts as not obeyed.
 const ACCEPTS_WITHIN: Duration = Duration::from_secs(5);
@@ -38,22 +36,12 @@ pub(super) struct Offered {
     pub(super) since: Mono,
 }
 
-/// Can the device be reached?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
-    NeverSeen,
-    Online,
-    LostAt(Mono),
-}
-
 /// What an EVSE was offered, what it is known to obey, and what it draws.
 #[derive(Debug)]
 pub(super) struct Booking {
     max: MilliAmps,
     failsafe: MilliAmps,
-    link: Link,
-    /// It falls back to its failsafe current so long after the last contact.
-    falls_back: Option<Duration>,
+    pub(super) contact: Contact,
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
@@ -76,8 +64,7 @@ impl Booking {
         Self {
             max: plan.max,
             failsafe: plan.failsafe,
-            link: Link::NeverSeen,
-            falls_back: None,
+            contact: Contact::default(),
             offered: None,
             held: if remembered.is_some() {
                 last
@@ -96,10 +83,10 @@ impl Booking {
 
     /// What must be assumed to flow on each of its phases now.
     pub(super) fn booked(&self, now: Mono) -> MilliAmps {
-        if self.has_fallen_back(now) {
+        if self.contact.has_fallen_back(now) {
             return self.failsafe.max(self.drawn().unwrap_or_default());
         }
-        let away = if self.is_away(now) {
+        let away = if self.contact.is_away(now) {
             self.failsafe
         } else {
             MilliAmps::ZERO
@@ -126,28 +113,24 @@ impl Booking {
         offer.max(self.held).max(over).max(deaf)
     }
 
-    /// What it draws at most, for all we know: not what it is booked with, if that is only to be
-    /// on the safe side. `charging` says whether a transaction runs.
-    pub(super) fn may_draw(&self, now: Mono, charging: bool) -> MilliAmps {
-        if !self.is_online() || self.overdraw.is_over() {
-            return self.booked(now);
-        }
-        if !charging {
-            return MilliAmps::ZERO;
-        }
+    /// What it draws at most, for all we know: what it is booked with, but a lowering counts some
+    /// time after it was accepted unless a measurement says otherwise.
+    pub(super) fn may_draw(&self, now: Mono) -> MilliAmps {
+        let booked = self.booked(now);
+        let online = self.contact.is_online();
         match (self.offered, self.took_at) {
-            (Some(offer), Some(took)) if now.since(took) >= FOLLOWS_WITHIN => {
+            (Some(offer), Some(took)) if online && now.since(took) >= FOLLOWS_WITHIN => {
                 let since = self.measured.filter(|(_, at)| *at >= took);
                 let drawn = since.and(self.drawn()).unwrap_or_default();
-                amps(offer.limit, self.max).max(drawn.min(self.booked(now)))
+                amps(offer.limit, self.max).max(drawn).min(booked)
             }
-            _ => self.booked(now),
+            _ => booked,
         }
     }
 
     /// Cannot be moved by an offer: others must live with it.
     pub(super) fn is_fixed(&self) -> bool {
-        !self.is_online() || self.refused || self.overdraw.is_fixed()
+        !self.contact.is_online() || self.refused || self.overdraw.is_fixed()
     }
 
     /// A lowering that was not accepted in time.
@@ -161,47 +144,6 @@ impl Booking {
             .offered
             .filter(|offer| amps(offer.limit, self.max) < self.held)?;
         self.took_at.is_none().then_some(offer.since)
-    }
-
-    /// Can be reached.
-    pub(super) fn is_online(&self) -> bool {
-        self.link == Link::Online
-    }
-
-    /// Was reached since the start.
-    pub(super) fn was_seen(&self) -> bool {
-        self.link != Link::NeverSeen
-    }
-
-    fn away_at(&self) -> Option<Mono> {
-        match self.link {
-            Link::LostAt(lost) => Some(lost + AWAY_AFTER),
-            Link::NeverSeen | Link::Online => None,
-        }
-    }
-
-    fn is_away(&self, now: Mono) -> bool {
-        match self.link {
-            Link::NeverSeen => true,
-            Link::Online => false,
-            Link::LostAt(lost) => now.since(lost) >= AWAY_AFTER,
-        }
-    }
-
-    /// It falls back to its failsafe current by itself so long after the last contact.
-    pub(super) fn falls_back(&mut self, after: Option<Duration>) {
-        self.falls_back = after;
-    }
-
-    fn falls_back_at(&self) -> Option<Mono> {
-        match self.link {
-            Link::LostAt(lost) => self.falls_back.map(|after| lost + after),
-            Link::NeverSeen | Link::Online => None,
-        }
-    }
-
-    fn has_fallen_back(&self, now: Mono) -> bool {
-        self.falls_back_at().is_some_and(|at| at <= now)
     }
 
     /// The last offer.
@@ -250,7 +192,7 @@ impl Booking {
     /// The device can be reached, or no longer.
     pub(super) fn connect(&mut self, now: Mono, online: bool) {
         if online {
-            if self.has_fallen_back(now) {
+            if self.contact.has_fallen_back(now) {
                 self.held = self.booked(now);
                 let held = Limit::Current(self.failsafe);
                 self.offered = self.offered.map(|offer| Offered {
@@ -258,13 +200,13 @@ impl Booking {
                     ..offer
                 });
             }
-            if self.is_away(now) {
+            if self.contact.is_away(now) {
                 self.fallback = self.failsafe;
             }
-            self.link = Link::Online;
-        } else if self.is_online() {
+            self.contact.begin();
+        } else if self.contact.is_online() {
             self.held = self.allowed();
-            self.link = Link::LostAt(now);
+            self.contact.lose(now);
             self.measured = None;
             self.overdraw.forget();
         }
@@ -361,8 +303,7 @@ impl Booking {
             took.and(self.measured)
                 .map(|(_, at)| at + METER_VALUES_WITHIN),
             self.waits_for_took().map(|since| since + ACCEPTS_WITHIN),
-            self.away_at(),
-            self.falls_back_at(),
+            self.contact.poll_timeout(now),
             self.silent_at(),
         ];
         times.into_iter().flatten().filter(|at| *at > now).min()
@@ -471,6 +412,21 @@ mod tests {
     }
 
     #[test]
+    fn for_the_house_a_lowering_counts_3_s_after_it_was_accepted_unless_more_is_measured() {
+        let mut booking = at_16_amps();
+        assert_eq!(booking.may_draw(at(9)), MilliAmps(16_000));
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        assert_eq!(booking.may_draw(at(20)), MilliAmps(16_000));
+        booking.took(at(20), OfferNumber(2));
+        assert_eq!(booking.may_draw(at(22)), MilliAmps(16_000));
+        assert_eq!(booking.may_draw(at(23)), MilliAmps(8000));
+        booking.measure(at(23), &draws(12_000));
+        assert_eq!(booking.may_draw(at(24)), MilliAmps(12_000));
+        booking.connect(at(25), false);
+        assert_eq!(booking.may_draw(at(25)), MilliAmps(16_000));
+    }
+
+    #[test]
     fn a_late_acceptance_of_an_older_offer_confirms_nothing() {
         let mut booking = at_16_amps();
         booking.offer(at(10), OfferNumber(2), limit(8000));
@@ -526,7 +482,7 @@ mod tests {
     #[test]
     fn who_falls_back_by_itself_is_booked_at_its_failsafe_current_when_it_has() {
         let mut booking = at_16_amps();
-        booking.falls_back(Some(Duration::from_mins(3)));
+        booking.contact.falls_back(Some(Duration::from_mins(3)));
         booking.connect(at(100), false);
         assert_eq!(booking.booked(at(279)), MilliAmps(16_000));
         assert_eq!(booking.poll_timeout(at(110)), Some(at(280)));

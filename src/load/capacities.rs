@@ -74,3 +74,68 @@ impl Capacities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Random;
+    use crate::load::allocator::Allocator;
+    use crate::load::request::Request;
+    use crate::load::site_generator::Site;
+
+    /// Houses behind some circuits, failsafe currents and hot fuses behind others.
+    fn random(site: &Site, seed: u64) -> Capacities {
+        let mut random = Random::new(!seed);
+        let mut amps = |most| i32::try_from(random.below(most)).unwrap();
+        let circuits = site.circuits();
+        let layout = circuits.layout();
+        let mut capacities = Capacities::new(layout);
+        for circuit in 0..site.plan.circuits.len() {
+            let phases = [0; 3].map(|_| i64::from(amps(50_000)));
+            match amps(4) {
+                0 => capacities.set_failsafe(layout, circuit, MilliAmps(amps(20_000))),
+                1 => capacities.set_house(layout, circuit, PerPhase(phases), phases.iter().sum()),
+                2 => {
+                    let hot = PerPhase([0; 3].map(|_| MilliAmps(amps(20_000))));
+                    capacities.set_hot(layout, circuit, hot);
+                }
+                _ => {}
+            }
+        }
+        capacities
+    }
+
+    #[test]
+    fn i1_what_the_house_and_a_failsafe_current_leave_is_not_given_out_twice() {
+        for seed in 0..500 {
+            let site = Site::random(seed).without_extra();
+            let capacities = random(&site, seed);
+            let circuits = site.circuits().with_capacities(capacities.clone());
+            let shares = Allocator::on(&circuits, &site.plan)
+                .allocate(&site.requests)
+                .to_vec();
+            let offered = shares.iter().enumerate();
+            let offered: Vec<_> = offered
+                .map(|(evse, share)| circuits.on_grid(evse, share.offer))
+                .collect();
+            let fixed: Vec<_> = site.requests.iter().map(fixed).collect();
+            let sums = circuits.sums(&offered).into_iter();
+            for (circuit, (sum, fixed)) in sums.zip(circuits.sums(&fixed)).enumerate() {
+                for (phase, sum) in sum.iter() {
+                    let resource = circuits.layout().circuits[circuit].phase(phase);
+                    let left = capacities.limit[resource]
+                        - capacities.house[resource]
+                        - i64::from(fixed[phase].0);
+                    assert!(i64::from(sum.0) <= left.max(0), "seed {seed}: {circuit}");
+                }
+            }
+        }
+    }
+
+    fn fixed(request: &Request) -> PerPhase<MilliAmps> {
+        match request {
+            Request::Fixed(grid) => *grid,
+            Request::Wants(_) => PerPhase::default(),
+        }
+    }
+}

@@ -16,8 +16,10 @@ use super::appetite::Appetite;
 use super::booking::{Booking, amps};
 use super::circuit::Circuits;
 use super::draw_history::DrawHistory;
+use super::house_load::Load;
 use super::meter_watch::Freshness;
 use super::metering::{MeterState, Metering};
+use super::phase_switch::PhaseSwitch;
 use super::phases_in_use::PhasesInUse;
 use super::plan::{Device, EvsePlan, LoadPlan};
 use super::raise_budget::RaiseBudget;
@@ -97,6 +99,7 @@ pub(super) struct Evse {
     pub(super) rest: Rest,
     pub(super) budget: RaiseBudget,
     pub(super) ramp: Ramp,
+    pub(super) switch: PhaseSwitch,
     /// The transaction has had no current yet.
     pub(super) first_grant: bool,
     /// The device may have forgotten its limit: it is told again.
@@ -143,6 +146,7 @@ impl Controller {
             rest: Rest::default(),
             budget: RaiseBudget::new(now.mono, raise_interval(evse, &plan)),
             ramp: Ramp::default(),
+            switch: PhaseSwitch::default(),
             first_grant: false,
             tell_again: false,
             raise_waits: None,
@@ -160,7 +164,7 @@ impl Controller {
             .enumerate()
             .map(|(i, e)| (e.name.clone(), i))
             .collect();
-        Self {
+        let mut controller = Self {
             index,
             metering: Metering::new(now.mono, &plan),
             circuits,
@@ -174,7 +178,9 @@ impl Controller {
             next: None,
             outputs: VecDeque::new(),
             plan,
-        }
+        };
+        controller.note_draws();
+        controller
     }
 
     /// A device reports.
@@ -188,22 +194,30 @@ impl Controller {
             return;
         };
         let now = now.mono;
+        let was_single = evse.switch.is_single();
         let concerns = match report {
             Report::Online(online) => {
                 evse.booking.connect(now, *online);
+                evse.switch.forget();
                 evse.tell_again |= *online;
                 true
             }
             Report::Booted => {
                 evse.booking.reboot();
+                evse.switch.forget();
                 evse.tell_again = true;
                 true
             }
             Report::FallsBack(after) => {
-                evse.booking.falls_back(*after);
+                evse.booking.contact.falls_back(*after);
                 true
             }
-            Report::Status(_) | Report::Switchable(_) | Report::SinglePhase(_) => false,
+            Report::Status(_) => false,
+            Report::Switchable(can) => {
+                evse.switch.can = *can;
+                true
+            }
+            Report::SinglePhase(single) => evse.switch.report(now, *single),
             Report::Demand(demand) => {
                 evse.turn_to(now, *demand);
                 true
@@ -218,6 +232,9 @@ impl Controller {
             Report::Refused { offer, .. } => evse.booking.refuse(*offer),
         };
         self.dirty |= concerns;
+        if evse.switch.is_single() != was_single {
+            self.rewire();
+        }
     }
 
     /// The backend's limit of an EVSE; `None` = none.
@@ -245,10 +262,21 @@ impl Controller {
         };
         if *signal != watts {
             *signal = watts;
-            self.circuits = Circuits::with_signals(&self.plan, &self.signals);
-            self.allocator = Allocator::on(&self.circuits, &self.plan);
-            self.dirty = true;
+            self.rewire();
         }
+    }
+
+    /// Builds the circuits anew, with the signals and the phases that hold now.
+    fn rewire(&mut self) {
+        let mut plan = self.plan.clone();
+        for (evse, plan) in self.evses.iter().zip(&mut plan.evses) {
+            if evse.switch.is_single() {
+                plan.phases = 1;
+            }
+        }
+        self.circuits = Circuits::with_signals(&plan, &self.signals);
+        self.allocator = Allocator::on(&self.circuits, &plan);
+        self.dirty = true;
     }
 
     /// Switches an EVSE on or off.
@@ -297,7 +325,11 @@ impl Controller {
         Some(EvseView {
             offered: evse.booking.offered().map(|offer| offer.limit),
             setpoint: evse.setpoint,
-            phases: evse.phases.count(plan.phases),
+            phases: if evse.switch.is_single() {
+                1
+            } else {
+                evse.phases.count(plan.phases)
+            },
             booked: evse.booking.booked(self.now),
             reason: evse.reason.clone(),
             enabled: evse.enabled,
@@ -335,7 +367,7 @@ impl Controller {
                     limit: PerPhase::all(circuit.max_current),
                     offered,
                     booked,
-                    house: house.filter(|_| known).map(|house| house.current()),
+                    house: house.filter(|_| known).map(Load::current),
                     meter: match circuit.meter {
                         None => MeterState::None,
                         Some(_) if known => MeterState::Fresh,
@@ -348,11 +380,6 @@ impl Controller {
 }
 
 impl Evse {
-    /// What it draws at most, for all we know.
-    pub(super) fn may_draw(&self, now: Mono) -> MilliAmps {
-        self.booking.may_draw(now, self.demand == Demand::Charging)
-    }
-
     fn turn_to(&mut self, now: Mono, demand: Demand) {
         if demand == self.demand {
             return;
@@ -363,6 +390,7 @@ impl Evse {
             self.appetite = Appetite::default();
             self.rest = Rest::default();
             self.ramp = Ramp::default();
+            self.tell_again |= self.switch.begin(now);
             self.phases.begin(now);
             self.booking.overdraw.end();
             if charges {

@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn a_minute_is_remembered() {
+        let mut history = DrawHistory::default();
+        for seconds in 0..=600 {
+            history.measure(at(seconds * 10), amps(10));
+        }
+        let oldest = history.measured.front().unwrap().0;
+        assert_eq!(at(6000).since(oldest), Duration::from_secs(61));
+    }
+
+    #[test]
     fn a_flood_of_measurements_is_forgotten_from_its_beginning() {
         let mut history = DrawHistory::default();
         for tenths in 0..100_000 {

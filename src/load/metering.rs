@@ -301,10 +301,15 @@ impl Controller {
 
     /// Notes what every EVSE may draw from now on.
     pub(super) fn note_draws(&mut self) {
-        for (index, evse) in self.evses.iter_mut().enumerate() {
-            let may = evse.may_draw(self.now);
-            evse.draws
-                .assume(self.now, self.circuits.on_grid(index, may));
+        let now = self.now;
+        for (index, (evse, plan)) in self.evses.iter_mut().zip(&self.plan.evses).enumerate() {
+            // An observer does not know what anybody is allowed.
+            let may = if self.plan.observe {
+                plan.max
+            } else {
+                evse.booking.may_draw(now)
+            };
+            evse.draws.assume(now, self.circuits.on_grid(index, may));
         }
     }
 }

@@ -9,8 +9,9 @@
 //! | `circuit`, `layout`, `usage` | the tree of circuits as numbers, and what is booked on it |
 //! | `metering`, `meter_watch` | what the meters say, and whether it is still true |
 //! | `house_load`, `draw_history`, `capacities` | what the house takes, and what is left |
-//! | `booking`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
+//! | `booking`, `contact`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
 //! | `appetite`, `phases_in_use` | what its car makes of it |
+//! | `phasing`, `phase_switch` | when it is connected with one phase, and when with all |
 //! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
 //! | `raise_budget`, `ramp` | how often and how fast somebody is raised |
 //! | `heat` | what a fuse remembers of an overload |
@@ -23,6 +24,7 @@ mod booking;
 mod capacities;
 mod car;
 mod circuit;
+mod contact;
 mod controller;
 mod draw_history;
 mod filling;
@@ -32,7 +34,9 @@ mod layout;
 mod meter_watch;
 mod metering;
 mod overdraw;
+mod phase_switch;
 mod phases_in_use;
+mod phasing;
 pub mod plan;
 mod raise_budget;
 mod ramp;

@@ -28,10 +28,18 @@ struct Circumstances {
     overbooked: bool,
     /// Somebody waits.
     rotate: bool,
-    /// There is not enough: nobody gets more than its car takes.
-    scarce: bool,
-    /// Only to see who would have room to start again.
-    trial: bool,
+    supply: Supply,
+}
+
+/// How much there is for all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Supply {
+    /// Enough, as far as we know.
+    Plenty,
+    /// Not enough: nobody gets more than its car takes.
+    Scarce,
+    /// Not enough; and this is only to see who would have room to start again.
+    Trial,
 }
 
 impl Controller {
@@ -46,10 +54,11 @@ impl Controller {
         }
         self.look_at_meters();
         if !self.plan.observe {
+            // Of the offer that is not followed, before a new one takes its place.
+            self.complain();
             let targets = self.targets();
             self.lower(&targets);
             self.raise(&targets);
-            self.complain();
         }
         self.note_draws();
         self.set_timer();
@@ -76,8 +85,7 @@ impl Controller {
         let mut all = Circumstances {
             overbooked: self.bookings().is_overloaded(),
             rotate: self.somebody_waited(),
-            scarce: false,
-            trial: false,
+            supply: Supply::Plenty,
         };
         let trial = self.look_for_room(all);
         let mut requests = self.requests(all);
@@ -85,10 +93,13 @@ impl Controller {
             // Where there is enough for all, what a car leaves is of no use to anybody, and to
             // take it away and give it back would only cost writes to the wallbox's memory.
             let shares = self.allocator.allocate(&requests).iter().zip(&requests);
-            all.scarce = shares.into_iter().any(|(share, request)| match request {
+            let scarce = shares.into_iter().any(|(share, request)| match request {
                 Request::Wants(wants) => share.reason != wants.at_max,
                 Request::Fixed(_) => false,
             });
+            if scarce {
+                all.supply = Supply::Scarce;
+            }
             requests = self.requests(all);
         }
         let shares = self.allocator.allocate(&requests).to_vec();
@@ -101,6 +112,7 @@ impl Controller {
             {
                 share.reason = tried.reason.clone();
             }
+            self.judge_phases(index, &share, &request);
             targets.push(self.target(index, share, &request));
         }
         targets
@@ -112,8 +124,7 @@ impl Controller {
             return Vec::new();
         }
         let requests = self.requests(Circumstances {
-            scarce: true,
-            trial: true,
+            supply: Supply::Trial,
             ..all
         });
         let shares = self.allocator.allocate(&requests).to_vec();
@@ -185,7 +196,7 @@ impl Controller {
 
     /// The most that an EVSE in a transaction may get, and why.
     fn most(&self, evse: &Evse, plan: &EvsePlan, all: Circumstances) -> (MilliAmps, Reason) {
-        let tries = all.trial && evse.rest.needs_room();
+        let tries = all.supply == Supply::Trial && evse.rest.needs_room();
         if let Some(remaining) = evse.rest.remaining(self.now).filter(|_| !tries) {
             return (MilliAmps::ZERO, Reason::Rest { remaining });
         }
@@ -195,7 +206,10 @@ impl Controller {
             (plan.min, Reason::Disabled)
         };
         let backend = evse.ceiling.map(|limit| (limit, Reason::Backend { limit }));
-        let appetite = evse.appetite.ceiling().filter(|_| all.scarce);
+        let appetite = evse
+            .appetite
+            .ceiling()
+            .filter(|_| all.supply != Supply::Plenty);
         let under_draw = appetite.map(|limit| (limit, Reason::UnderDraw));
         let lower = |least: (MilliAmps, Reason), other: (MilliAmps, Reason)| {
             if other.0 < least.0 { other } else { least }
@@ -251,6 +265,12 @@ impl Controller {
             reason: Reason::NoTransaction,
         };
         if let Request::Wants(_) = request {
+            if evse.switch.is_switching() {
+                return Target {
+                    limit: Limit::Current(MilliAmps::ZERO),
+                    reason: Reason::PhaseSwitch,
+                };
+            }
             return Target {
                 limit: Limit::Current(share.offer),
                 reason: self.with_expected_wait(share.reason),
@@ -316,6 +336,7 @@ impl Controller {
         for evse in &self.evses {
             times.extend(evse.booking.poll_timeout(now));
             times.extend(evse.appetite.poll_timeout());
+            times.extend(evse.switch.poll_timeout());
             times.push(evse.rest.until());
             if let Some(since) = evse.raise_waits {
                 times.push(since + super::transition::PART_AFTER);

@@ -3,6 +3,8 @@
 mod house;
 mod measured;
 mod metered;
+mod phases;
 mod rotation;
 mod storm;
+mod table;
 mod world;

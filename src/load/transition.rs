@@ -29,12 +29,12 @@ impl Controller {
                 Reason::NotLimitable
             } else if evse.booking.overdraw.alarms() {
                 Reason::NotObeyed
-            } else if evse.booking.is_online() {
+            } else if evse.booking.contact.is_online() {
                 target.reason.clone()
             } else {
                 Reason::Offline
             };
-            if !evse.booking.is_online() {
+            if !evse.booking.contact.is_online() {
                 continue;
             }
             let wanted = amps(target.limit, plan.max);
@@ -94,7 +94,7 @@ impl Controller {
         let hindrance = self.hindrance(index, target.limit);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
-        if !evse.booking.is_online() || target.limit <= old {
+        if !evse.booking.contact.is_online() || target.limit <= old {
             evse.raise_waits = None;
             return None;
         }
@@ -207,7 +207,10 @@ impl Controller {
     /// not seen may be charging.
     pub(super) fn is_starting(&self) -> bool {
         self.now.since(self.started) < self.plan.start_up_hold
-            && self.evses.iter().any(|evse| !evse.booking.was_seen())
+            && self
+                .evses
+                .iter()
+                .any(|evse| !evse.booking.contact.was_seen())
     }
 
     pub(super) fn bookings(&self) -> Bookings {
@@ -231,7 +234,7 @@ impl Controller {
             number,
             limit,
             reason: evse.reason.clone(),
-            single_phase: false,
+            single_phase: evse.switch.wants_single(),
         };
         self.outputs.push_back(Output::Offer {
             evse: plan.name.clone(),

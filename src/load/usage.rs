@@ -6,6 +6,7 @@
 )]
 
 use super::capacities::Capacities;
+use super::house_load::Load;
 use super::layout::{Kind, Layout, Resource};
 use crate::units::PerPhase;
 
@@ -126,6 +127,31 @@ impl Usage {
     pub(super) fn obstacle(&self, layout: &Layout, evse: usize, more: i64) -> Option<usize> {
         self.full(layout, evse, more)
             .or_else(|| self.too_uneven(layout, evse, more))
+    }
+
+    /// Whether all circuits above an EVSE bear so much more.
+    pub(super) fn bears(&self, layout: &Layout, evse: usize, more: Load) -> bool {
+        let fits = |resource: usize, more: i64| more <= 0 || self.slack(resource) >= more;
+        layout.path(evse).iter().all(|&circuit| {
+            let (_, mut powers) = layout.of_circuit(circuit);
+            let circuit = &layout.circuits[circuit];
+            let mut phases = more.phases.iter();
+            phases.all(|(phase, more)| fits(circuit.phase(phase), more))
+                && powers.all(|power| fits(power, more.power))
+        })
+    }
+
+    /// Whether so much more on single phases would be even enough for all circuits above an EVSE.
+    pub(super) fn stays_even(&self, layout: &Layout, evse: usize, more: PerPhase<i64>) -> bool {
+        let circuits = layout.path(evse).iter();
+        let mut limited = circuits.filter_map(|circuit| layout.circuits[*circuit].asymmetry);
+        limited.all(|first| {
+            let mut used = self.uneven(first);
+            for (used, more) in used.iter_mut().zip(more.0) {
+                *used += more;
+            }
+            spread(used, self.unknown[first]) <= self.limit[first]
+        })
     }
 
     fn level(&self, resource: usize, kind: Kind) -> i64 {

@@ -60,6 +60,16 @@ quirks! {
     OnlyWatts = "only-watts", "Refuses limits in amperes.";
     WholeAmps = "whole-amps", "Sets whole amperes only, rounded down.";
     IgnoresProfiles = "ignores-profiles", "Accepts profiles and does not obey them.";
+    ObeysRelative = "obeys-relative", "Accepts profiles that are not Relative and ignores them.";
+    ObeysAbsolute = "obeys-absolute", "Accepts profiles that are not Absolute and ignores them.";
+    ObeysWatts = "obeys-watts", "Accepts limits in amperes and ignores them.";
+    ObeysAmps = "obeys-amps", "Accepts limits in watts and ignores them.";
+    ObeysWholeAmps = "obeys-whole-amps", "Accepts limits that are not whole amperes and ignores them.";
+    ObeysStackLevel0 = "obeys-stack-level-0", "Accepts profiles above stack level 0 and ignores them.";
+    ObeysTxProfile = "obeys-tx-profile", "Accepts profiles that are not a TxProfile and ignores them.";
+    ObeysChargePointMax = "obeys-charge-point-max", "Accepts all profiles and ignores all but ChargePointMaxProfile.";
+    ObeysConnector0 = "obeys-connector-0", "Accepts profiles that are not for connector 0 and ignores them.";
+    DefaultsAtStart = "defaults-at-start", "Looks at a TxDefaultProfile when a transaction begins, and not again.";
     ForgetsProfiles = "forgets-profiles", "Loses all profiles when it reboots.";
     NoSmartCharging = "no-smart-charging", "Answers SetChargingProfile with NotSupported.";
     NoRemoteTrigger = "no-remote-trigger", "Answers TriggerMessage with NotSupported.";

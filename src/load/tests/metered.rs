@@ -3,160 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::table::{Site, at, milliamps};
 use super::world::{metered, plan, seconds};
-use crate::clock::{Mono, Now, Timestamp};
-use crate::evse::{Demand, Limit, Measured, Offer, Reason, Report};
-use crate::ids::{EvseName, MeterName};
-use crate::load::{
-    CircuitPlan, CircuitView, Controller, Device, LoadPlan, MeterPlan, MeterState, Output, Rotation,
-};
+use crate::evse::{Demand, Limit, Reason, Report};
+use crate::ids::MeterName;
+use crate::load::{CircuitPlan, Device, LoadPlan, MeterPlan, MeterState, Rotation};
 use crate::units::{MilliAmps, PerPhase, Phase, Watts};
-
-/// A controller whose devices take what they are told at once and say what they draw.
-struct Site {
-    controller: Controller,
-    names: Vec<EvseName>,
-    now: Mono,
-    offers: BTreeMap<EvseName, Offer>,
-}
-
-impl Site {
-    fn new(plan: LoadPlan) -> Self {
-        Self::remembering(plan, &BTreeMap::new())
-    }
-
-    fn remembering(plan: LoadPlan, remembered: &BTreeMap<EvseName, Limit>) -> Self {
-        let names: Vec<EvseName> = plan.evses.iter().map(|evse| evse.name.clone()).collect();
-        let controller = Controller::new(now(Mono::START), plan, remembered);
-        let mut site = Self {
-            controller,
-            names,
-            now: Mono::START,
-            offers: BTreeMap::new(),
-        };
-        for evse in 0..site.names.len() {
-            site.report(evse, &Report::Online(true));
-        }
-        site
-    }
-
-    /// A site where the house takes so much and every EVSE begins to charge, after a minute.
-    fn charging(plan: LoadPlan, house: i32) -> Self {
-        let mut site = Self::new(plan);
-        site.sample([house; 3]);
-        for evse in 0..site.names.len() {
-            site.report(evse, &Report::Demand(Demand::Charging));
-        }
-        site.live(60, house);
-        site
-    }
-
-    fn drain(&mut self) -> Vec<(usize, i32)> {
-        let mut offers = Vec::new();
-        while let Some(output) = self.controller.poll_output() {
-            let Output::Offer { evse, offer } = output else {
-                continue;
-            };
-            let index = self.names.iter().position(|name| *name == evse).unwrap();
-            offers.push((index, milliamps(offer.limit)));
-            self.offers.insert(evse, offer);
-        }
-        offers
-    }
-
-    fn report(&mut self, evse: usize, report: &Report) {
-        let name = self.names[evse].clone();
-        self.controller.handle_report(now(self.now), &name, report);
-        self.drain();
-    }
-
-    /// A reading of the first circuit's meter; what is offered at once.
-    fn sample(&mut self, amps: [i32; 3]) -> Vec<(usize, i32)> {
-        let current = PerPhase(amps.map(MilliAmps));
-        let grid = MeterName::from("grid");
-        self.controller
-            .handle_sample(now(self.now), &grid, current, None);
-        self.drain()
-    }
-
-    fn offered(&self, evse: usize) -> i32 {
-        self.offers
-            .get(&self.names[evse])
-            .map_or(0, |offer| milliamps(offer.limit))
-    }
-
-    fn all(&self) -> Vec<i32> {
-        (0..self.names.len())
-            .map(|evse| self.offered(evse))
-            .collect()
-    }
-
-    /// All devices obey and say so.
-    fn obey(&mut self) {
-        for evse in 0..self.names.len() {
-            let Some(offer) = self.offers.get(&self.names[evse]) else {
-                continue;
-            };
-            let (number, amps) = (offer.number, milliamps(offer.limit));
-            self.report(evse, &Report::Took(number));
-            self.draws(evse, amps);
-        }
-    }
-
-    fn draws(&mut self, evse: usize, amps: i32) {
-        let measured = Measured {
-            current: Some(PerPhase::all(MilliAmps(amps))),
-            ..Measured::default()
-        };
-        self.report(evse, &Report::Measured(measured));
-    }
-
-    fn tick(&mut self) {
-        self.now = self.now + seconds(1);
-        self.controller.handle_timeout(now(self.now));
-        self.drain();
-    }
-
-    /// Seconds in which a house takes so much of each phase beside what is offered.
-    fn live(&mut self, seconds: u64, house: i32) {
-        for _ in 0..seconds {
-            self.tick();
-            self.obey();
-            let cars: i32 = self.all().iter().sum();
-            self.sample([house + cars; 3]);
-            self.obey();
-        }
-    }
-
-    fn silence(&mut self, seconds: u64) {
-        for _ in 0..seconds {
-            self.tick();
-            self.obey();
-        }
-    }
-
-    fn reason(&self, evse: usize) -> Reason {
-        self.controller.evse(&self.names[evse]).unwrap().reason
-    }
-
-    fn circuit(&self, index: usize) -> CircuitView {
-        self.controller.circuits().nth(index).unwrap()
-    }
-}
-
-fn milliamps(limit: Limit) -> i32 {
-    match limit {
-        Limit::Current(amps) => amps.0,
-        Limit::Released => 32_000,
-    }
-}
-
-fn now(mono: Mono) -> Now {
-    Now {
-        mono,
-        wall: Timestamp::UNIX_EPOCH,
-    }
-}
 
 fn no_meter(circuit: &str) -> Reason {
     Reason::Circuit {
@@ -355,7 +207,7 @@ fn a_stale_meter_leaves_the_failsafe_current_from_one_moment_to_the_next() {
         let stale = site.controller.poll_timeout().unwrap();
         assert!(stale <= site.now + Duration::from_millis(1));
         site.now = stale;
-        site.controller.handle_timeout(now(stale));
+        site.controller.handle_timeout(at(stale));
         site.drain();
         assert_eq!(site.all(), offers);
         let circuit = "house".into();
@@ -390,6 +242,22 @@ fn before_the_first_reading_nothing_is_raised_and_running_cars_keep_what_they_ha
 }
 
 #[test]
+fn cars_that_run_when_we_start_are_not_taken_for_a_house() {
+    let remembered = Limit::Current(MilliAmps(16_000));
+    let remembered = ["e0", "e1"].map(|name| (name.into(), remembered));
+    let mut site = Site::unseen(metered(40, 2), &BTreeMap::from(remembered));
+    site.sample([40_000; 3]);
+    for evse in 0..2 {
+        site.report(evse, &Report::Demand(Demand::Charging));
+        site.sample([40_000; 3]);
+        site.report(evse, &Report::Online(true));
+        site.sample([40_000; 3]);
+    }
+    site.live(5, 8000);
+    assert_eq!(site.all(), [16_000, 16_000]);
+}
+
+#[test]
 fn what_cannot_be_true_is_no_reading_and_an_unknown_meter_concerns_nobody() {
     let mut site = Site::charging(metered(32, 2), 4000);
     for absurd in [i32::MIN, i32::MAX, 65_535_000, -65_535_000] {
@@ -401,7 +269,7 @@ fn what_cannot_be_true_is_no_reading_and_an_unknown_meter_concerns_nobody() {
     }
     let unknown = MeterName::from("nobody's");
     let current = PerPhase::all(MilliAmps(60_000));
-    let at = now(site.now);
+    let at = site.now();
     site.controller.handle_sample(at, &unknown, current, None);
     assert_eq!(site.drain(), []);
     assert_eq!(site.controller.meter(site.now, &unknown), None);
@@ -410,7 +278,7 @@ fn what_cannot_be_true_is_no_reading_and_an_unknown_meter_concerns_nobody() {
         site.sample([i32::MAX; 3]);
     }
     assert_eq!(site.all(), [0, 0], "no reading for 16 s");
-    let at = now(site.now);
+    let at = site.now();
     let grid = MeterName::from("grid");
     for watts in [i32::MIN, i32::MAX] {
         let current = PerPhase::all(MilliAmps(-640_000));
@@ -432,7 +300,7 @@ fn a_meter_is_shown_with_its_age() {
     assert_eq!(view(&site, "garage").state, MeterState::Stale);
     assert_eq!(view(&site, "garage").age, None);
     let current = PerPhase([1000, -2000, 3000].map(MilliAmps));
-    let (at, garage) = (now(site.now), MeterName::from("garage"));
+    let (at, garage) = (site.now(), MeterName::from("garage"));
     site.controller
         .handle_sample(at, &garage, current, Some(Watts(460)));
     site.tick();
@@ -473,7 +341,7 @@ fn a_house_inside_another_is_counted_once() {
         // 8 A in the garage, 12 A elsewhere.
         let cars = site.all();
         let inner = PerPhase::all(MilliAmps(8000 + cars[1]));
-        let at = now(site.now);
+        let at = site.now();
         site.controller.handle_sample(at, &garage, inner, None);
         site.sample([20_000 + cars[0] + cars[1]; 3]);
         site.obey();
@@ -509,7 +377,7 @@ fn max_power_covers_the_house() {
     let circuit = "house".into();
     assert_eq!(site.reason(0), Reason::Power { circuit });
     let grid = MeterName::from("grid");
-    let (at, current) = (now(site.now), PerPhase::all(MilliAmps(12_000)));
+    let (at, current) = (site.now(), PerPhase::all(MilliAmps(12_000)));
     let power = Some(Watts(230 * 54));
     site.controller.handle_sample(at, &grid, current, power);
     site.drain();
@@ -581,7 +449,9 @@ fn an_observer_sees_the_house_and_offers_nothing() {
         site.draws(0, 10_000);
         assert_eq!(site.sample([60_000; 3]), []);
     }
-    assert_eq!(site.circuit(0).meter, MeterState::Fresh);
+    let view = site.circuit(0);
+    assert_eq!(view.meter, MeterState::Fresh);
+    assert_eq!(view.house, Some(PerPhase::all(MilliAmps(50_000))));
     site.silence(20);
     assert!(site.circuit(0).failsafe && site.offers.is_empty());
 }

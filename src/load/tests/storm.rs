@@ -1,7 +1,7 @@
 //! An hour of everything at once: cars come and go, answers are late, lost, doubled and out of
 //! order, links break, wallboxes restart, signals and backends change their minds.
 
-use super::world::{Device, Temper, World, seconds};
+use super::world::{self, Device, House, Temper, World, seconds};
 use crate::clock::{Mono, Random};
 use crate::evse::Demand;
 use crate::load::site_generator::Site;
@@ -106,6 +106,49 @@ fn no_fuse_carries_more_than_it_may_at_any_instant_of_any_storm() {
             });
             gust(&mut world);
         }
+        calm(&mut world, seed);
+    }
+}
+
+/// A storm below a meter, with a house that moves, and a meter that falls silent.
+#[test]
+fn a_house_in_a_storm_overloads_its_fuse_for_seconds_and_afterwards_all_is_as_before() {
+    for seed in 0..SEEDS / 4 {
+        let mut random = Random::new(seed);
+        let mut plan = plan(seed);
+        plan.circuits[0].meter = Some("grid".into());
+        plan.meters = world::metered(1, 0).meters;
+        let devices = plan.evses.iter().map(|evse| Device {
+            delay: 1,
+            loses: 0,
+            samples: Some(seconds([1, 10][usize::try_from(seed % 2).unwrap()])),
+            ..device(&mut random, evse.phases)
+        });
+        let devices = devices.collect();
+        let mut world = World::new(seed, plan, devices);
+        let end = Mono::START + seconds(1800);
+        let mut since: Option<Mono> = None;
+        while world.now < end {
+            let pause = seconds(world.below(15));
+            world.run(pause, |world| {
+                // Who cannot be reached cannot be lowered, and a silent meter says nothing.
+                let avoidable = world.excess() > 0
+                    && world.house_excess() <= 0
+                    && !world.house.is_silent
+                    && world.devices.iter().all(|device| device.online);
+                since = avoidable.then(|| since.unwrap_or(world.now));
+                let lasts = since.map_or(seconds(0), |since| world.now.since(since));
+                assert!(lasts <= seconds(20), "seed {seed}, {:?}", world.now);
+            });
+            gust(&mut world);
+            if world.below(8) == 0 {
+                let most = u64::try_from(world.plan.circuits[0].max_current.0).unwrap();
+                let load = i32::try_from(world.below(most)).unwrap();
+                world.house.load = [load, load / 2, load / 3];
+                world.house.is_silent = world.below(6) == 0;
+            }
+        }
+        world.house = House::new([0; 3]);
         calm(&mut world, seed);
     }
 }

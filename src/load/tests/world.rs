@@ -404,6 +404,12 @@ impl World {
         sum
     }
 
+    /// By how much the house alone overloads it.
+    pub(super) fn house_excess(&self) -> i32 {
+        let limit = self.plan.circuits[0].max_current.0;
+        self.house.load.into_iter().max().unwrap() - limit
+    }
+
     fn pass(&mut self, until: Mono) {
         let span = i64::try_from(until.since(self.now).as_millis()).unwrap();
         let before = self.now;

@@ -37,7 +37,7 @@ pub(super) enum Broken {
     #[error("the device does not answer")]
     Silent,
     /// It is gone.
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Closed(io::Error),
     /// What came is no answer to what was asked.
     #[error("{0}")]
@@ -141,6 +141,13 @@ pub fn open_serial_port(address: &Address) -> io::Result<SerialStream> {
         })
         .open_native_async()?;
     Ok(port)
+}
+
+/// The error without its number.
+pub(super) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    words.to_owned()
 }
 
 /// Waits until the line is silent: somebody may still be answering what was asked before.

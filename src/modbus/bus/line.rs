@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
-use super::connection::{Broken, Connection};
+use super::connection::{Broken, Connection, plain};
 use crate::clock::Random;
 use crate::ids::DeviceId;
 use crate::modbus::{Address, Answer, Failure, Request};
@@ -140,7 +140,7 @@ impl<T: From<(DeviceId, Answer)>> Line<T> {
                 Err(Broken::Silent) => return Err(Failure::Silent),
                 // Many devices close a connection after a while; once, that is no failure.
                 Err(Broken::Closed(why)) if proven => {
-                    debug!(line = %self.address, %why, "a connection was lost");
+                    debug!(line = %self.address, why = plain(&why), "a connection was lost");
                 }
                 Err(why) => {
                     let why = why.to_string();
@@ -166,7 +166,7 @@ impl<T: From<(DeviceId, Answer)>> Line<T> {
                 Ok(connection)
             }
             Err(error) => {
-                let why = error.to_string();
+                let why = plain(&error);
                 debug!(line = %self.address, why, "a connection cannot be opened");
                 self.take_a_pause(&why);
                 Err(Failure::NoConnection(why))

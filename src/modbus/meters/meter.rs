@@ -72,7 +72,7 @@ pub struct MeterView<'a> {
 
 #[derive(Debug, Clone)]
 enum Source {
-    /// For a `SunSpec` model.
+    /// For a SunSpec model.
     Searching(Search),
     Known {
         layout: Layout,
@@ -382,11 +382,16 @@ struct Counter {
 
 impl Counter {
     fn read(&mut self, now: Mono, value: f64) -> Option<f64> {
-        let (since, doubted) = *self.doubted.get_or_insert((now, value));
-        let stays = value >= doubted && now.since(since) >= LONGEST_SLIP;
+        let since = match self.doubted {
+            Some((since, doubted)) if value >= doubted => since,
+            _ => now,
+        };
+        let stays = now.since(since) >= LONGEST_SLIP;
         if stays || self.last.map_or(value > 0.0, |last| value >= last) {
             self.last = Some(value);
             self.doubted = None;
+        } else {
+            self.doubted = Some((since, value));
         }
         self.last
     }

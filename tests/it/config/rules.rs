@@ -172,6 +172,34 @@ fn chargebox_ids_that_differ_only_in_case_clash_whatever_their_connectors() {
 }
 
 #[test]
+fn what_limits_a_whole_wallbox_limits_none_of_several_connectors() {
+    let with = |profiles: [&str; 2]| {
+        let connector = |id: u32, profile: &str| {
+            format!(
+                "[[evse]]\nname = \"{id}\"\ndevice = \"ocpp1.6\"\naddress = \"CB-2\"\nid = {id}\n\
+                 max-current = 16\n[evse.ocpp]\nprofile = \"{profile}\"\n"
+            )
+        };
+        format!(
+            "{SITE}{}{}",
+            connector(1, profiles[0]),
+            connector(2, profiles[1])
+        )
+    };
+    good(&with(["tx-default", "tx"]));
+    assert_eq!(
+        wrong(&with(["charge-point-max", "tx-default"])),
+        ["16: charge-point-max would limit the EVSE in line 17 too"]
+    );
+    assert_eq!(
+        wrong(&with(["tx", "charge-point-max"])),
+        ["24: charge-point-max would limit the EVSE in line 9 too"]
+    );
+    let alone = "[evse.ocpp]\nprofile = \"charge-point-max\"";
+    good(&evse(alone));
+}
+
+#[test]
 fn a_wallbox_has_one_password_for_all_its_connectors() {
     let text = format!(
         "{SITE}[evse.ocpp]\npassword = \"a\"\n{}",
