@@ -41,7 +41,7 @@ impl World {
     /// Pulls the plug of connector 1 of a wallbox, or of a Power Brain.
     pub fn unplug(&mut self, id: &str) {
         if self.power_brain(id).is_some() {
-            self.at_power_brain(id, "unplug", |brain, now| brain.unplug(now));
+            self.at_power_brain(id, "unplug", PowerBrain::unplug);
             return;
         }
         self.at(id, "unplug", |wallbox, now| {

@@ -178,16 +178,16 @@ impl Field {
         (device, request): (DeviceId, Request),
         random: &mut Random,
     ) -> Option<(Mono, Arrival)> {
-        let line = self.line_of(device).filter(|line| !line.busy)?;
-        line.busy = true;
-        if line.cut {
+        let free = self.line_of(device).filter(|line| !line.busy)?;
+        free.busy = true;
+        if free.cut {
             let answer = Err(Failure::NoConnection("the line is cut".to_owned()));
             let arrival = Arrival::AtSite {
                 device,
                 life,
                 answer,
             };
-            return Some((now + line.delay, arrival));
+            return Some((now + free.delay, arrival));
         }
         let errand = Errand {
             device,
@@ -195,7 +195,7 @@ impl Field {
             asked_at: now,
             request,
         };
-        Some(match line.travel(random) {
+        Some(match free.travel(random) {
             Some(travels) => (now + travels, Arrival::AtDevice(errand)),
             None => errand.unanswered(),
         })
