@@ -53,6 +53,8 @@ pub enum Report {
     /// The device falls back to its failsafe current by itself so long after the last contact;
     /// `None` = it keeps what it was told.
     FallsBack(Option<Duration>),
+    /// It gave no good answer, but may have heard the question: its time to fall back begins anew.
+    Contacted,
     /// Whether the device can connect its car with one phase or with all, as it is told.
     Switchable(bool),
     /// Whether the device has connected its car with its first phase alone.

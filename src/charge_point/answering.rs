@@ -8,7 +8,7 @@ use crate::evse::Report;
 use crate::modbus::power_brain::{
     AttachedMeter, Block, Defaults, Identity, Poll, RESTARTS, Registers, Write,
 };
-use crate::modbus::{Answer, Failure};
+use crate::modbus::{Address, Answer, Failure};
 use crate::ocpp::messages::StopReason;
 
 use super::charge_point::{Asked, ChargePoint, Context};
@@ -30,6 +30,28 @@ const MOST_COMPLAINTS: usize = 5;
 
 impl ChargePoint {
     pub(super) fn take_answer(&mut self, context: &mut Context<'_>, asked: Asked, answer: Answer) {
+        let heard = self.may_have_heard(&answer);
+        self.judge_answer(context, asked, answer);
+        if heard && !self.polling.is_identified() {
+            self.report(Report::Contacted);
+        }
+    }
+
+    /// Whether the device may have heard the question: then it does not fall back yet. On a serial
+    /// line silence is that of a device that is gone; one behind a socket took the connection.
+    fn may_have_heard(&self, answer: &Answer) -> bool {
+        match answer {
+            Ok(_) => true,
+            Err(Failure::Exception(code)) => !NO_PATH.contains(code),
+            Err(Failure::Silent) => {
+                let address = Address::parse(self.plan.address.as_str());
+                !matches!(address, Some(Address::Serial { .. }))
+            }
+            Err(Failure::NoConnection(_)) => false,
+        }
+    }
+
+    fn judge_answer(&mut self, context: &mut Context<'_>, asked: Asked, answer: Answer) {
         match (asked, answer) {
             (_, Err(Failure::Exception(code))) if NO_PATH.contains(&code) => {
                 self.fail(context, &Failure::Exception(code).to_string());
@@ -115,6 +137,9 @@ impl ChargePoint {
         if before.is_empty() || serial.is_empty() || before == *serial {
             return;
         }
+        self.stranger = Some(format!(
+            "wallbox {serial} answers, before it was {before}: if none was replaced, two have swapped their ids"
+        ));
         warn!(evse = %self.plan.evse, address = %self.plan.address, unit = self.plan.unit, before, now = %serial, "another wallbox answers than before: if none was replaced, two have swapped their ids");
         self.replaced(context);
     }
@@ -275,6 +300,12 @@ impl ChargePoint {
         }
     }
 
+    /// What the status shows.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        let away = self.complaints.last().filter(|_| !self.polling.is_online());
+        away.or(self.stranger.as_ref()).map(String::as_str)
+    }
+
     pub(super) fn leave_if_silent(&mut self, context: &mut Context<'_>, why: &str) {
         if self.polling.leave(context.now.mono) {
             self.complain(why);
@@ -286,6 +317,9 @@ impl ChargePoint {
     }
 
     pub(super) fn tell_took(&mut self, read_back: bool) {
+        if self.is_writing() {
+            return;
+        }
         let (Some(wanted), Some(poll)) = (self.wanted(), &self.image) else {
             return;
         };

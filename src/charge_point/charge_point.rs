@@ -58,7 +58,7 @@ pub struct View<'a> {
     pub transaction: Option<&'a Transaction>,
     /// What was measured last.
     pub measured: Measured,
-    /// Why it is not there, for people.
+    /// What a person should look at, in one sentence.
     pub complaint: Option<&'a str>,
 }
 
@@ -83,6 +83,8 @@ pub struct ChargePoint {
     pub(super) meter_refused: bool,
     /// Why it is not there, as it was logged.
     pub(super) complaints: Vec<String>,
+    /// Another device answers than before.
+    pub(super) stranger: Option<String>,
     /// Its registers changed without us, and that was logged.
     pub(super) meddled: bool,
     pub(super) setpoint: Setpoint,
@@ -120,6 +122,7 @@ impl ChargePoint {
             defaults: None,
             meter_refused: false,
             complaints: Vec::new(),
+            stranger: None,
             meddled: false,
             setpoint: Setpoint::new(),
             fail_safe: FailSafe::default(),
@@ -215,11 +218,7 @@ impl ChargePoint {
             status: self.told.status,
             transaction: self.session.transaction(),
             measured: self.measured,
-            complaint: self
-                .complaints
-                .last()
-                .filter(|_| !self.polling.is_online())
-                .map(String::as_str),
+            complaint: self.complaint(),
         }
     }
 
@@ -241,6 +240,11 @@ impl ChargePoint {
         self.tell();
         self.tell_took(false);
         self.ask_device(context);
+    }
+
+    /// A write may be on its way to the device: nobody knows what its registers read.
+    pub(super) fn is_writing(&self) -> bool {
+        matches!(self.asked, Some(Asked::Write(_)))
     }
 
     /// One question at a time: what is to be written first, then what is to be read.

@@ -10,14 +10,22 @@ use crate::units::WattHours;
 /// A value that cannot be right is read again for this long before it is believed.
 const DOUBTED_FOR: Duration = Duration::from_secs(10);
 
-/// No wallbox gives a car more between two readings.
-const ABSURD_RISE: WattHours = WattHours(100_000);
+/// No car takes more while we are not running.
+const MOST_UNWATCHED: WattHours = WattHours(100_000);
+
+/// A register rises by no more than this from one reading to the next, some count in kWh ...
+const LARGEST_STEP: WattHours = WattHours(5000);
+
+/// ... and by so much for every second between them: no wallbox gives 72 kW.
+const MOST_PER_SECOND: i64 = 20;
 
 /// What the register says, as far as that can be true.
 #[derive(Debug, Default)]
 pub(super) struct EnergyRegister {
     last: Option<WattHours>,
     read: Option<Mono>,
+    /// When `last` was read; `None` = before our start.
+    believed: Option<Mono>,
     doubted_since: Option<Mono>,
     held: bool,
 }
@@ -43,14 +51,10 @@ impl EnergyRegister {
         self.read = Some(now);
         let Some(value) = value else { return };
         let right = self.last.map_or(value > WattHours::ZERO, |last| {
-            value >= last && value - last <= ABSURD_RISE
+            value >= last && value - last <= self.largest_rise(now)
         });
         if right {
-            *self = Self {
-                last: Some(value),
-                read: self.read,
-                ..Self::default()
-            };
+            self.believe(now, value);
             return;
         }
         let since = *self.doubted_since.get_or_insert(now);
@@ -65,11 +69,23 @@ impl EnergyRegister {
             return;
         }
         warn!(register_wh = value.0, last_wh = ?last, "an energy register jumped and stays there: it is believed");
+        self.believe(now, value);
+    }
+
+    fn believe(&mut self, now: Mono, value: WattHours) {
         *self = Self {
             last: Some(value),
-            read: self.read,
+            read: Some(now),
+            believed: Some(now),
             ..Self::default()
         };
+    }
+
+    fn largest_rise(&self, now: Mono) -> WattHours {
+        self.believed.map_or(MOST_UNWATCHED, |at| {
+            let seconds = i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX);
+            WattHours(seconds.saturating_mul(MOST_PER_SECOND)) + LARGEST_STEP
+        })
     }
 
     /// Was read at `since` or later, and is not in doubt.
@@ -131,6 +147,22 @@ mod tests {
         read(&mut register, 2, 9_000_000, true);
         read(&mut register, 12, 9_000_000, true);
         assert_eq!(register.last(), Some(WattHours(9_000_000)));
+    }
+
+    #[test]
+    fn no_wallbox_gives_a_car_50_kwh_in_a_second_but_in_a_night() {
+        let mut register = EnergyRegister::new(Some(WattHours(5000)));
+        read(&mut register, 0, 55_000, true);
+        assert_eq!(
+            register.last(),
+            Some(WattHours(55_000)),
+            "while we were away"
+        );
+        read(&mut register, 1, 105_000, true);
+        read(&mut register, 2, 55_010, true);
+        assert_eq!(register.last(), Some(WattHours(55_010)));
+        read(&mut register, 36_000, 155_000, true);
+        assert_eq!(register.last(), Some(WattHours(155_000)));
     }
 
     #[test]

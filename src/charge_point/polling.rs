@@ -87,6 +87,11 @@ impl Polling {
         self.identified = true;
     }
 
+    /// It said who it is, and has given good answers since.
+    pub(super) fn is_identified(&self) -> bool {
+        self.identified
+    }
+
     /// It answered.
     pub(super) fn answered(&mut self, now: Mono) {
         self.answered = now;

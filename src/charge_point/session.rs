@@ -58,6 +58,8 @@ pub(super) struct Ending {
     pub(super) reason: StopReason,
     pub(super) tag: Option<IdTag>,
     since: Mono,
+    /// The car has left since: another may be plugged already.
+    unplugged: bool,
 }
 
 /// What the upstream was asked.
@@ -116,6 +118,7 @@ impl Session {
             reason,
             tag,
             since: now,
+            unplugged: false,
         };
         self.stage = match std::mem::replace(&mut self.stage, Stage::Free) {
             Stage::Running(running) => Stage::Ending(running, ending),
@@ -165,6 +168,9 @@ impl ChargePoint {
             Stage::Over => session.stage = Stage::Free,
             Stage::Authorized(_) if before == Some(true) => session.stage = Stage::Free,
             Stage::Free | Stage::Authorized(_) | Stage::Ending(..) => {}
+        }
+        if let Stage::Ending(_, ending) = &mut session.stage {
+            ending.unplugged = true;
         }
     }
 
@@ -280,10 +286,10 @@ impl ChargePoint {
                 info!(evse = %self.plan.evse, "nobody plugged a car in time: the card is forgotten");
             }
             Stage::Ending(running, ending) if self.may_end(now, &ending) => {
-                self.close(context.now, running, ending);
-                if self.session.plugged != Some(false) {
+                if !ending.unplugged {
                     self.session.stage = Stage::Over;
                 }
+                self.close(context.now, running, ending);
             }
             stage => self.session.stage = stage,
         }

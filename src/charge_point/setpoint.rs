@@ -81,6 +81,8 @@ pub(super) struct Setpoint {
     rewrites: u32,
     waits_until: Option<Mono>,
     switched: Option<Mono>,
+    /// The last time with a car.
+    switched_car: Option<Mono>,
     /// To what, and how often since it last showed.
     switches: Option<(bool, u32)>,
     /// It said that it can switch phases, and cannot.
@@ -99,6 +101,7 @@ impl Setpoint {
             rewrites: 0,
             waits_until: None,
             switched: None,
+            switched_car: None,
             switches: None,
             cannot_switch: false,
         }
@@ -149,7 +152,11 @@ impl Setpoint {
         };
         let limit = amps.min(most).min(cable.unwrap_or(most));
         if !permitted || amps < plan.min || limit < LEAST_LIMIT {
-            return Some(Wanted::PAUSE);
+            // Without current contactors may switch: that is what some pauses are for.
+            return Some(Wanted {
+                single_phase: Some(offer.single_phase),
+                ..Wanted::PAUSE
+            });
         }
         Some(Wanted {
             limit: Some(tenths(limit)),
@@ -202,7 +209,8 @@ impl Setpoint {
     /// Why the device cannot do what is wanted.
     pub(super) fn obstacle(wanted: Wanted, poll: &Poll) -> Option<&'static str> {
         let single = wanted.single_phase == Some(true) && !poll.single_phase;
-        (single && !poll.switchable).then_some("it may not switch phases while a car is plugged")
+        (wanted.enabled && single && !poll.switchable)
+            .then_some("it may not switch phases while a car is plugged")
     }
 
     /// A write was acknowledged; `poll` has its value already.
@@ -216,15 +224,19 @@ impl Setpoint {
                 let before = self.switches.map_or(0, |(_, times)| times);
                 self.switches = Some((single, before + 1));
                 self.switched = Some(now);
+                if poll.pilot.is_plugged() != Some(false) {
+                    self.switched_car = Some(now);
+                }
             }
             Write::CutPilot(_) | Write::FailSafeAfter(_) | Write::FailSafeCurrent(_) => {}
         }
     }
 
-    /// Nobody knows whether the last write reached the device.
+    /// Nobody knows whether the last write reached the device, or the device has forgotten it.
     pub(super) fn lost(&mut self) {
         self.read = None;
         self.wrote = None;
+        self.clamp = None;
     }
 
     /// The device refuses to switch phases: it goes on with those that it has.
@@ -286,7 +298,8 @@ impl Setpoint {
         poll: &Poll,
         read_back: bool,
     ) -> Option<OfferNumber> {
-        let phases = wanted.single_phase != Some(true) || poll.single_phase;
+        // Whoever is off loads no phase.
+        let phases = !wanted.enabled || wanted.single_phase != Some(true) || poll.single_phase;
         let limit = wanted.limit.is_none_or(|limit| self.keeps(limit, poll));
         let fits = phases && limit && wanted.enabled == poll.enabled;
         let believed = match self.told {
@@ -303,7 +316,7 @@ impl Setpoint {
 
     /// What looks like an unplugged car may be our own doing.
     pub(super) fn is_blind(&self, now: Mono) -> bool {
-        self.switched
+        self.switched_car
             .is_some_and(|at| now.since(at) < SWITCHES_WITHIN)
     }
 

@@ -89,6 +89,10 @@ impl ChargePoint {
     }
 
     pub(super) fn report(&mut self, report: Report) {
+        if let Report::Online(_) | Report::Booted = report {
+            // From now on nobody counts on one phase until it is told anew.
+            self.told.single_phase = false;
+        }
         self.output(Output::Report(report));
     }
 }

@@ -132,6 +132,8 @@ impl ChargePoint {
         };
         self.keep_entry(context.now, number, &start);
         self.output(Output::Persist(Record::Transaction(transaction.clone())));
+        // This record is not on disk.
+        context.may_raise = false;
         self.session.stage = Stage::Running(Running {
             transaction,
             parent: authorized.parent,

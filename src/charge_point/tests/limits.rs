@@ -241,6 +241,79 @@ fn phases_are_switched_without_current_and_then_allowed_again() {
 }
 
 #[test]
+fn a_pause_is_when_phases_are_switched() {
+    let mut bench = Bench::charging();
+    bench.brain.set(8113, 1 << 8);
+    bench.run(2);
+    let number = bench.offer_on(Limit::Current(MilliAmps::ZERO), true);
+    let writes = since(&mut bench, |b| b.run(4));
+    assert_eq!(writes, [(8094, 0), (8087, 1)]);
+    assert!(bench.took(number));
+    assert_eq!(bench.count(&Report::SinglePhase(true)), 1);
+}
+
+#[test]
+fn a_pause_holds_whether_phases_can_be_switched_or_not() {
+    let mut bench = Bench::charging();
+    bench.offer_on(Limit::Current(MilliAmps::ZERO), false);
+    bench.run(2);
+    let number = bench.offer_on(Limit::Current(MilliAmps::ZERO), true);
+    bench.run(2);
+    assert_eq!((bench.refused(number), bench.took(number)), (0, true));
+    assert!(bench.brain.written(8087).is_empty());
+}
+
+#[test]
+fn where_the_contactor_is_found_is_told_again_when_the_link_is_back() {
+    let mut bench = Bench::charging();
+    bench.brain.set(8087, 1);
+    bench.run(2);
+    bench.reports.clear();
+    bench.brain.failure = Some(Failure::Silent);
+    bench.run(10);
+    bench.brain.failure = None;
+    bench.run(12);
+    let told = |report: &Report| bench.reports.iter().rposition(|it| it == report);
+    assert!(told(&Report::SinglePhase(true)) > told(&Report::Online(true)));
+}
+
+#[test]
+fn an_offer_is_not_taken_while_another_may_be_on_its_way_to_the_device() {
+    let mut bench = Bench::charging();
+    bench.offer(6000);
+    bench.run(2);
+    while bench.asked.is_some() {
+        bench.step();
+    }
+    bench.offer(16_000);
+    assert!(matches!(bench.asked, Some(Request::Write { .. })));
+    let back = bench.offer(6000);
+    assert!(!bench.took(back), "16 A may be in force");
+    bench.run(1);
+    assert_eq!(bench.brain.get(8093), 60);
+    assert!(bench.took(back));
+}
+
+#[test]
+fn a_limit_that_a_restart_took_away_is_not_that_of_the_model() {
+    let mut bench = Bench::charging();
+    bench.offer(10_000);
+    bench.run(2);
+    bench.offer(16_000);
+    while bench.brain.get(8093) != 160 {
+        bench.step();
+    }
+    bench.brain.set(8093, 60);
+    bench.run(2);
+    bench.brain.failure = Some(Failure::Silent);
+    bench.brain.set(8121, 4);
+    bench.run(10);
+    bench.brain.failure = None;
+    bench.run(12);
+    assert_eq!(bench.brain.get(8093), 160);
+}
+
+#[test]
 fn phases_are_switched_once_a_minute_at_most() {
     let mut bench = Bench::charging();
     bench.brain.set(8113, 1 << 8);
@@ -314,6 +387,23 @@ fn a_car_that_looks_unplugged_while_phases_are_switched_keeps_its_transaction() 
     bench.brain.plugged = false;
     bench.run(90);
     assert_eq!(bench.open(), 0, "what is gone for longer is gone");
+}
+
+#[test]
+fn phases_that_are_switched_back_without_a_car_hide_none_that_leaves() {
+    let mut bench = Bench::charging();
+    bench.brain.set(8113, 1 << 8);
+    bench.run(2);
+    bench.offer_on(Limit::Current(MilliAmps(13_000)), true);
+    bench.run(200);
+    bench.unplug();
+    bench.offer(0);
+    bench.run(2);
+    assert_eq!(bench.brain.get(8087), 0);
+    bench.plug();
+    assert_eq!(bench.open(), 1);
+    bench.unplug();
+    assert_eq!(bench.open(), 0);
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn what_is_no_power_brain_stays_offline_and_is_never_written() {
     bench.offer(16_000);
     bench.run(60);
     assert!(!bench.is_online());
+    let complaint = bench.charge_point.view().complaint.unwrap();
+    assert!(complaint.contains("SDM630"), "{complaint}");
     assert_eq!(bench.brain.writes, []);
     assert!(bench.brain.reads < 25, "{} reads", bench.brain.reads);
 }
@@ -91,6 +93,27 @@ fn a_link_that_is_lost_for_ten_minutes_ends_no_transaction() {
     assert_eq!((bench.open(), bench.transactions().len()), (1, 1));
     let energy = bench.charge_point.view().measured.energy;
     assert_eq!(energy, Some(WattHours(6500)));
+}
+
+#[test]
+fn a_device_that_may_hear_us_and_does_not_answer_does_not_fall_back() {
+    let heard = |address: &str, failure: Failure| {
+        let mut bench = Bench::new(ChargePointPlan {
+            address: address.into(),
+            ..plan()
+        });
+        assert_eq!(bench.count(&Report::Contacted), 0);
+        bench.brain.failure = Some(failure);
+        bench.run(600);
+        bench.count(&Report::Contacted)
+    };
+    let (tcp, rtu) = ("192.168.1.60:4701", "/dev/ttyUSB0,9600,8,n,1");
+    assert!(heard(tcp, Failure::Silent) > 50);
+    assert!(heard(rtu, Failure::Exception(4)) > 50);
+    let refused = || Failure::NoConnection("refused".to_owned());
+    assert_eq!(heard(tcp, refused()), 0);
+    assert_eq!(heard(tcp, Failure::Exception(11)), 0);
+    assert_eq!(heard(rtu, Failure::Silent), 0);
 }
 
 #[test]
@@ -230,6 +253,8 @@ fn two_power_brains_with_swapped_ids_share_no_transaction() {
     bench.run(12);
     assert_eq!(bench.ending(), Some(("Other".to_owned(), Some(6000))));
     assert_eq!(bench.brain.get(8094), 0);
+    let complaint = bench.charge_point.view().complaint.unwrap();
+    assert!(complaint.contains("W00-4712"), "{complaint}");
     bench.plug();
     let started = bench.transactions().pop().unwrap().meter_start;
     assert_eq!(started, Some(WattHours(900_000)));

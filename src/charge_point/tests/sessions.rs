@@ -123,6 +123,33 @@ fn a_transaction_whose_tag_is_refused_after_all_ends_and_the_car_must_be_plugged
 }
 
 #[test]
+fn a_car_plugged_before_the_last_bill_is_closed_has_its_own() {
+    let mut bench = Bench::charging();
+    bench.brain.energy = 17;
+    bench.run(2);
+    bench.unplug();
+    assert_eq!(bench.open(), 1, "its register is in doubt");
+    bench.plug();
+    bench.run(20);
+    assert_eq!((bench.open(), bench.transactions().len()), (1, 2));
+    assert_eq!(bench.demand(), Demand::Charging);
+}
+
+#[test]
+fn an_offer_that_was_left_over_enables_nothing_before_the_start_is_on_the_disk() {
+    let mut bench = Bench::new(plan());
+    bench.offer(16_000);
+    bench.brain.plugged = true;
+    while bench.open() == 0 {
+        bench.step();
+    }
+    let writes = |bench: &Bench| matches!(bench.asked, Some(Request::Write { .. }));
+    assert!(!writes(&bench), "{:?}", bench.asked);
+    bench.run(2);
+    assert_eq!(bench.brain.get(8094), 1);
+}
+
+#[test]
 fn a_fault_suspends_a_transaction_and_ends_none() {
     for code in [4, 5, 9, 77] {
         let mut bench = Bench::charging();
