@@ -130,7 +130,9 @@ pub async fn run(port: Port, mut units: Units, stop: CancellationToken) -> io::R
             broken = &mut carried => return broken,
             _ = tick.tick() => {
                 let now = clock.now().mono;
-                units.values_mut().for_each(|unit| unit.advance(now));
+                for unit in units.values_mut() {
+                    unit.advance(now);
+                }
             }
             Some(question) = questions.recv() => {
                 let now = clock.now().mono;
