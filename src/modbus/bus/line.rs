@@ -14,7 +14,8 @@ use crate::ids::DeviceId;
 use crate::modbus::{Address, Answer, Failure, Request};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Less than anybody waits before asking again: otherwise both waits would add up.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Puts requests on a [`Line`].
 #[derive(Debug, Clone)]
