@@ -6,7 +6,7 @@ use tracing::{debug, info, warn};
 
 use crate::evse::Report;
 use crate::modbus::power_brain::{
-    AttachedMeter, Block, Defaults, Identity, Poll, RESTARTS, Registers, Write,
+    AttachedMeter, Block, Defaults, Identity, Poll, RESTARTS, Registers, Write, milliamps,
 };
 use crate::modbus::{Address, Answer, Failure};
 use crate::ocpp::messages::StopReason;
@@ -93,8 +93,12 @@ impl ChargePoint {
             }
             Block::Restarts => self.take_restarts(registers.u32(RESTARTS)),
             Block::Defaults => {
+                let known = self.defaults.is_some();
                 self.defaults = Defaults::decode(registers);
                 if let Some(defaults) = self.defaults {
+                    if defaults.enabled && !known {
+                        info!(evse = %self.plan.evse, limit = %milliamps(defaults.limit), "after a power cut a wallbox lets its car charge with its own limit until it is reached: register 8082 = 0 would prevent that");
+                    }
                     let evse = self.plan.evse.as_str();
                     self.fail_safe.judge(defaults, self.plan.failsafe, evse);
                 }
