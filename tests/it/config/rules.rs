@@ -161,6 +161,20 @@ fn address_and_id_are_used_once() {
 }
 
 #[test]
+fn a_meter_measures_one_evse() {
+    let brain = |id| {
+        let lines = format!("address = \"b{id}:4701\"\nmeter = \"grid\"");
+        power_brain(&format!("p{id}"), &lines)
+    };
+    let one = [&meter("device = \"sdm630\""), &*brain(1)].concat();
+    good(&one);
+    assert_eq!(
+        wrong(&[one, brain(2)].concat()),
+        ["24: this is the meter of the EVSE in line 13 already"]
+    );
+}
+
+#[test]
 fn all_devices_on_a_serial_line_are_set_alike() {
     let brain = |id, line| {
         let lines = format!("address = \"/dev/ttyUSB0,{line}\"\nid = {id}");
