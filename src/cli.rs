@@ -9,6 +9,7 @@ pub mod exit;
 mod grid;
 pub mod limit;
 pub mod output;
+mod probe;
 mod run;
 mod simulate;
 pub mod status;
@@ -37,8 +38,11 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Evse(EvseCommand::Enable(args)) => evse::evse(&args.at.socket, &args.name, true),
         Command::Evse(EvseCommand::Disable(args)) => evse::evse(&args.at.socket, &args.name, false),
         Command::Limit(args) => limit::limit(&args.at.socket, &args.circuit, args.signal),
+        Command::Probe(args) => probe::probe(&args),
         Command::Demo => demo::demo(),
         Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
+        Command::Simulate(SimulateCommand::PowerBrain(args)) => simulate::power_brain(&args),
+        Command::Simulate(SimulateCommand::Meter(args)) => simulate::meter(&args),
     }
 }
 
@@ -49,7 +53,7 @@ fn dispatch(cli: Cli) -> ExitCode {
     args_conflicts_with_subcommands = true,
     after_long_help = "\
 First steps:
-  chargewarden demo                        watch two simulated cars share a fuse
+  chargewarden demo                        watch simulated cars share a fuse with a house
   chargewarden check --config my.toml      judge a configuration without running it
   chargewarden run --config my.toml        run it; wallboxes connect to ws://this-machine:19520/
   chargewarden status --watch              see who charges, with how much, and why not more
@@ -105,10 +109,20 @@ Examples:
   chargewarden limit house on
   chargewarden limit house off")]
     Limit(LimitArgs),
-    /// The daemon, on free loopback ports, with simulated wallboxes; a table each second
+    /// Reads a Power Brain or a meter once and prints every value
     ///
-    /// Cars come, share 32 A and leave. Needs no configuration and leaves nothing behind; Ctrl-C
-    /// ends it.
+    /// Finds out what the device is: a Power Brain, an Eastron SDM630 or SDM72, or a SunSpec meter.
+    /// Writes nothing. Where nothing answers it says what to look at, and ends with 74.
+    #[command(after_long_help = "\
+Examples:
+  chargewarden probe 192.168.1.50:4701
+  chargewarden probe 192.168.1.60:502 --id 2
+  chargewarden probe /dev/ttyUSB0,9600,8,n,1 --id 3 --device sdm630")]
+    Probe(probe::ProbeArgs),
+    /// The daemon, on free loopback ports, with simulated devices; a table each second
+    ///
+    /// Two OCPP wallboxes and a Power Brain behind a metered fuse of 32 A. Cars come, share what the
+    /// house leaves and go. Needs no configuration and leaves nothing behind; Ctrl-C ends it.
     #[command(after_long_help = "Example:\n  chargewarden demo")]
     Demo,
     /// Stand-ins for commissioning and tests
@@ -184,11 +198,28 @@ enum SimulateCommand {
     /// An OCPP 1.6J wallbox with a car
     ///
     /// Connects, boots, lets a car arrive, charges within its limits and prints what it does.
+    #[command(after_long_help = simulate::wallbox_help())]
+    Wallbox(WallboxArgs),
+    /// A Power Brain with a car, over Modbus TCP or RTU
+    ///
+    /// Its registers, its fail-safe timer and its card reader. Lets a car arrive, holds it until it
+    /// is enabled, charges within its limit, and prints what it does and what its master does wrong.
+    #[command(after_long_help = simulate::power_brain_help())]
+    PowerBrain(simulate::PowerBrainArgs),
+    /// A meter with a house, over Modbus TCP or RTU
+    ///
+    /// Prints what the house switches. Of what simulated wallboxes draw it knows nothing: only the
+    /// demo has a meter that shows both.
     #[command(after_long_help = "\
 Examples:
-  chargewarden simulate wallbox --id CB-4711 --arrive 5s
-  chargewarden simulate wallbox --url wss://192.168.1.10:19520 --id CB-2 --phases 1 --car-max 32")]
-    Wallbox(WallboxArgs),
+  chargewarden simulate meter --house brutal --pace 10
+  chargewarden simulate meter --device sunspec-213 --house 20,3,3
+
+The [[meter]] that goes with the first one:
+  name = \"grid\"
+  device = \"sdm630\"
+  address = \"127.0.0.1:5020\"")]
+    Meter(simulate::MeterArgs),
 }
 
 /// `simulate wallbox`.
@@ -236,6 +267,7 @@ fn amps(text: &str) -> Result<MilliAmps, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::{MeterMap, PowerBrainQuirk};
 
     fn parse(words: &[&str]) -> Command {
         let words = std::iter::once("chargewarden").chain(words.iter().copied());
@@ -290,6 +322,25 @@ mod tests {
     }
 
     #[test]
+    fn simulated_modbus_devices_listen_where_they_are_told_or_hang_on_a_line() {
+        let words = ["simulate", "power-brain", "--quirk", "no-meter"];
+        let Command::Simulate(SimulateCommand::PowerBrain(args)) = parse(&words) else {
+            panic!()
+        };
+        assert_eq!(args.listen.to_string(), "127.0.0.1:4701");
+        assert_eq!((args.id, args.serial), (1, None));
+        assert_eq!(args.quirk, [PowerBrainQuirk::NoMeter]);
+
+        let line = "/dev/ttyUSB0,9600,8,n,1";
+        let words = ["simulate", "meter", "--serial", line, "--house", "-1,2,3"];
+        let Command::Simulate(SimulateCommand::Meter(args)) = parse(&words) else {
+            panic!()
+        };
+        assert_eq!(args.serial.unwrap().to_string(), line);
+        assert_eq!(args.device, MeterMap::Sdm630);
+    }
+
+    #[test]
     fn absurd_options_are_usage_errors() {
         for words in [
             ["--phases", "4"],
@@ -297,11 +348,11 @@ mod tests {
             ["--car-max", "-1"],
             ["--arrive", "5"],
         ] {
-            let all = ["chargewarden", "simulate", "wallbox"]
-                .into_iter()
-                .chain(words);
-            let error = Cli::try_parse_from(all).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{words:?}");
+            for device in ["wallbox", "power-brain"] {
+                let all = ["chargewarden", "simulate", device].into_iter();
+                let error = Cli::try_parse_from(all.chain(words)).unwrap_err();
+                assert_eq!(error.exit_code(), 2, "{words:?}");
+            }
         }
     }
 }

@@ -19,8 +19,8 @@ use serde_json::value::RawValue;
 
 use super::limiting::Told;
 use super::plan::ConnectorPlan;
-use super::profile::Direction;
-use super::set_up::{RateUnits, Step};
+use super::set_up::{Known, RateUnits, Step};
+use super::setpoint::Direction;
 use super::station::{Context, Station};
 
 /// An answer may take this long.
@@ -75,6 +75,7 @@ impl Station {
         if self.set_up.settled(now.mono, self.known.boot.is_some()) {
             self.begin(now.mono, !self.known.keys_read);
         }
+        self.watch_held_back(now.mono);
         self.make_room(now.mono);
         while self.rpc.is_idle() && self.ask_next(context) {}
     }
@@ -93,8 +94,9 @@ impl Station {
     /// When [`Station::go_on`] has something to do by time alone.
     pub(super) fn asking_timeout(&self) -> Option<Mono> {
         self.link?;
+        let held = self.held_until();
         if !self.rpc.is_idle() {
-            return self.room_made_at();
+            return self.room_made_at().into_iter().chain(held).min();
         }
         let retries = self
             .connectors
@@ -105,6 +107,7 @@ impl Station {
             .poll_timeout(self.known.boot.is_some())
             .into_iter()
             .chain(retries)
+            .chain(held)
             .min()
     }
 
@@ -196,6 +199,7 @@ impl Station {
             }
             Step::AcceptedMeasurands => {
                 let Some(list) = self.set_up.accepted_measurands() else {
+                    self.remember_measurands();
                     return true;
                 };
                 let asked = Asked::AcceptedMeasurands;
@@ -225,6 +229,13 @@ impl Station {
                 );
             }
             Step::Floor(id) => return !self.ask_floor(context, id),
+            Step::Clear(profile) => {
+                let request = ClearChargingProfile {
+                    id: Some(profile),
+                    ..ClearChargingProfile::default()
+                };
+                self.call(context, &request, Asked::Housekeeping, false);
+            }
             Step::ClearAll => {
                 let request = ClearChargingProfile::default();
                 self.call(context, &request, Asked::Housekeeping, false);
@@ -315,7 +326,9 @@ impl Station {
                 }
             }
             Asked::AcceptedMeasurands => {
-                if !accepted_change(result) {
+                if accepted_change(result) {
+                    self.remember_measurands();
+                } else {
                     self.set_up.shorten_measurands(now.mono);
                 }
             }
@@ -366,6 +379,16 @@ impl Station {
         }
     }
 
+    /// What it took of the measurands that we want is asked for first from now on.
+    fn remember_measurands(&mut self) {
+        let measurands = self.set_up.known_measurands();
+        let known = Known {
+            measurands,
+            ..self.known.clone()
+        };
+        self.remember(known);
+    }
+
     fn learn_keys(&mut self, now: Now, keys: &GetConfigurationResponse) {
         debug!(charge_point = %self.plan.id, keys = keys.configuration_key.len(), "keys were read");
         let mut known = self.known.clone();
@@ -383,8 +406,13 @@ impl Station {
                 known.own_tag = Some(value.trim().to_owned()).filter(|tag| !tag.is_empty());
             } else {
                 let interval = self.plan.meter_interval;
-                self.set_up
-                    .configure(now.mono, &entry.key, value, entry.readonly, interval);
+                let short = known.measurands.as_deref();
+                self.set_up.configure(
+                    now.mono,
+                    (&entry.key, value, entry.readonly),
+                    interval,
+                    short,
+                );
             }
         }
         let other_forms =

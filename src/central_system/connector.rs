@@ -5,9 +5,9 @@ use crate::evse::{Demand, Measured};
 use crate::ocpp::ChargePointStatus;
 
 use super::ladder::Ladder;
-use super::limiting::Release;
 use super::plan::ConnectorPlan;
-use super::profile::Setpoint;
+use super::releasing::Release;
+use super::setpoint::Setpoint;
 
 /// How an open transaction stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,10 @@ pub(super) struct Connector {
     pub stop_due: Option<Mono>,
     /// The floor below our profile was offered on this connection.
     pub floor_sent: bool,
+    /// A form was told everywhere, and its profiles may lie there.
+    pub told_everywhere: bool,
+    /// It holds a car back that may charge, since then.
+    pub held_since: Option<Mono>,
     /// Answers in a row to our limits that were errors and no verdict.
     pub errors: u32,
 }
@@ -64,6 +68,8 @@ impl Connector {
             reported: Demand::None,
             stop_due: None,
             floor_sent: false,
+            told_everywhere: false,
+            held_since: None,
             errors: 0,
         }
     }
@@ -89,6 +95,13 @@ impl Connector {
             )
             | None => Demand::None,
         }
+    }
+
+    /// It says that it gives no current, although it took a limit that allows some.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.standing == Standing::Accepted
+            && self.status == Some(ChargePointStatus::SuspendedEVSE)
+            && self.setpoint.allows_current()
     }
 
     /// Takes over what is new; what a message leaves out stays as it was.

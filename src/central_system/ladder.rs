@@ -1,30 +1,35 @@
 //! Finding out which form of charging profile a wallbox understands.
 //!
 //! Some wallboxes know only some purposes, kinds, stack levels or units; some accept what they do
-//! not obey. Each rung of the ladder is one form. A refusal leads to the next rung at once, current
-//! above the limit leads to the same form once more and then to the next rung. What works is
-//! remembered for this wallbox and its firmware, and used first from then on.
+//! not obey. Each rung of the ladder is one form. A refusal leads to the next rung at once. Current
+//! above the limit leads to the same form once more, and then to rungs that are told everywhere: in
+//! every place that a profile may have, so that a few of them are enough. What works is remembered
+//! for this wallbox and its firmware, and used first from then on.
 
 use crate::units::MilliAmps;
 
-use super::plan::{Kind, ProfileSettings, Purpose, Unit};
-use super::profile::Shape;
-use super::set_up::{Known, RateUnits};
+use super::plan::{ProfileSettings, Purpose};
+use super::profile::{Place, Shape, WHOLE};
+use super::rungs::{places, rungs};
+use super::set_up::Known;
 
 /// The rungs for one connector, and where we stand.
 #[derive(Debug)]
 pub(super) struct Ladder {
     rungs: Vec<Shape>,
+    places: Vec<Place>,
     at: usize,
+    /// Where every car begins, as long as nothing works.
+    home: usize,
     /// The rung that was taken last, itself and not its stand-in.
     works: Option<usize>,
     /// Where a row of refusals began, and whether that was in a transaction: what is possible
     /// differs.
     refused_from: Option<(usize, bool)>,
-    /// The current rung was told again because it was not obeyed.
+    /// A rung was told again because it was not obeyed.
     told_again: bool,
-    /// Rungs that were not obeyed since a car came.
-    disobeyed: usize,
+    /// Rungs that were told everywhere since a car came.
+    tried: Vec<usize>,
 }
 
 impl Ladder {
@@ -36,18 +41,21 @@ impl Ladder {
         worked: Option<Shape>,
         only: bool,
     ) -> Self {
-        let mut rungs = rungs(settings, known, only);
+        let places = places(settings, only);
+        let mut rungs = rungs(settings, known, &places);
         if let Some(at) = rungs.iter().position(|rung| Some(*rung) == worked) {
             let worked = rungs.remove(at);
             rungs.insert(0, worked);
         }
         Self {
             rungs,
+            places,
             at: 0,
+            home: 0,
             works: None,
             refused_from: None,
             told_again: false,
-            disobeyed: 0,
+            tried: Vec::new(),
         }
     }
 
@@ -55,13 +63,23 @@ impl Ladder {
     /// §5.16.2): its place takes the `TxDefaultProfile` below it.
     pub(super) fn shape(&self, in_transaction: bool) -> Shape {
         let shape = self.rungs.get(self.at).copied().unwrap_or(Shape::PLAIN);
-        match shape.purpose {
-            Purpose::Tx if !in_transaction => Shape {
-                purpose: Purpose::TxDefault,
-                ..shape
-            },
-            Purpose::Tx | Purpose::TxDefault | Purpose::ChargePointMax => shape,
+        if shape.everywhere {
+            return shape;
         }
+        Shape {
+            purpose: stand_in(shape.purpose, in_transaction),
+            ..shape
+        }
+    }
+
+    /// Where a form is told that is told everywhere.
+    pub(super) fn places(&self, in_transaction: bool) -> Vec<Place> {
+        let mut places = self.places.clone();
+        for (purpose, _) in &mut places {
+            *purpose = stand_in(*purpose, in_transaction);
+        }
+        places.dedup();
+        places
     }
 
     /// The wallbox accepted this form. Returns it if it is worth remembering: not as a stand-in.
@@ -88,6 +106,13 @@ impl Ladder {
         if self.shape(in_transaction) != tried {
             return true;
         }
+        if tried.everywhere {
+            return self.climb();
+        }
+        if let Some(at) = self.whole_of(tried, limit) {
+            self.at = at;
+            return true;
+        }
         let (began, _) = *self.refused_from.get_or_insert((self.at, in_transaction));
         loop {
             self.at = (self.at + 1) % self.rungs.len().max(1);
@@ -98,7 +123,7 @@ impl Ladder {
             let Some(rung) = self.rungs.get(self.at) else {
                 return false;
             };
-            let same = self.shape(in_transaction) == tried;
+            let same = self.shape(in_transaction) == tried || rung.everywhere;
             let pointless = rung.whole && limit.floor_to(WHOLE) == limit;
             let impossible = rung.purpose == Purpose::Tx && !in_transaction;
             if !(same || pointless || impossible) {
@@ -107,95 +132,90 @@ impl Ladder {
         }
     }
 
-    /// More flows than was allowed. True if the limit is to be told again, in the same form or in
-    /// the next one; false when every form was tried in vain since the car came.
-    pub(super) fn disobeyed(&mut self) -> bool {
-        if self.disobeyed >= self.rungs.len() {
-            return false;
+    /// The rung of the same form in whole amperes: where a form that works is refused with a
+    /// fraction, it is not the form.
+    fn whole_of(&self, tried: Shape, limit: MilliAmps) -> Option<usize> {
+        let worked = self.works == Some(self.at) && self.rungs.get(self.at) == Some(&tried);
+        if !worked || tried.whole || limit.floor_to(WHOLE) == limit {
+            return None;
         }
+        let whole = Shape {
+            whole: true,
+            ..tried
+        };
+        self.rungs.iter().position(|rung| *rung == whole)
+    }
+
+    /// The wallbox does what it was not told. True if the limit is to be told again, in the same
+    /// form or in the next one; false when every form was tried in vain since the car came.
+    pub(super) fn disobeyed(&mut self) -> bool {
         if !self.told_again {
             self.told_again = true;
             return true;
         }
-        self.told_again = false;
-        self.works = None;
-        self.disobeyed += 1;
-        self.at = (self.at + 1) % self.rungs.len().max(1);
-        self.disobeyed < self.rungs.len()
+        if !self.climb() {
+            // It may be the car's fault: the next one begins with the usual form.
+            self.works = None;
+            self.home = self.rungs.iter().position(|it| !it.everywhere).unwrap_or(0);
+            return false;
+        }
+        true
+    }
+
+    /// The current rung is not obeyed as far as we know.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.told_again
+    }
+
+    /// The wallbox allows less than it took. True if the same form shall be told again, at last
+    /// everywhere. No further: something that we took away could be what holds it.
+    pub(super) fn held_back(&mut self) -> bool {
+        let everywhere = self.rungs.get(self.at).is_some_and(|rung| rung.everywhere);
+        (!self.told_again || !everywhere) && self.disobeyed()
+    }
+
+    /// Goes to the next form that is told everywhere, beginning with that of the current rung.
+    fn climb(&mut self) -> bool {
+        let Some(now) = self.rungs.get(self.at).copied() else {
+            return false;
+        };
+        if now.everywhere {
+            self.tried.push(self.at);
+        }
+        let is_alike = |rung: &Shape| {
+            (rung.kind, rung.stack_level, rung.unit) == (now.kind, now.stack_level, now.unit)
+        };
+        let rungs = self.rungs.iter().enumerate();
+        let left = rungs.filter(|(at, rung)| rung.everywhere && !self.tried.contains(at));
+        let next = left.min_by_key(|(at, rung)| (!is_alike(rung), *at));
+        if let Some((at, _)) = next {
+            self.at = at;
+            self.refused_from = None;
+        }
+        next.is_some()
     }
 
     /// Another car: forms that were not obeyed may be tried again, and refusals without a
     /// transaction say nothing of forms that need one. What worked, or is likeliest, comes first.
     pub(super) fn begin(&mut self) {
         self.told_again = false;
-        self.disobeyed = 0;
+        self.tried.clear();
         self.refused_from = None;
-        self.at = self.works.unwrap_or(0);
+        self.at = self.works.unwrap_or(self.home);
     }
 }
 
-/// A step of wallboxes that know whole amperes only.
-pub(super) const WHOLE: MilliAmps = MilliAmps::from_amps(1);
-
-/// Every form, the likeliest first: those that differ from the usual one in one respect come
-/// before those that differ in two.
-fn rungs(settings: &ProfileSettings, known: &Known, only: bool) -> Vec<Shape> {
-    let kinds = given(settings.kind, &[Kind::Absolute, Kind::Relative]);
-    let units = match known.units {
-        RateUnits::Watts => given(settings.unit, &[Unit::Watts, Unit::Amps]),
-        RateUnits::Unknown | RateUnits::Amps | RateUnits::Both => {
-            given(settings.unit, &[Unit::Amps, Unit::Watts])
-        }
-    };
-    let max = known.max_stack_level.unwrap_or(0);
-    let mut levels = given(settings.stack_level, &[max, 0]);
-    levels.dedup();
-    let places = match (settings.purpose, only) {
-        (Some(purpose), _) => vec![(purpose, purpose == Purpose::ChargePointMax)],
-        (None, false) => vec![(Purpose::TxDefault, false), (Purpose::Tx, false)],
-        (None, true) => vec![
-            (Purpose::TxDefault, false),
-            (Purpose::Tx, false),
-            (Purpose::ChargePointMax, true),
-            (Purpose::TxDefault, true),
-        ],
-    };
-    let mut all = Vec::new();
-    for (whole_rank, whole) in [false, true].into_iter().enumerate() {
-        for (unit_rank, unit) in units.iter().enumerate() {
-            for (place_rank, (purpose, whole_box)) in places.iter().enumerate() {
-                for (level_rank, stack_level) in levels.iter().enumerate() {
-                    for (kind_rank, kind) in kinds.iter().enumerate() {
-                        let ranks = [kind_rank, unit_rank, place_rank, level_rank, whole_rank];
-                        let away = ranks.iter().filter(|rank| **rank > 0).count();
-                        let order = [whole_rank, place_rank, level_rank, unit_rank, kind_rank];
-                        let shape = Shape {
-                            purpose: *purpose,
-                            whole_box: *whole_box,
-                            kind: *kind,
-                            stack_level: *stack_level,
-                            unit: *unit,
-                            whole,
-                        };
-                        // Whole amperes are a matter of amperes.
-                        if !(whole && *unit == Unit::Watts) {
-                            all.push(((away, order), shape));
-                        }
-                    }
-                }
-            }
-        }
+/// What takes the place of a `TxProfile` without a transaction.
+fn stand_in(purpose: Purpose, in_transaction: bool) -> Purpose {
+    match purpose {
+        Purpose::Tx if !in_transaction => Purpose::TxDefault,
+        Purpose::Tx | Purpose::TxDefault | Purpose::ChargePointMax => purpose,
     }
-    all.sort_by_key(|(rank, _)| *rank);
-    all.into_iter().map(|(_, shape)| shape).collect()
-}
-
-fn given<T: Copy>(setting: Option<T>, otherwise: &[T]) -> Vec<T> {
-    setting.map_or_else(|| otherwise.to_vec(), |one| vec![one])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::{Kind, Unit};
     use super::*;
 
     fn known() -> Known {
@@ -240,6 +260,7 @@ mod tests {
             stack_level: 8,
             unit: Unit::Amps,
             whole: false,
+            everywhere: false,
         };
         assert_eq!(first, expected);
     }
@@ -267,6 +288,21 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_that_is_refused_where_the_form_works_is_left_out() {
+        let mut ladder = ladder();
+        let form = ladder.shape(true);
+        ladder.accepted(form);
+        assert!(ladder.refused(form, LIMIT, true));
+        let whole = Shape {
+            whole: true,
+            ..form
+        };
+        assert_eq!(ladder.shape(true), whole);
+        let refusals = climb(&mut ladder, true, |s| s.unit == Unit::Watts);
+        assert!(refusals.is_some(), "all others are tried after it");
+    }
+
+    #[test]
     fn limitations_that_come_together_are_found_too() {
         let refusals = climb(&mut ladder(), true, |s| {
             s.kind == Kind::Relative && s.stack_level == 0 && s.unit == Unit::Watts
@@ -282,7 +318,8 @@ mod tests {
             assert!(!seen.contains(&ladder.shape(true)), "twice");
             seen.push(ladder.shape(true));
         }
-        assert_eq!(seen.len(), ladder.rungs.len());
+        let single = ladder.rungs.iter().filter(|rung| !rung.everywhere);
+        assert_eq!(seen.len(), single.count());
         assert_eq!(
             ladder.shape(true),
             seen[0],
@@ -358,22 +395,84 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_obeyed_is_told_once_more_and_then_in_another_form() {
+    fn what_is_not_obeyed_is_told_once_more_and_then_everywhere() {
         let mut ladder = ladder();
         let first = ladder.shape(true);
         assert!(ladder.disobeyed());
         assert_eq!(ladder.shape(true), first);
+        let mut forms = Vec::new();
+        while ladder.disobeyed() {
+            let shape = ladder.shape(true);
+            assert!(shape.everywhere);
+            ladder.accepted(shape);
+            forms.push((shape.kind, shape.stack_level, shape.unit));
+        }
+        let first_four = [
+            (Kind::Absolute, 8, Unit::Amps),
+            (Kind::Relative, 0, Unit::Amps),
+            (Kind::Relative, 0, Unit::Watts),
+            (Kind::Absolute, 8, Unit::Watts),
+        ];
+        assert_eq!(forms[..4], first_four);
+        assert_eq!(forms.len(), 8, "each once");
+        ladder.begin();
+        assert_eq!(ladder.shape(true), first, "the next car is another chance");
         assert!(ladder.disobeyed());
-        assert_ne!(ladder.shape(true), first);
     }
 
     #[test]
-    fn who_obeys_nothing_is_not_written_to_for_ever() {
+    fn a_form_that_is_obeyed_everywhere_is_the_first_for_the_next_car() {
         let mut ladder = ladder();
-        let told = (0..1000).filter(|_| ladder.disobeyed()).count();
-        assert!(told < 2 * ladder.rungs.len());
+        for _ in 0..3 {
+            assert!(ladder.disobeyed());
+            ladder.accepted(ladder.shape(true));
+        }
+        let obeyed = ladder.shape(true);
+        assert_eq!((obeyed.kind, obeyed.everywhere), (Kind::Relative, true));
         ladder.begin();
-        assert!(ladder.disobeyed(), "the next car is another chance");
+        assert_eq!(ladder.shape(false), obeyed);
+        let again = Ladder::new(&ProfileSettings::default(), &known(), Some(obeyed), true);
+        assert_eq!(again.shape(true), obeyed);
+    }
+
+    #[test]
+    fn a_form_that_is_refused_everywhere_gives_way_to_the_next_that_is_told_everywhere() {
+        let mut ladder = ladder();
+        assert!(ladder.disobeyed() && ladder.disobeyed());
+        let mut seen = vec![ladder.shape(true)];
+        while ladder.refused(ladder.shape(true), LIMIT, true) {
+            assert!(!seen.contains(&ladder.shape(true)), "twice");
+            seen.push(ladder.shape(true));
+        }
+        assert!(seen.len() == 8 && seen.iter().all(|shape| shape.everywhere));
+    }
+
+    #[test]
+    fn who_is_held_back_is_told_everywhere_in_the_same_form_and_no_other() {
+        let mut ladder = ladder();
+        let first = ladder.shape(true);
+        assert!(ladder.held_back());
+        assert_eq!(ladder.shape(true), first);
+        assert!(ladder.held_back());
+        let shape = ladder.shape(true);
+        assert_eq!((shape.kind, shape.everywhere), (first.kind, true));
+        assert!(!ladder.held_back());
+        assert_eq!(ladder.shape(true), shape);
+    }
+
+    #[test]
+    fn everywhere_is_every_place_that_is_possible_now() {
+        use Purpose::{ChargePointMax, Tx, TxDefault};
+        let all = [
+            (TxDefault, false),
+            (Tx, false),
+            (ChargePointMax, true),
+            (TxDefault, true),
+        ];
+        assert_eq!(ladder().places(true), all);
+        assert_eq!(ladder().places(false), [all[0], all[2], all[3]]);
+        let several = Ladder::new(&ProfileSettings::default(), &known(), None, false);
+        assert_eq!(several.places(true), all[..2]);
     }
 
     #[test]
@@ -384,13 +483,12 @@ mod tests {
             ..ProfileSettings::default()
         };
         let ladder = Ladder::new(&settings, &known(), None, true);
-        assert!(
-            ladder
-                .rungs
-                .iter()
-                .all(|s| s.purpose == Purpose::ChargePointMax && s.unit == Unit::Watts)
-        );
-        assert_eq!(ladder.rungs.len(), 4);
+        let (everywhere, single): (Vec<Shape>, Vec<Shape>) =
+            ladder.rungs.iter().partition(|rung| rung.everywhere);
+        let is_allowed = |s: &Shape| s.purpose == Purpose::ChargePointMax && s.unit == Unit::Watts;
+        assert!(single.len() == 4 && single.iter().all(is_allowed));
+        assert!(everywhere.len() == 4 && everywhere.iter().all(|s| s.unit == Unit::Watts));
+        assert_eq!(ladder.places(true), [(Purpose::ChargePointMax, true)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How an offer becomes a charging profile on the wallbox, climbing the [ladder](super::ladder)
-//! until one form is taken; and how a wallbox is handed back clean.
+//! until one form is taken.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tracing::{debug, error, info, warn};
@@ -10,11 +10,8 @@ use crate::clock::Mono;
 use crate::evse::{Limit, Report};
 use crate::ids::{ConnectorId, OfferNumber};
 use crate::ocpp::ErrorCode;
-use crate::ocpp::charging_profile::{ChargingProfilePurpose, ChargingRateUnit};
 use crate::ocpp::messages::{
-    self, Acceptance, ChargingProfileStatus, ClearChargingProfile, ClearChargingProfileResponse,
-    ClearChargingProfileStatus, GetCompositeSchedule, GetCompositeScheduleResponse,
-    SetChargingProfile, SetChargingProfileResponse,
+    self, ChargingProfileStatus, SetChargingProfile, SetChargingProfileResponse,
 };
 use crate::ocpp::rpc::CallFailure;
 use crate::units::MilliAmps;
@@ -22,33 +19,17 @@ use crate::units::MilliAmps;
 use super::asking::Asked;
 use super::connector::Connector;
 use super::ladder::Ladder;
-use super::plan::Purpose;
-use super::profile::{Direction, Shape, Terms, start_of_schedule};
+use super::plan::{Kind, Purpose};
+use super::profile::{Shape, Terms, start_of_schedule};
 use super::set_up::Step;
+use super::setpoint::{Direction, FOLLOWS_WITHIN};
 use super::station::{Context, Station};
+
+/// So long a wallbox may hold a car back that it may give current.
+const HELD_FOR: Duration = Duration::from_secs(10);
 
 /// So many errors that are no verdict, and the form counts as refused.
 const MOST_ERRORS: u32 = 3;
-
-/// What is asked of the wallbox to find out whether a release worked: the next seconds are enough.
-const LOOK_AHEAD_S: i64 = 60;
-
-/// A release on its way (OCPP 1.6 §5.5): everything that limits the connector is cleared.
-#[derive(Debug)]
-pub(super) struct Release {
-    offer: OfferNumber,
-    stages: VecDeque<Stage>,
-    /// The wallbox said that it had something to clear.
-    cleared: bool,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Clear(ClearChargingProfile),
-    /// Nothing was cleared, or something is left: the hardware's maximum is set instead.
-    Maximum,
-    Verify,
-}
 
 /// A limit as a wallbox was told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,21 +67,55 @@ impl Station {
     }
 
     /// Current flows above this offer: it is told again, in another form if need be.
-    pub(super) fn not_followed(&mut self, id: ConnectorId, offer: OfferNumber) {
+    pub(super) fn not_followed(&mut self, now: Mono, id: ConnectorId, offer: OfferNumber) {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
-        let (Some(ladder), true) = (&mut connector.ladder, connector.setpoint.has_taken(offer))
-        else {
-            return;
-        };
-        if ladder.disobeyed() {
-            warn!(charge_point = %self.plan.id, connector = id.0, offer = offer.0, "a wallbox took a limit and does not obey it: it is told again");
-            connector.setpoint.forget();
+        if connector.setpoint.should_be_followed(now, offer) {
+            let again = connector.ladder.as_mut().is_some_and(Ladder::disobeyed);
+            self.tell_again(id, again);
         }
     }
 
-    fn terms(&self, context: &Context<'_>, id: ConnectorId) -> Option<Terms> {
+    /// A wallbox that holds a car back for a while although it took current is told again.
+    pub(super) fn watch_held_back(&mut self, now: Mono) {
+        let held = |(id, connector): (&ConnectorId, &mut Connector)| {
+            let is_held = connector.is_held_back() && self.ledger.open_of(*id).is_some();
+            let since = *connector.held_since.get_or_insert(now);
+            connector.held_since = is_held.then_some(since);
+            (is_held && now.since(since) >= HELD_FOR).then(|| {
+                connector.held_since = Some(now);
+                *id
+            })
+        };
+        let held: Vec<ConnectorId> = self.connectors.iter_mut().filter_map(held).collect();
+        for id in held {
+            let ladder = self.connectors.get_mut(&id).and_then(|c| c.ladder.as_mut());
+            if ladder.is_some_and(Ladder::held_back) {
+                self.tell_again(id, true);
+            }
+        }
+    }
+
+    /// When [`Station::watch_held_back`] has something to do by time alone.
+    pub(super) fn held_until(&self) -> Option<Mono> {
+        let since = self.connectors.values().filter_map(|c| c.held_since).min();
+        since.map(|since| since + HELD_FOR)
+    }
+
+    fn tell_again(&mut self, id: ConnectorId, again: bool) {
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        if again {
+            warn!(charge_point = %self.plan.id, connector = id.0, "a wallbox took a limit and does not obey it: it is told again");
+            connector.setpoint.forget();
+        } else {
+            self.remember_shape(id, None);
+        }
+    }
+
+    pub(super) fn terms(&self, context: &Context<'_>, id: ConnectorId) -> Option<Terms> {
         let plan = self.connectors.get(&id)?.plan.as_ref()?;
         Some(Terms {
             connector: id,
@@ -111,7 +126,7 @@ impl Station {
         })
     }
 
-    fn shape(&self, id: ConnectorId) -> Option<Shape> {
+    pub(super) fn shape(&self, id: ConnectorId) -> Option<Shape> {
         let ladder = self.connectors.get(&id)?.ladder.as_ref()?;
         Some(ladder.shape(self.knows_transaction(id)))
     }
@@ -138,13 +153,14 @@ impl Station {
                 if let Some(connector) = self.connectors.get_mut(&id) {
                     connector.release = None;
                 }
-                self.set_profile(context, shape, &terms, amps, (number, limit), direction);
+                self.tell(context, shape, &terms, amps, (number, limit), direction);
             }
             Limit::Released => self.ask_release(context, id, number),
         }
     }
 
-    fn set_profile(
+    /// Tells a limit, or the next of the profiles that it takes.
+    pub(super) fn tell(
         &mut self,
         context: &mut Context<'_>,
         shape: Shape,
@@ -153,9 +169,18 @@ impl Station {
         (offer, limit): (OfferNumber, Limit),
         direction: Direction,
     ) {
-        let request = SetChargingProfile {
-            connector_id: shape.connector(terms.connector),
-            cs_charging_profiles: shape.profile(terms, amps),
+        let in_transaction = self.knows_transaction(terms.connector);
+        let Some(connector) = self.connectors.get_mut(&terms.connector) else {
+            return;
+        };
+        let places = connector
+            .ladder
+            .as_ref()
+            .map(|it| it.places(in_transaction));
+        let requests = shape.requests(&places.unwrap_or_default(), terms, amps);
+        let next = connector.setpoint.next_of(offer, shape, requests.len());
+        let Some(request) = requests.into_iter().nth(next) else {
+            return;
         };
         let asked = Asked::Limit {
             connector: terms.connector,
@@ -166,12 +191,7 @@ impl Station {
                 shape,
             },
         };
-        let may_overtake = |c: &Connector| c.setpoint.may_overtake();
-        let lowers = direction == Direction::Lowers
-            && self
-                .connectors
-                .get(&terms.connector)
-                .is_some_and(may_overtake);
+        let lowers = direction == Direction::Lowers && connector.setpoint.may_overtake();
         self.call(context, &request, asked, lowers);
     }
 
@@ -206,7 +226,16 @@ impl Station {
             return;
         };
         let worked = self.known.shapes.get(&id) == Some(&told.shape);
-        match verdict(result) {
+        let mut verdict = verdict(result);
+        if told.shape.everywhere {
+            let accepted = matches!(verdict, Verdict::Took);
+            match connector.setpoint.answered(told.offer, accepted) {
+                None => return,
+                Some(true) => verdict = Verdict::Took,
+                Some(false) => verdict = Verdict::Refused("it takes it nowhere".to_owned()),
+            }
+        }
+        match verdict {
             // The wallbox may not know yet that the transaction has begun, or we that it is over.
             Verdict::Refused(_)
                 if worked
@@ -222,9 +251,10 @@ impl Station {
                     .ladder
                     .as_mut()
                     .and_then(|l| l.accepted(told.shape));
+                self.clear_what_is_left(now, id, told.shape);
                 self.took(now, id, told.offer, told.limit);
-                if let Some(shape) = worked {
-                    self.remember_shape(id, shape);
+                if worked.is_some() {
+                    self.remember_shape(id, worked);
                 }
             }
             Verdict::Refused(why) => self.refused(id, told, why),
@@ -239,12 +269,37 @@ impl Station {
         }
     }
 
-    fn took(&mut self, now: Mono, id: ConnectorId, offer: OfferNumber, limit: Limit) {
+    /// Lets those profiles of ours be cleared that another form has left behind.
+    fn clear_what_is_left(&mut self, now: Mono, id: ConnectorId, shape: Shape) {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
-        connector.setpoint.took(offer, limit);
+        let was_everywhere = std::mem::replace(&mut connector.told_everywhere, shape.everywhere);
+        let has_floor = shape.kind == Kind::Absolute && shape.stack_level > 0;
+        if was_everywhere && !shape.everywhere {
+            for profile in Shape::ids_of_everywhere(id) {
+                self.set_up.first(now, Step::Clear(profile));
+            }
+            connector.floor_sent = false;
+        }
+        if !has_floor && (was_everywhere || connector.floor_sent) {
+            self.set_up.first(now, Step::Clear(Shape::floor_id(id)));
+        }
+        if shape.everywhere {
+            connector.floor_sent = has_floor;
+        }
+    }
+
+    pub(super) fn took(&mut self, now: Mono, id: ConnectorId, offer: OfferNumber, limit: Limit) {
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        connector.setpoint.took(now, offer, limit);
         connector.release = None;
+        if connector.ladder.as_ref().is_some_and(Ladder::is_in_doubt) {
+            let look = Step::TriggerMeterValues(id);
+            self.set_up.first(now + FOLLOWS_WITHIN, look);
+        }
         if !connector.floor_sent && limit != Limit::Released {
             connector.floor_sent = true;
             self.set_up.first(now, Step::Floor(id));
@@ -272,146 +327,20 @@ impl Station {
         self.report(id, Report::Refused { offer, why });
     }
 
-    fn remember_shape(&mut self, id: ConnectorId, shape: Shape) {
-        if self.known.shapes.get(&id) == Some(&shape) {
+    /// The form that works, or that none does.
+    fn remember_shape(&mut self, id: ConnectorId, shape: Option<Shape>) {
+        if self.known.shapes.get(&id) == shape.as_ref() {
             return;
         }
-        info!(charge_point = %self.plan.id, connector = id.0, form = ?shape, "a wallbox takes limits in this form");
         let mut known = self.known.clone();
-        known.shapes.insert(id, shape);
+        if let Some(shape) = shape {
+            info!(charge_point = %self.plan.id, connector = id.0, form = ?shape, "a wallbox takes limits in this form");
+            known.shapes.insert(id, shape);
+        } else {
+            warn!(charge_point = %self.plan.id, connector = id.0, "a wallbox obeys no limit in any form");
+            known.shapes.remove(&id);
+        }
         self.remember(known);
-    }
-
-    /// Takes the next stage of a release. A connector is cleared alone as long as a neighbour is
-    /// limited; what governs the whole wallbox only when nobody is.
-    fn ask_release(&mut self, context: &mut Context<'_>, id: ConnectorId, offer: OfferNumber) {
-        let alone = self.connectors.iter().all(|(other, connector)| {
-            *other == id || connector.plan.is_none() || connector.setpoint.wants_release()
-        });
-        let (Some(shape), Some(terms)) = (self.shape(id), self.terms(context, id)) else {
-            return;
-        };
-        let Some(connector) = self.connectors.get_mut(&id) else {
-            return;
-        };
-        let Some(max) = connector.plan.as_ref().map(|plan| plan.max) else {
-            return;
-        };
-        let release = connector
-            .release
-            .take()
-            .filter(|release| release.offer == offer)
-            .unwrap_or_else(|| Release::new(offer, id, alone));
-        let release = connector.release.insert(release);
-        let asked = Asked::Release {
-            connector: id,
-            offer,
-        };
-        match release.stages.front() {
-            Some(Stage::Clear(request)) => {
-                let request = request.clone();
-                self.call(context, &request, asked, false);
-            }
-            Some(Stage::Maximum) => {
-                let number = (offer, Limit::Released);
-                self.set_profile(context, shape, &terms, max, number, Direction::Raises);
-            }
-            Some(Stage::Verify) => {
-                let request = GetCompositeSchedule {
-                    connector_id: id,
-                    duration: LOOK_AHEAD_S,
-                    charging_rate_unit: None,
-                };
-                self.call(context, &request, asked, false);
-            }
-            None => self.took(context.now.mono, id, offer, Limit::Released),
-        }
-    }
-
-    /// The wallbox answered a stage of a release.
-    pub(super) fn handle_release_answer(
-        &mut self,
-        now: Mono,
-        id: ConnectorId,
-        offer: OfferNumber,
-        result: Result<&RawValue, CallFailure>,
-    ) {
-        let voltage = self.plan.voltage;
-        let Some(connector) = self.connectors.get_mut(&id) else {
-            return;
-        };
-        let Some(plan) = &connector.plan else { return };
-        let Some(release) = connector.release.as_mut().filter(|r| r.offer == offer) else {
-            return;
-        };
-        match release.stages.pop_front() {
-            Some(Stage::Clear(_)) => {
-                let answer = result
-                    .ok()
-                    .and_then(|raw| messages::parse::<ClearChargingProfileResponse>(raw).ok());
-                release.cleared |=
-                    answer.is_some_and(|a| a.status == ClearChargingProfileStatus::Accepted);
-                if release.stages.is_empty() {
-                    let last = if release.cleared {
-                        Stage::Verify
-                    } else {
-                        Stage::Maximum
-                    };
-                    release.stages.push_back(last);
-                }
-            }
-            Some(Stage::Verify) => {
-                let left = result
-                    .ok()
-                    .and_then(|raw| limit_left(raw, plan.phases, voltage.0));
-                if left.is_some_and(|left| left < plan.max) {
-                    warn!(charge_point = %self.plan.id, connector = id.0, "something still limits a released connector: its maximum is set");
-                    release.stages.push_back(Stage::Maximum);
-                }
-            }
-            Some(Stage::Maximum) | None => {}
-        }
-        let done = release.stages.is_empty();
-        // Whatever a wallbox made of it: the neighbours' limits are told again.
-        for (other, connector) in &mut self.connectors {
-            if *other != id && done && !connector.setpoint.wants_release() {
-                connector.setpoint.forget();
-            }
-        }
-        if done {
-            self.took(now, id, offer, Limit::Released);
-        }
-    }
-}
-
-impl Release {
-    fn new(offer: OfferNumber, id: ConnectorId, alone: bool) -> Self {
-        let nothing = ClearChargingProfile::default;
-        let of = |purpose| ClearChargingProfile {
-            connector_id: Some(id),
-            charging_profile_purpose: Some(purpose),
-            ..nothing()
-        };
-        let ours = Shape::ids(id).map(|id| ClearChargingProfile {
-            id: Some(id),
-            ..nothing()
-        });
-        let mut stages = VecDeque::from(ours);
-        stages.push_back(of(ChargingProfilePurpose::TxProfile));
-        stages.push_back(of(ChargingProfilePurpose::TxDefaultProfile));
-        if alone {
-            stages.push_back(ClearChargingProfile {
-                charging_profile_purpose: Some(ChargingProfilePurpose::ChargePointMaxProfile),
-                ..nothing()
-            });
-            stages.push_back(nothing());
-        }
-        let stages = stages.into_iter().map(Stage::Clear).collect();
-        Self {
-            offer,
-            stages,
-            cleared: false,
-        }
     }
 }
 
@@ -429,22 +358,4 @@ fn verdict(result: Result<&RawValue, CallFailure>) -> Verdict {
             code => Verdict::Refused(code.to_string()),
         },
     }
-}
-
-/// What a composite schedule allows now. Its later periods are nonsense on some wallboxes.
-fn limit_left(raw: &RawValue, phases: u8, millivolts: i32) -> Option<MilliAmps> {
-    let answer = messages::parse::<GetCompositeScheduleResponse>(raw).ok()?;
-    let schedule = answer
-        .charging_schedule
-        .filter(|_| answer.status == Acceptance::Accepted)?;
-    let period = schedule.charging_schedule_period.first()?;
-    Some(match schedule.charging_rate_unit {
-        ChargingRateUnit::Amperes => period.limit.amps(),
-        ChargingRateUnit::Watts => {
-            let phases = period.number_phases.unwrap_or(i64::from(phases)).max(1);
-            let microamps = i64::from(period.limit.watts().0) * 1_000_000
-                / (i64::from(millivolts.max(1)) * phases);
-            MilliAmps(i32::try_from(microamps).unwrap_or(i32::MAX))
-        }
-    })
 }

@@ -6,7 +6,9 @@
 //! | `answering` | how messages are answered |
 //! | `transacting` | transactions: start, stop, adoption |
 //! | `asking` | what we ask: limits and housekeeping, one CALL at a time |
-//! | `limiting`, `ladder`, `profile` | limits: which form a wallbox takes, and what it took |
+//! | `limiting`, `setpoint` | limits: what is wanted, told and taken |
+//! | `ladder`, `rungs`, `profile` | which form of limit a wallbox takes and obeys |
+//! | `releasing` | how it is handed back clean |
 //! | `set_up` | the order of housekeeping after a wallbox appears |
 //! | `ledger` | open and recent transactions, and which one a message means |
 //! | `sample_clock` | which meter values tell of now |
@@ -23,8 +25,11 @@ mod limiting;
 mod liveness;
 pub mod plan;
 mod profile;
+mod releasing;
+mod rungs;
 mod sample_clock;
 mod set_up;
+mod setpoint;
 mod station;
 mod transacting;
 

@@ -1,31 +1,30 @@
-//! The one charging profile that we keep on each connector of a wallbox (OCPP 1.6 §3.13, §5.16).
+//! The charging profile that we keep on each connector of a wallbox (OCPP 1.6 §3.13, §5.16).
 //!
 //! Its form is a rung of the [ladder](super::ladder); usually a `TxDefaultProfile` of the connector
 //! whose limit is updated in place: it needs no transaction id and acts on running transactions
 //! too (errata v4).
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Mono, Timestamp};
-use crate::evse::{Limit, Offer};
-use crate::ids::{ConnectorId, OfferNumber};
+use crate::clock::Timestamp;
+use crate::ids::ConnectorId;
 use crate::ocpp::charging_profile::{
     ChargingProfile, ChargingProfileKind, ChargingProfilePurpose, ChargingRateUnit,
     ChargingSchedule, ChargingSchedulePeriod, Tenths,
 };
+use crate::ocpp::messages::SetChargingProfile;
 use crate::units::{MilliAmps, MilliVolts, Watts};
 
-use super::ladder::WHOLE;
 use super::plan::{Kind, Purpose, Unit};
 
-/// Our profile ids are this plus the connector. The floor below has ids of its own, and so has the
-/// profile of a transaction, because both lie on the connector at once.
+/// Our profile ids are this plus the connector. What may lie there at once has ids of its own: the
+/// floor below, the profile of a transaction, and those of a form that is told everywhere.
 const PROFILE_ID: i64 = 1000;
 const FLOOR_ID: i64 = 2000;
 const TRANSACTION_ID: i64 = 3000;
+const MAXIMUM_ID: i64 = 4000;
+const WHOLE_BOX_ID: i64 = 5000;
 
 /// An absolute schedule starts this long ago, so that a wallbox whose clock lags has begun it.
 const STARTED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
@@ -39,9 +38,6 @@ pub(super) fn start_of_schedule(wall: Timestamp, clock_is_set: bool) -> Timestam
         Timestamp::UNIX_EPOCH
     }
 }
-
-/// After an answer that is no verdict (a CALLERROR, silence) the same limit is tried again.
-const RETRY: Duration = Duration::from_secs(10);
 
 /// What a profile for a connector looks like, apart from its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +54,16 @@ pub(super) struct Shape {
     pub unit: Unit,
     /// Rounded down to whole amperes.
     pub whole: bool,
+    /// Told in every place at once, for wallboxes that accept it in places that they ignore.
+    #[serde(default)]
+    pub everywhere: bool,
 }
+
+/// A step of wallboxes that know whole amperes only.
+pub(super) const WHOLE: MilliAmps = MilliAmps::from_amps(1);
+
+/// Where a profile may be installed: its purpose, and whether on connector 0.
+pub(super) type Place = (Purpose, bool);
 
 /// What a profile is made for.
 #[derive(Debug, Clone, Copy)]
@@ -84,20 +89,33 @@ impl Shape {
         stack_level: 0,
         unit: Unit::Amps,
         whole: false,
+        everywhere: false,
     };
 
     /// The id of our profile on a connector.
-    pub(super) fn profile_id(self, connector: ConnectorId) -> i64 {
-        let base = match self.purpose {
-            Purpose::TxDefault | Purpose::ChargePointMax => PROFILE_ID,
-            Purpose::Tx => TRANSACTION_ID,
+    fn profile_id(self, connector: ConnectorId) -> i64 {
+        let base = match (self.everywhere, self.purpose, self.whole_box) {
+            (_, Purpose::Tx, _) => TRANSACTION_ID,
+            (true, Purpose::ChargePointMax, _) => MAXIMUM_ID,
+            (true, Purpose::TxDefault, true) => WHOLE_BOX_ID,
+            (false, Purpose::ChargePointMax, _) | (_, Purpose::TxDefault, _) => PROFILE_ID,
         };
         base + i64::from(connector.0)
     }
 
-    /// Every id that a profile of ours may have on a connector.
+    /// Every id that a profile of ours may have on a connector, if none was told everywhere.
     pub(super) fn ids(connector: ConnectorId) -> [i64; 3] {
         [PROFILE_ID, FLOOR_ID, TRANSACTION_ID].map(|base| base + i64::from(connector.0))
+    }
+
+    /// The others, if one was.
+    pub(super) fn ids_of_everywhere(connector: ConnectorId) -> [i64; 2] {
+        [MAXIMUM_ID, WHOLE_BOX_ID].map(|base| base + i64::from(connector.0))
+    }
+
+    /// The id of the floor on a connector.
+    pub(super) fn floor_id(connector: ConnectorId) -> i64 {
+        FLOOR_ID + i64::from(connector.0)
     }
 
     /// The connector that the profile is installed on.
@@ -109,8 +127,37 @@ impl Shape {
         }
     }
 
+    /// What is to be told for this limit, one after the other: one profile, or one in each of these
+    /// places. The floor is then among them with the same limit: it may be all that is obeyed.
+    pub(super) fn requests(
+        self,
+        places: &[Place],
+        terms: &Terms,
+        limit: MilliAmps,
+    ) -> Vec<SetChargingProfile> {
+        let of = |shape: Self, profile| SetChargingProfile {
+            connector_id: shape.connector(terms.connector),
+            cs_charging_profiles: profile,
+        };
+        if !self.everywhere {
+            return vec![of(self, self.profile(terms, limit))];
+        }
+        let mut requests = Vec::new();
+        for &(purpose, whole_box) in places {
+            let here = Self {
+                purpose,
+                whole_box,
+                ..self
+            };
+            let floor = here.floor(terms, limit).filter(|_| !whole_box);
+            requests.push(of(here, here.profile(terms, limit)));
+            requests.extend(floor.map(|floor| of(here, floor)));
+        }
+        requests
+    }
+
     /// Our profile with this limit.
-    pub(super) fn profile(self, terms: &Terms, limit: MilliAmps) -> ChargingProfile {
+    fn profile(self, terms: &Terms, limit: MilliAmps) -> ChargingProfile {
         self.build(self.profile_id(terms.connector), terms, limit)
     }
 
@@ -122,7 +169,7 @@ impl Shape {
             .stack_level
             .checked_sub(1)
             .filter(|_| absolute_default)?;
-        let id = FLOOR_ID + i64::from(terms.connector.0);
+        let id = Self::floor_id(terms.connector);
         let below = Self {
             kind: Kind::Relative,
             stack_level,
@@ -187,128 +234,9 @@ fn total_power(limit: MilliAmps, voltage: MilliVolts, phases: u8) -> Watts {
     Watts(i32::try_from(watts).unwrap_or(i32::MAX))
 }
 
-/// What the load manager wants on a connector, and what the wallbox took.
-#[derive(Debug, Default)]
-pub(super) struct Setpoint {
-    wanted: Option<Offer>,
-    /// Accepted by the wallbox since it last (re)started, as far as we know.
-    taken: Option<(OfferNumber, Limit)>,
-    /// Accepted last, also if it may be forgotten by now.
-    last: Option<Limit>,
-    refused: Option<OfferNumber>,
-    not_before: Option<Mono>,
-}
-
-/// Which way a waiting command goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Direction {
-    /// Down, or from an unknown place: before everything else.
-    Lowers,
-    /// Up: after other commands.
-    Raises,
-}
-
-impl Setpoint {
-    /// The newest offer replaces any older.
-    pub(super) fn want(&mut self, offer: Offer) {
-        self.not_before = None;
-        self.wanted = Some(offer);
-    }
-
-    /// The command that waits to be sent, and which way it goes.
-    pub(super) fn pending(&self, now: Mono) -> Option<(&Offer, Direction)> {
-        let wanted = self.wanted.as_ref()?;
-        let done = self
-            .taken
-            .is_some_and(|(number, _)| number == wanted.number)
-            || self.refused == Some(wanted.number)
-            || self.not_before.is_some_and(|at| now < at);
-        if done {
-            return None;
-        }
-        let raises = self.taken.is_some_and(|(_, limit)| wanted.limit > limit);
-        Some((
-            wanted,
-            if raises {
-                Direction::Raises
-            } else {
-                Direction::Lowers
-            },
-        ))
-    }
-
-    /// Asks for no more than what was accepted last, so that it need not wait for the journal:
-    /// what counts as lowering because the wallbox may have forgotten can still be a raise.
-    pub(super) fn may_overtake(&self) -> bool {
-        self.wanted
-            .as_ref()
-            .zip(self.last)
-            .is_none_or(|(wanted, last)| wanted.limit <= last)
-    }
-
-    /// The wallbox accepted.
-    pub(super) fn took(&mut self, number: OfferNumber, limit: Limit) {
-        self.not_before = None;
-        self.taken = Some((number, limit));
-        self.last = Some(limit);
-        self.refused = None;
-    }
-
-    /// The wallbox refused in every form that was tried.
-    pub(super) fn refuse(&mut self, number: OfferNumber) {
-        self.not_before = None;
-        self.refused = Some(number);
-    }
-
-    /// No verdict on this offer came: what the wallbox holds now is unknown. A newer one does not
-    /// wait for the retry.
-    pub(super) fn unanswered(&mut self, now: Mono, number: OfferNumber) {
-        self.taken = None;
-        let newest = self.wanted.as_ref().map(|offer| offer.number);
-        self.not_before = (newest == Some(number)).then(|| now + RETRY);
-    }
-
-    /// The wallbox restarted or came back: what it holds is unknown.
-    pub(super) fn forget(&mut self) {
-        self.taken = None;
-        self.refused = None;
-        self.not_before = None;
-    }
-
-    /// The wallbox said yes to this offer, and it is the newest one.
-    pub(super) fn has_taken(&self, number: OfferNumber) -> bool {
-        self.taken.is_some_and(|(taken, _)| taken == number)
-            && self
-                .wanted
-                .as_ref()
-                .is_some_and(|wanted| wanted.number == number)
-    }
-
-    /// The connector shall be, or is, free of limits.
-    pub(super) fn wants_release(&self) -> bool {
-        self.wanted
-            .as_ref()
-            .is_some_and(|wanted| wanted.limit == Limit::Released)
-    }
-
-    /// From when on a lowering waits to be sent.
-    pub(super) fn lowers_from(&self) -> Option<Mono> {
-        let at = self.not_before.unwrap_or(Mono::START);
-        self.pending(at)
-            .filter(|(_, way)| *way == Direction::Lowers)
-            .map(|_| at)
-    }
-
-    /// When a retry is due.
-    pub(super) fn retry_at(&self) -> Option<Mono> {
-        self.not_before
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evse::Reason;
 
     const AMPS: Shape = Shape {
         stack_level: 8,
@@ -431,66 +359,5 @@ mod tests {
             })
             .is_none()
         );
-    }
-
-    fn offer(number: u64, milliamps: i32) -> Offer {
-        let limit = Limit::Current(MilliAmps(milliamps));
-        Offer {
-            number: OfferNumber(number),
-            limit,
-            reason: Reason::OwnMaximum,
-            single_phase: false,
-        }
-    }
-
-    fn direction(setpoint: &Setpoint, seconds: u64) -> Option<(u64, Direction)> {
-        let now = Mono(Duration::from_secs(seconds));
-        setpoint
-            .pending(now)
-            .map(|(offer, direction)| (offer.number.0, direction))
-    }
-
-    #[test]
-    fn the_newest_offer_replaces_one_that_was_not_sent() {
-        let mut setpoint = Setpoint::default();
-        setpoint.want(offer(1, 6000));
-        setpoint.want(offer(2, 0));
-        assert_eq!(direction(&setpoint, 0), Some((2, Direction::Lowers)));
-    }
-
-    #[test]
-    fn what_was_taken_is_not_sent_again_and_only_more_is_a_raise() {
-        let mut setpoint = Setpoint::default();
-        setpoint.want(offer(1, 0));
-        assert_eq!(
-            direction(&setpoint, 0),
-            Some((1, Direction::Lowers)),
-            "from an unknown place"
-        );
-        setpoint.took(OfferNumber(1), Limit::Current(MilliAmps(0)));
-        assert_eq!(direction(&setpoint, 0), None);
-        setpoint.want(offer(2, 16_000));
-        assert_eq!(direction(&setpoint, 0), Some((2, Direction::Raises)));
-    }
-
-    #[test]
-    fn after_silence_the_same_limit_is_tried_again_and_counts_as_lowering() {
-        let mut setpoint = Setpoint::default();
-        setpoint.want(offer(1, 0));
-        setpoint.took(OfferNumber(1), Limit::Current(MilliAmps(0)));
-        setpoint.want(offer(2, 16_000));
-        setpoint.unanswered(Mono(Duration::from_secs(5)), OfferNumber(2));
-        assert_eq!(direction(&setpoint, 14), None);
-        assert_eq!(direction(&setpoint, 15), Some((2, Direction::Lowers)));
-    }
-
-    #[test]
-    fn a_refused_offer_rests_until_the_next_one_or_a_restart() {
-        let mut setpoint = Setpoint::default();
-        setpoint.want(offer(1, 0));
-        setpoint.refuse(OfferNumber(1));
-        assert_eq!(direction(&setpoint, 99), None);
-        setpoint.forget();
-        assert_eq!(direction(&setpoint, 99), Some((1, Direction::Lowers)));
     }
 }

@@ -60,6 +60,9 @@ pub(super) struct Known {
     pub shapes: BTreeMap<ConnectorId, Shape>,
     /// `PlugAndChargeIdentifier`: the only tag that some wallboxes take for a remote start.
     pub own_tag: Option<String>,
+    /// Of the measurands that we want those that it takes together, where that is not all.
+    #[serde(default)]
+    pub measurands: Option<String>,
     /// The keys were read since it last booted.
     pub keys_read: bool,
 }
@@ -121,6 +124,8 @@ pub(super) enum Step {
     TriggerMeterValues(ConnectorId),
     /// The profile below ours.
     Floor(ConnectorId),
+    /// ClearChargingProfile of one of ours that is not needed any more.
+    Clear(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,13 +280,13 @@ impl SetUp {
     }
 
     /// The wallbox's keys are known: change what differs from what we need, and nothing else.
+    /// `takes` are the measurands that it takes, if it does not take all.
     pub(super) fn configure(
         &mut self,
         now: Mono,
-        key: &str,
-        value: &str,
-        readonly: bool,
+        (key, value, readonly): (&str, &str, bool),
         interval: Duration,
+        takes: Option<&str>,
     ) {
         if readonly {
             return;
@@ -309,13 +314,13 @@ impl SetUp {
                     .split(',')
                     .any(|v| v.trim().eq_ignore_ascii_case(wanted))
             };
-            if !MEASURANDS.into_iter().all(has) {
-                let value = MEASURANDS.join(",");
+            let wanted = takes.map_or_else(|| MEASURANDS.join(","), ToOwned::to_owned);
+            if !wanted.split(',').all(has) {
                 self.first(
                     now,
                     Step::Change {
                         key: "MeterValuesSampledData",
-                        value,
+                        value: wanted,
                     },
                 );
             }
@@ -342,6 +347,12 @@ impl SetUp {
         let known = self.accepted_measurands.len();
         let differs = known > 1 || (known == 1 && self.is_shortened);
         differs.then(|| self.accepted_measurands.join(","))
+    }
+
+    /// Those that it has now; `None` if there is none.
+    pub(super) fn known_measurands(&self) -> Option<String> {
+        let all = self.accepted_measurands.join(",");
+        Some(all).filter(|all| !all.is_empty())
     }
 
     /// The wallbox knows all of them, but takes no list of so many
@@ -401,17 +412,14 @@ mod tests {
     fn nothing_is_changed_that_is_already_right_or_read_only() {
         let mut set_up = connected();
         let ten = Duration::from_secs(10);
-        set_up.configure(at(0), "MeterValueSampleInterval", "10", false, ten);
-        set_up.configure(at(0), "metervaluessampleddata", "X", true, ten);
-        set_up.configure(
-            at(0),
-            "MeterValuesSampledData",
-            &MEASURANDS.join(" , "),
-            false,
-            ten,
-        );
+        set_up.configure(at(0), ("MeterValueSampleInterval", "10", false), ten, None);
+        set_up.configure(at(0), ("metervaluessampleddata", "X", true), ten, None);
+        let all = MEASURANDS.join(" , ");
+        set_up.configure(at(0), ("MeterValuesSampledData", &all, false), ten, None);
+        let one = (MEASURANDS[1], Some(MEASURANDS[1]));
+        set_up.configure(at(0), ("MeterValuesSampledData", one.0, false), ten, one.1);
         assert_eq!(set_up.next(at(0)), None);
-        set_up.configure(at(0), "metervaluesampleinterval", "60", false, ten);
+        set_up.configure(at(0), ("metervaluesampleinterval", "60", false), ten, None);
         let change = Step::Change {
             key: "MeterValueSampleInterval",
             value: "10".into(),

@@ -17,7 +17,7 @@ use super::asking::Asked;
 use super::connector::{Connector, Standing};
 use super::ledger::Ledger;
 use super::liveness::{Act, Liveness};
-use super::plan::StationPlan;
+use super::plan::{ConnectorPlan, StationPlan};
 use super::sample_clock::SampleClock;
 use super::set_up::{Known, SetUp, Step};
 
@@ -124,16 +124,17 @@ impl Station {
     /// A wallbox as configured, with what the journal knows of it.
     pub fn new(plan: StationPlan, recovered: &Recovered) -> Self {
         let ledger = Ledger::recover(&plan.id, recovered);
-        let known = recovered
+        let known: Known = recovered
             .memory
             .get(&(format!("station {}", plan.id), "known".to_owned()))
             .and_then(|json| serde_json::from_str(json).ok())
             .unwrap_or_default();
-        let connectors = plan
-            .connectors
-            .iter()
-            .map(|(id, plan)| (*id, Connector::new(Some(plan.clone()))))
-            .collect();
+        let connector = |(id, plan): (&ConnectorId, &ConnectorPlan)| {
+            let mut connector = Connector::new(Some(plan.clone()));
+            connector.told_everywhere = known.shapes.get(id).is_some_and(|it| it.everywhere);
+            (*id, connector)
+        };
+        let connectors = plan.connectors.iter().map(connector).collect();
         let mut station = Self {
             plan,
             link: None,
@@ -221,6 +222,7 @@ impl Station {
             connector.status_is_fresh = false;
             connector.floor_sent = false;
             connector.setpoint.forget();
+            connector.held_since = None;
             connector.forget_draw();
         }
     }
@@ -274,7 +276,7 @@ impl Station {
         id: ConnectorId,
         offer: OfferNumber,
     ) {
-        self.not_followed(id, offer);
+        self.not_followed(context.now.mono, id, offer);
         self.go_on(context);
     }
 

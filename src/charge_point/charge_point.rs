@@ -6,10 +6,20 @@ use crate::clock::{Mono, Now, Random};
 use crate::evse::{Call, Measured, Offer, Report, Verdict};
 use crate::ids::OfferNumber;
 use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
+use crate::modbus::power_brain::{Block, Defaults, Poll, Write};
 use crate::modbus::{Answer, Request};
 use crate::ocpp::ChargePointStatus;
 
-use super::plan::ChargePointPlan;
+use super::card_reader::CardReader;
+use super::energy::EnergyRegister;
+use super::fail_safe::FailSafe;
+use super::plan::{ChargePointPlan, Metering};
+use super::polling::Polling;
+use super::session::{Running, Session, Stage};
+use super::setpoint::{Setpoint, Wanted};
+use super::telling::Told;
+use super::transacting::{self, Memory};
+use super::wake_up::WakeUp;
 
 /// What a charge point needs from outside while it handles something.
 #[derive(Debug)]
@@ -48,22 +58,87 @@ pub struct View<'a> {
     pub transaction: Option<&'a Transaction>,
     /// What was measured last.
     pub measured: Measured,
+    /// Why it is not there, for people.
+    pub complaint: Option<&'a str>,
+}
+
+/// What the device was asked and has not answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    Read(Block),
+    Write(Write),
 }
 
 /// A wallbox behind Modbus registers.
 #[derive(Debug)]
 pub struct ChargePoint {
-    plan: ChargePointPlan,
+    pub(super) plan: ChargePointPlan,
+    pub(super) polling: Polling,
+    asked: Option<Asked>,
+    /// Its registers, as they were read or written last on this connection.
+    pub(super) image: Option<Poll>,
+    /// The first part of a poll in two parts.
+    pub(super) outputs_read: Option<Vec<u16>>,
+    pub(super) defaults: Option<Defaults>,
+    pub(super) meter_refused: bool,
+    /// Why it is not there, as it was logged.
+    pub(super) complaints: Vec<String>,
+    /// Its registers changed without us, and that was logged.
+    pub(super) meddled: bool,
+    pub(super) setpoint: Setpoint,
+    pub(super) fail_safe: FailSafe,
+    pub(super) wake_up: WakeUp,
+    pub(super) cards: CardReader,
+    pub(super) energy: EnergyRegister,
+    pub(super) session: Session,
+    pub(super) memory: Memory,
+    pub(super) measured: Measured,
+    pub(super) told: Told,
     outputs: VecDeque<Output>,
 }
 
 impl ChargePoint {
     /// Goes on with the transaction that was open before the restart.
-    pub fn new(_now: Now, plan: ChargePointPlan, _recovered: &Recovered) -> Self {
-        Self {
-            plan,
+    pub fn new(now: Now, plan: ChargePointPlan, recovered: &Recovered) -> Self {
+        let memory = Memory::recover(&plan, recovered);
+        let transaction = transacting::recover(&plan, recovered);
+        let meter_start = transaction.as_ref().and_then(|it| it.meter_start);
+        let judged = transaction.as_ref().and_then(|it| it.id_tag.clone());
+        let stage = match transaction {
+            Some(transaction) => Stage::Running(Running {
+                transaction,
+                parent: None,
+            }),
+            None if memory.known.over => Stage::Over,
+            None => Stage::Free,
+        };
+        let mut charge_point = Self {
+            polling: Polling::new(now.mono),
+            asked: None,
+            image: None,
+            outputs_read: None,
+            defaults: None,
+            meter_refused: false,
+            complaints: Vec::new(),
+            meddled: false,
+            setpoint: Setpoint::new(),
+            fail_safe: FailSafe::default(),
+            wake_up: WakeUp::default(),
+            cards: CardReader::default(),
+            energy: EnergyRegister::new(memory.known.register.max(meter_start)),
+            session: Session::new(stage),
+            memory,
+            measured: Measured::default(),
+            told: Told::default(),
             outputs: VecDeque::new(),
+            plan,
+        };
+        if let Some(tag) = judged {
+            // The list may have changed.
+            charge_point.ask_start(tag);
         }
+        charge_point.tell();
+        charge_point
     }
 
     /// What it was told by the configuration.
@@ -72,25 +147,54 @@ impl ChargePoint {
     }
 
     /// The device answered, or did not.
-    pub fn handle_answer(&mut self, _context: &mut Context<'_>, _answer: Answer) {}
+    pub fn handle_answer(&mut self, context: &mut Context<'_>, answer: Answer) {
+        if let Some(asked) = self.asked.take() {
+            self.take_answer(context, asked, answer);
+        }
+        self.go_on(context);
+    }
 
     /// Another meter measured it ([`super::plan::Metering::Other`]).
-    pub fn handle_measured(&mut self, _context: &mut Context<'_>, _measured: Measured) {}
+    pub fn handle_measured(&mut self, context: &mut Context<'_>, measured: Measured) {
+        if self.plan.meter == Metering::Other {
+            let running = self.session.transaction().is_some();
+            self.energy.read(context.now.mono, measured.energy, running);
+            self.tell_measured(measured);
+        }
+        self.go_on(context);
+    }
 
     /// The load manager allows this from now on.
-    pub fn handle_offer(&mut self, _context: &mut Context<'_>, _offer: Offer) {}
+    pub fn handle_offer(&mut self, context: &mut Context<'_>, offer: Offer) {
+        if !self.plan.observe {
+            self.setpoint.offer(offer);
+            self.tell_took(true);
+        }
+        self.go_on(context);
+    }
 
     /// The measured current says that the offer is not followed.
-    pub fn handle_not_followed(&mut self, _context: &mut Context<'_>, _offer: OfferNumber) {}
+    pub fn handle_not_followed(&mut self, context: &mut Context<'_>, offer: OfferNumber) {
+        self.setpoint.not_followed(offer);
+        self.go_on(context);
+    }
 
     /// The upstream answers a call.
-    pub fn handle_reply(&mut self, _context: &mut Context<'_>, _id: u64, _verdict: &Verdict) {}
+    pub fn handle_reply(&mut self, context: &mut Context<'_>, id: u64, verdict: &Verdict) {
+        self.take_verdict(context.now.mono, id, verdict);
+        self.go_on(context);
+    }
 
     /// Records were committed: what waited for that may leave.
-    pub fn handle_committed(&mut self, _context: &mut Context<'_>) {}
+    pub fn handle_committed(&mut self, context: &mut Context<'_>) {
+        self.go_on(context);
+    }
 
     /// Lets timers act.
-    pub fn handle_timeout(&mut self, _context: &mut Context<'_>) {}
+    pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        self.leave_if_silent(context, "the device does not answer");
+        self.go_on(context);
+    }
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -99,16 +203,90 @@ impl ChargePoint {
 
     /// When [`ChargePoint::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        None
+        let turn = self.asked.is_none().then(|| self.polling.next_turn());
+        let times = [turn, self.polling.away_at(), self.session.poll_timeout()];
+        times.into_iter().flatten().min()
     }
 
     /// What the status shows.
     pub fn view(&self) -> View<'_> {
         View {
-            online: false,
-            status: None,
-            transaction: None,
-            measured: Measured::default(),
+            online: self.polling.is_online(),
+            status: self.told.status,
+            transaction: self.session.transaction(),
+            measured: self.measured,
+            complaint: self
+                .complaints
+                .last()
+                .filter(|_| !self.polling.is_online())
+                .map(String::as_str),
         }
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    /// What it draws is not known any more.
+    pub(super) fn forget_draw(&mut self) {
+        self.measured = Measured {
+            energy: self.measured.energy,
+            ..Measured::default()
+        };
+    }
+
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        self.step_session(context);
+        self.remember(context.now.mono);
+        self.tell();
+        self.tell_took(false);
+        self.ask_device(context);
+    }
+
+    /// One question at a time: what is to be written first, then what is to be read.
+    fn ask_device(&mut self, context: &mut Context<'_>) {
+        if self.asked.is_some() {
+            return;
+        }
+        let asked = match self.next_write(context) {
+            Some(write) => Asked::Write(write),
+            None => match self.polling.next(context.now.mono) {
+                Some(block) => Asked::Read(block),
+                None => return,
+            },
+        };
+        self.asked = Some(asked);
+        self.output(Output::Ask(match asked {
+            Asked::Read(block) => block.request(),
+            Asked::Write(write) => write.request(),
+        }));
+    }
+
+    fn next_write(&mut self, context: &Context<'_>) -> Option<Write> {
+        let now = context.now.mono;
+        let poll = self.image.as_ref().filter(|_| !self.plan.observe)?;
+        let wanted = self.wanted();
+        let write = wanted.and_then(|it| self.setpoint.next(now, it, poll, context.may_raise));
+        if write.is_some() {
+            return write;
+        }
+        let defaults = self.defaults;
+        let fail_safe = defaults.and_then(|it| self.fail_safe.next(it, self.plan.failsafe));
+        if fail_safe.is_some() {
+            return fail_safe;
+        }
+        let wakes = wanted.is_some_and(|wanted| wanted.enabled);
+        let wake = self.wake_up.next(now).filter(|_| wakes);
+        if wake.is_some() {
+            self.wake_up.tried(now);
+        }
+        wake
+    }
+
+    pub(super) fn wanted(&self) -> Option<Wanted> {
+        let running = self.session.is_running();
+        let cable = self.image.as_ref().and_then(|poll| poll.cable);
+        self.setpoint
+            .wanted(&self.plan, running, cable, self.defaults)
     }
 }

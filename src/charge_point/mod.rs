@@ -1,8 +1,40 @@
 //! Wallboxes that speak Modbus: one [`ChargePoint`] for each does in here what an OCPP wallbox does
 //! out there.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `charge_point` | the machine: what arrives, what is to be done, timers |
+//! | `answering` | what an answer of the device says, and what one that does not come |
+//! | `polling` | which registers are read when; whether the device is there |
+//! | `setpoint` | the offer: which register is written next, and whether the device took it |
+//! | `fail_safe` | the registers that hold when nobody asks the device any more |
+//! | `wake_up` | cars that sleep after a pause |
+//! | `session` | from plug to unplug: who may charge, when a transaction begins and ends |
+//! | `transacting` | transactions and what the journal keeps of them |
+//! | `card_reader` | presented cards |
+//! | `energy` | the energy register, which never goes back |
+//! | `telling` | status, demand and the rest that is told when it changes |
+//! | `plan` | what the configuration says |
 
+mod answering;
+mod card_reader;
+#[allow(
+    clippy::module_inception,
+    reason = "the machine that gives the room its name"
+)]
 mod charge_point;
+mod energy;
+mod fail_safe;
 pub mod plan;
+mod polling;
+mod session;
+mod setpoint;
+mod telling;
+mod transacting;
+mod wake_up;
 
 pub use charge_point::{ChargePoint, Context, Output, View};
 pub use plan::ChargePointPlan;
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ fn meters(config: &Config) -> String {
             meter
                 .registers
                 .keys()
-                .copied()
+                .map(|value| value.as_str())
                 .collect::<Vec<_>>()
                 .join(" "),
             if meter.invert {
@@ -434,7 +434,7 @@ password = "geheim"
               | ^^^^^^^^^^^^^^
            remedy: add ca with the backend's root certificate, or ca = "system"
 
-        note: this version cannot run this configuration yet: [[meter]] grid, device = "power-brain" of right, [evse.gateway] of right
+        note: this version cannot run this configuration yet: [evse.gateway] of right
         "#);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::authorization::TAG_LENGTH;
 use super::gateway::{self, Gateway};
-use super::modbus::ModbusAddress;
+use super::modbus::{self, ModbusAddress};
 use super::names::Names;
 use super::problem::{Report, Span};
 use super::reader::{Bounds, Section};
@@ -89,6 +89,8 @@ pub(super) struct Entry {
     circuit: Value<String>,
     meter: Value<String>,
     id: Value<u32>,
+    /// Where a profile is chosen that limits the whole wallbox.
+    limits_all: Option<Span>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -168,6 +170,7 @@ fn read_one(mut section: Section<'_>) -> Entry {
         circuit,
         meter,
         id,
+        limits_all: ocpp.limits_all,
     }
 }
 
@@ -194,7 +197,7 @@ fn read_device(
     address: &Value<String>,
 ) -> Option<Device> {
     match kind.given()?.value {
-        DeviceKind::PowerBrain => ModbusAddress::read(report, address).map(Device::PowerBrain),
+        DeviceKind::PowerBrain => modbus::read(report, address).map(Device::PowerBrain),
         DeviceKind::Ocpp => {
             let at = address.given()?;
             // A slash alone is legal: wallboxes send it percent-encoded.
@@ -314,8 +317,10 @@ impl Currents {
     }
 }
 
+#[derive(Default)]
 struct Ocpp {
     profile: ProfileSettings,
+    limits_all: Option<Span>,
     step: Option<MilliAmps>,
     password: Option<Secret>,
 }
@@ -323,11 +328,7 @@ struct Ocpp {
 fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
     let report = evse.report;
     let Some(mut s) = evse.table("ocpp", "[evse.ocpp]") else {
-        return Ocpp {
-            profile: ProfileSettings::default(),
-            step: None,
-            password: None,
-        };
+        return Ocpp::default();
     };
     if kind
         .given()
@@ -336,17 +337,20 @@ fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
         let what = "a Power Brain does not speak OCPP";
         report.problem(&s.header, what, "leave [evse.ocpp] out");
     }
+    let purpose = s.choice(
+        "profile",
+        &[
+            ("tx-default", Purpose::TxDefault),
+            ("tx", Purpose::Tx),
+            ("charge-point-max", Purpose::ChargePointMax),
+        ],
+    );
+    let limits_all = purpose
+        .given()
+        .filter(|at| at.value == Purpose::ChargePointMax)
+        .map(|at| at.span.clone());
     let profile = ProfileSettings {
-        purpose: s
-            .choice(
-                "profile",
-                &[
-                    ("tx-default", Purpose::TxDefault),
-                    ("tx", Purpose::Tx),
-                    ("charge-point-max", Purpose::ChargePointMax),
-                ],
-            )
-            .option(),
+        purpose: purpose.option(),
         kind: s
             .choice(
                 "kind",
@@ -364,6 +368,7 @@ fn read_ocpp(evse: &mut Section<'_>, kind: &Value<DeviceKind>) -> Ocpp {
     };
     let ocpp = Ocpp {
         profile,
+        limits_all,
         step: read_step(&mut s),
         password: s.password().option(),
     };
@@ -419,12 +424,25 @@ pub(super) fn check_addresses(report: &Report<'_>, entries: &[Entry]) {
             else {
                 continue;
             };
+            check_profiles(report, earlier, later);
+            check_profiles(report, later, earlier);
             if let Some((span, what, remedy)) = clash(earlier, other, later, evse, address) {
                 let line = report.line_of(&earlier.header);
                 report.problem(span, format!("{what} the EVSE in line {line}"), remedy);
                 break;
             }
         }
+    }
+}
+
+/// Checks that a connector is not limited by what limits its neighbour too.
+fn check_profiles(report: &Report<'_>, entry: &Entry, neighbour: &Entry) {
+    if let Some(span) = &entry.limits_all {
+        let line = report.line_of(&neighbour.header);
+        let what = format!("charge-point-max would limit the EVSE in line {line} too");
+        let remedy =
+            "leave profile out, or write \"tx-default\" or \"tx\": these limit one connector";
+        report.problem(span, what, remedy);
     }
 }
 

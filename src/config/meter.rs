@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::modbus::ModbusAddress;
+use super::modbus::{self, ModbusAddress};
 use super::reader::{Bounds, Section};
-use super::value::Value;
+use super::value::Value as Given;
+use crate::ids::MeterName;
+use crate::modbus::Table;
+use crate::modbus::meters::{Kind, MeterPlan, Register, RegisterType, Value, WordOrder};
 
 /// `[[meter]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +26,25 @@ pub struct Meter {
     /// Import reads negative.
     pub invert: bool,
     /// By value; only and always for [`MeterDevice::Custom`].
-    pub registers: BTreeMap<&'static str, Register>,
+    pub registers: BTreeMap<Value, Register>,
+}
+
+impl Meter {
+    /// What the machine that reads it is told.
+    pub fn plan(&self) -> MeterPlan {
+        MeterPlan {
+            name: MeterName::from(self.name.as_str()),
+            kind: match self.device {
+                MeterDevice::Sdm630 => Kind::Sdm630,
+                MeterDevice::Sdm72 => Kind::Sdm72,
+                MeterDevice::PowerBrain => Kind::PowerBrain,
+                MeterDevice::SunSpec => Kind::SunSpec,
+                MeterDevice::Custom => Kind::Custom(self.registers.clone()),
+            },
+            poll: self.poll,
+            invert: self.invert,
+        }
+    }
 }
 
 /// `meter.device`.
@@ -35,7 +56,7 @@ pub enum MeterDevice {
     Sdm72,
     /// The meter in a Power Brain.
     PowerBrain,
-    /// Whatever speaks `SunSpec`.
+    /// Whatever speaks SunSpec.
     SunSpec,
     /// As `[meter.registers]` says.
     Custom,
@@ -59,76 +80,12 @@ impl MeterDevice {
     }
 }
 
-/// Where one value is found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Register {
-    /// From 0.
-    pub address: u16,
-    /// Which of the two tables.
-    pub table: RegisterTable,
-    /// How it is coded.
-    pub kind: RegisterType,
-    /// What the number is multiplied by.
-    pub scale: f64,
-    /// Which register of several comes first.
-    pub word_order: WordOrder,
-}
-
-/// Which registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RegisterTable {
-    /// Function code 4.
-    Input,
-    /// Function code 3.
-    Holding,
-}
-
-/// How a number is coded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum RegisterType {
-    I16,
-    U16,
-    I32,
-    U32,
-    I64,
-    U64,
-    F32,
-    F64,
-}
-
-/// Which register of several comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WordOrder {
-    /// The one with the highest bits.
-    Big,
-    /// The one with the lowest bits.
-    Little,
-}
-
-/// What a custom meter can have. A house load needs currents.
-const VALUES: [&str; 13] = [
-    "current-l1",
-    "current-l2",
-    "current-l3",
-    "voltage-l1",
-    "voltage-l2",
-    "voltage-l3",
-    "power-l1",
-    "power-l2",
-    "power-l3",
-    "power",
-    "import-energy",
-    "export-energy",
-    "frequency",
-];
-
 const REGISTERS: &str = "write [meter.registers] and below it for example current-l1 = { address = \
                          6, table = \"input\", type = \"f32\" }";
 
 /// A meter, and its name as it was read.
 pub(super) struct Entry {
-    pub(super) name: Value<String>,
+    pub(super) name: Given<String>,
     /// `None` if something in it is broken.
     pub(super) meter: Option<Meter>,
 }
@@ -171,7 +128,7 @@ fn read_one(mut s: Section<'_>) -> Entry {
     let registers = read_registers(&mut s, &device);
     s.finish(&["name", "device", "address"]);
 
-    let address = ModbusAddress::read(report, &address);
+    let address = modbus::read(report, &address);
     let meter = || {
         Some(Meter {
             name: name.clone().option()?,
@@ -189,10 +146,7 @@ fn read_one(mut s: Section<'_>) -> Entry {
     }
 }
 
-fn read_registers(
-    s: &mut Section<'_>,
-    device: &Value<MeterDevice>,
-) -> BTreeMap<&'static str, Register> {
+fn read_registers(s: &mut Section<'_>, device: &Given<MeterDevice>) -> BTreeMap<Value, Register> {
     let report = s.report;
     let mut registers = BTreeMap::new();
     let Some(mut part) = s.table("registers", "[meter.registers]") else {
@@ -206,15 +160,15 @@ fn read_registers(
         return registers;
     };
     let header = part.header.clone();
-    for value in VALUES {
-        if let Some(register) = part.table(value, value) {
+    for value in Value::ALL {
+        if let Some(register) = part.table(value.as_str(), value.as_str()) {
             registers.insert(value, read_register(register));
         }
     }
     part.finish(&[]);
     match device.given().map(|at| at.value) {
         None => {}
-        Some(MeterDevice::Custom) if registers.contains_key("current-l1") => {}
+        Some(MeterDevice::Custom) if registers.contains_key(&Value::CurrentL1) => {}
         Some(MeterDevice::Custom) => {
             let what = "a meter without current-l1 guards nothing";
             report.problem(&header, what, REGISTERS);
@@ -243,12 +197,9 @@ fn read_register(mut s: Section<'_>) -> Register {
         table: s
             .choice(
                 "table",
-                &[
-                    ("input", RegisterTable::Input),
-                    ("holding", RegisterTable::Holding),
-                ],
+                &[("input", Table::Input), ("holding", Table::Holding)],
             )
-            .or(RegisterTable::Input),
+            .or(Table::Input),
         kind: s
             .choice(
                 "type",

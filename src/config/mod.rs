@@ -33,7 +33,7 @@ pub use evse::{DEFAULT_STEP, Device, Evse, EvseMeter};
 pub use files::KeyPair;
 pub use gateway::{Boot, Gateway, Trust};
 pub use manager::{DEFAULT_CONTROL_SOCKET, LoadManagement, Log, LogFormat, Manager, OnShutdown};
-pub use meter::{Meter, MeterDevice, Register, RegisterTable, RegisterType, WordOrder};
+pub use meter::{Meter, MeterDevice};
 pub use modbus::{ModbusAddress, Parity};
 pub use problem::{Finding, Place, Problems, Warning};
 pub use secret::Secret;
@@ -43,6 +43,7 @@ use self::names::Names;
 use self::problem::Report;
 use self::reader::Section;
 use self::value::At;
+use crate::ids::DeviceId;
 use crate::site::Plan;
 
 /// Where the daemon looks for its configuration, unless told otherwise.
@@ -69,7 +70,42 @@ pub struct Config {
     pub unsupported: Vec<String>,
 }
 
+/// Where a Modbus device of the plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModbusDevice<'a> {
+    /// Which.
+    pub id: DeviceId,
+    /// Its line.
+    pub address: &'a ModbusAddress,
+    /// Its unit there.
+    pub unit: u8,
+}
+
 impl Config {
+    /// Everything that is read and written over Modbus, as the plan counts it.
+    pub fn modbus_devices(&self) -> impl Iterator<Item = ModbusDevice<'_>> {
+        let wallboxes = self
+            .evses
+            .iter()
+            .filter_map(move |evse| match &evse.device {
+                Device::PowerBrain(address) => Some((address, u8::try_from(evse.id).unwrap_or(1))),
+                Device::Ocpp(_) => None,
+            });
+        let wallboxes = wallboxes
+            .enumerate()
+            .map(|(place, (address, unit))| ModbusDevice {
+                id: DeviceId::ChargePoint(place),
+                address,
+                unit,
+            });
+        let meters = self.meters.iter().enumerate();
+        wallboxes.chain(meters.map(|(place, meter)| ModbusDevice {
+            id: DeviceId::Meter(place),
+            address: &meter.address,
+            unit: meter.id,
+        }))
+    }
+
     /// Why this version cannot run this configuration: one sentence, `None` if it can.
     pub fn refusal(&self) -> Option<String> {
         let parts = self.unsupported.join(", ");
@@ -178,21 +214,12 @@ fn unsupported(config: &Config) -> Vec<String> {
     if !config.server.client_ca.is_empty() {
         parts.push("ocpp-server.client-ca".to_owned());
     }
-    for meter in &config.meters {
-        parts.push(format!("[[meter]] {}", meter.name));
-    }
     for evse in &config.evses {
         let name = &evse.name;
-        match evse.device {
-            Device::PowerBrain(_) => parts.push(format!("device = \"power-brain\" of {name}")),
-            Device::Ocpp(_) => {}
-        }
+        let is_ocpp = matches!(evse.device, Device::Ocpp(_));
         // With an OCPP wallbox it is the tag of a start that we ask for.
-        if evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
+        if is_ocpp && evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
             parts.push(format!("fixed-id-tag of {name} without remote-start"));
-        }
-        if evse.meter != EvseMeter::Evse {
-            parts.push(format!("meter of {name}"));
         }
         if evse.gateway.is_some() {
             parts.push(format!("[evse.gateway] of {name}"));

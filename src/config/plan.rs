@@ -6,15 +6,17 @@ use std::collections::btree_map::Entry;
 use super::circuit::Circuit;
 use super::evse::{DEFAULT_STEP, Evse, EvseMeter};
 use super::manager::{LoadManagement, Manager};
-use super::meter::Meter;
+use super::meter::{Meter, MeterDevice};
 use super::server::Server;
 use crate::central_system::{ConnectorPlan, StationPlan};
 use crate::charge_point::ChargePointPlan;
 use crate::charge_point::plan::Metering;
 use crate::config;
-use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, MeterName};
+use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, MeterName};
 use crate::load::{self, CircuitPlan, EvsePlan, LoadPlan, MeterPlan};
-use crate::site::{AuthorizationMode, AuthorizationPlan, Plan};
+use crate::modbus;
+use crate::modbus::meters::Kind;
+use crate::site::{AuthorizationMode, AuthorizationPlan, MeasuredBy, Plan};
 use crate::units::MilliAmps;
 
 /// Builds the plan. `failsafe` has one current for each EVSE.
@@ -52,6 +54,8 @@ pub(super) fn build(
             observe: manager.load_management == LoadManagement::Observe,
         },
         charge_points: charge_points(manager, &authorization, evses, failsafe),
+        meters: meters.iter().map(device_plan).collect(),
+        measured_by: evses.iter().filter_map(measured_by).collect(),
         stations: stations(manager, server, circuits, evses, failsafe),
         authorization,
         limit_signals: circuits
@@ -100,6 +104,31 @@ fn meter_plan(meter: &Meter) -> MeterPlan {
         name: MeterName::from(meter.name.as_str()),
         poll: meter.poll,
     }
+}
+
+fn device_plan(meter: &Meter) -> modbus::meters::MeterPlan {
+    let registers = || meter.registers.clone();
+    modbus::meters::MeterPlan {
+        name: MeterName::from(meter.name.as_str()),
+        kind: match meter.device {
+            MeterDevice::Sdm630 => Kind::Sdm630,
+            MeterDevice::Sdm72 => Kind::Sdm72,
+            MeterDevice::PowerBrain => Kind::PowerBrain,
+            MeterDevice::SunSpec => Kind::SunSpec,
+            MeterDevice::Custom => Kind::Custom(registers()),
+        },
+        poll: meter.poll,
+        invert: meter.invert,
+    }
+}
+
+fn measured_by(evse: &Evse) -> Option<(EvseName, MeasuredBy)> {
+    let by = match &evse.meter {
+        EvseMeter::Evse => return None,
+        EvseMeter::Meter(name) => MeasuredBy::Meter(MeterName::from(name.as_str())),
+        EvseMeter::None => MeasuredBy::Nothing,
+    };
+    Some((evse.name.clone(), by))
 }
 
 /// One for each Power Brain, in the order of the file.

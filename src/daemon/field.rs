@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::ids::{ChargeBoxId, LinkId};
+use crate::ids::{ChargeBoxId, DeviceId, LinkId};
+use crate::modbus::Answer;
 
 /// From any task to the site task.
 #[derive(Debug)]
@@ -40,6 +41,13 @@ pub enum Field {
     Down {
         /// Which.
         link: LinkId,
+    },
+    /// A Modbus request came back.
+    Modbus {
+        /// Who was asked.
+        device: DeviceId,
+        /// What came of it.
+        answer: Answer,
     },
     /// Somebody unknown tried to connect.
     Unknown {

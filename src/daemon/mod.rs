@@ -19,6 +19,7 @@ pub mod host;
 pub mod link;
 pub mod listener;
 pub mod logging;
+mod modbus;
 pub mod rate_limited;
 mod site_task;
 mod start;

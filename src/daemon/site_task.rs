@@ -20,6 +20,7 @@ use crate::store::{Outcome, Writer};
 
 use super::clock::Clock;
 use super::field::{Field, ToLink};
+use super::modbus::Lines;
 use super::systemd;
 
 /// Frames handled in one go before commits and timers are looked at again.
@@ -32,6 +33,7 @@ pub(super) struct SiteTask {
     pub(super) journal: Writer,
     pub(super) commits: mpsc::UnboundedReceiver<Outcome>,
     pub(super) field: mpsc::Receiver<Field>,
+    pub(super) lines: Lines,
     pub(super) port: u16,
     pub(super) tls: &'static str,
     pub(super) leave: Leave,
@@ -131,6 +133,9 @@ impl SiteTask {
                 links.remove(&link);
                 self.site.handle(now, Input::Down { link });
             }
+            Field::Modbus { device, answer } => {
+                self.site.handle(now, Input::Modbus { device, answer });
+            }
             Field::Unknown { address, peer } => {
                 let peer = peer.ip().to_canonical().to_string();
                 self.site.handle(now, Input::Unknown { address, peer });
@@ -184,6 +189,7 @@ impl SiteTask {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
                 }
+                Output::Modbus { device, request } => self.lines.ask(device, request),
                 Output::Ping { link } => tell(links, link, ToLink::Ping),
                 Output::Close { link, code, reason } => {
                     debug!(link = link.0, code, reason, "a connection is closed");

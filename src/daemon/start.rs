@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::clock::Clock;
 use super::control::{ControlError, ControlSocket};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
+use super::modbus::Lines;
 use super::site_task::{Leave, SiteTask};
 use super::{host, systemd};
 use crate::clock::Random;
@@ -96,13 +97,6 @@ impl Daemon {
         let tls = tls(&config.server, state_dir, clock)?;
         let listener = Listener::bind(settings(config, tls))?;
         let control = ControlSocket::bind(&config.manager.control_socket)?;
-        let site = Site::new(
-            clock.now(),
-            config.plan.clone(),
-            &opened.recovered,
-            Random::new(seed()),
-        );
-
         let leave = Leave {
             how: hand_over(config.manager.on_shutdown),
             begin: CancellationToken::new(),
@@ -111,12 +105,16 @@ impl Daemon {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let (to_site, field) = mpsc::channel(FIELD);
         let port = listener.local_port();
+        let mut random = Random::new(seed());
+        let lines = Lines::start(config, &mut random, &to_site, &tasks, &shutdown);
+        let site = Site::new(clock.now(), config.plan.clone(), &opened.recovered, random);
         let site_task = SiteTask {
             site,
             clock,
             journal: opened.writer,
             commits,
             field,
+            lines,
             port,
             tls: config.server.tls.as_str(),
             leave: leave.clone(),

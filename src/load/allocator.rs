@@ -450,6 +450,19 @@ mod tests {
     }
 
     #[test]
+    fn power_that_is_too_little_for_a_step_on_three_phases_goes_to_who_takes_smaller_ones() {
+        let mut site = site(100);
+        site.plan.circuits[0].max_power = Some(Watts(230 * 37));
+        add_car(&mut site, 3, Phase::L1);
+        add_car(&mut site, 1, Phase::L1);
+        site.plan.evses[0].weight = 2;
+        site.plan.evses[0].step = MilliAmps::from_amps(1);
+        site.plan.evses[1].step = MilliAmps(1);
+        // The first is at 10 A of 12 when 1 A is left, and one step more would take 3.
+        assert_eq!(site.offers(), [10_000, 7_000]);
+    }
+
+    #[test]
     fn one_phase_cars_do_not_load_the_phases_more_unevenly_than_allowed() {
         let mut site = site(100);
         site.plan.circuits[0].max_asymmetry = Some(MilliAmps::from_amps(20));

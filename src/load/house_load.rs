@@ -43,6 +43,8 @@ pub(super) struct Drawn {
 pub(super) struct HouseLoad {
     hold: Duration,
     slack: i64,
+    /// What may flow on each phase.
+    bears: i64,
     readings: VecDeque<Reading>,
     /// The house of the last reading that was dropped.
     before: Option<Load>,
@@ -54,6 +56,17 @@ struct Reading {
     at: Mono,
     all: Load,
     house: Load,
+    draw: Draw,
+}
+
+/// What the EVSEs are taken to have drawn at a moment after their last measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Draw {
+    /// The most that they can have drawn.
+    Most,
+    /// What they drew before, where that was steady: too much flows, and what they leave unused
+    /// must not hide it.
+    Steady,
 }
 
 impl HouseLoad {
@@ -63,21 +76,29 @@ impl HouseLoad {
         Self {
             hold,
             slack: i64::from(STILL.0.min(reserve.0 / 2).max(0)),
+            bears: i64::MAX,
             readings: VecDeque::new(),
             before: None,
             counts: None,
         }
     }
 
+    /// No more than this may flow on each phase.
+    #[must_use]
+    pub(super) fn within(self, limit: MilliAmps) -> Self {
+        let bears = i64::from(limit.0);
+        Self { bears, ..self }
+    }
+
     /// Takes a reading: everything that flows, import positive; `power` as a sum of currents.
-    /// `draw` says what the EVSEs below drew at a moment. What they drew at earlier moments may
+    /// `drawn` says what the EVSEs below drew at a moment. What they drew at earlier moments may
     /// be known better by now.
     pub(super) fn read(
         &mut self,
         now: Mono,
         current: PerPhase<MilliAmps>,
         power: i64,
-        draw: impl Fn(Mono) -> Drawn,
+        drawn: impl Fn(Mono, Draw) -> Drawn,
     ) {
         let all = Load {
             phases: current.map(|amps| i64::from(amps.0)),
@@ -87,24 +108,29 @@ impl HouseLoad {
             at: now,
             all,
             house: Load::default(),
+            draw: if all.phases.0.into_iter().any(|amps| amps > self.bears) {
+                Draw::Steady
+            } else {
+                Draw::Most
+            },
         });
         let is_old = |first: &Reading| now.since(first.at) > self.hold;
         while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
             let dropped = self.readings.pop_front();
             self.before = dropped.map(|reading| reading.house);
         }
-        self.judge(now, draw);
+        self.judge(now, drawn);
         let peak = self.peak();
         self.counts = peak.map(|peak| self.counts.unwrap_or(peak).towards(peak, self.slack));
     }
 
-    fn judge(&mut self, now: Mono, draw: impl Fn(Mono) -> Drawn) {
+    fn judge(&mut self, now: Mono, drawn: impl Fn(Mono, Draw) -> Drawn) {
         let mut before = self.before;
         let settled = self.readings.len().saturating_sub(JUDGED_ANEW);
         for (index, reading) in self.readings.iter_mut().enumerate() {
             if index >= settled && now.since(reading.at) <= SETTLES {
-                let draw = draw(reading.at);
-                let drawn = before.map_or(draw.most, |house| draw.beside(house, reading.all));
+                let drawn = drawn(reading.at, reading.draw);
+                let drawn = before.map_or(drawn.most, |house| drawn.beside(house, reading.all));
                 reading.house = reading.all.without(drawn);
             }
             before = Some(reading.house);
@@ -134,7 +160,8 @@ impl Drawn {
     /// is most likely the cars, and what shows on one of them the house.
     fn beside(self, before: Load, all: Load) -> Load {
         let Self { least, most, .. } = self;
-        let apart = |phase: Phase| (most.phases[phase] - least.phases[phase] - self.together).max(0);
+        let apart =
+            |phase: Phase| (most.phases[phase] - least.phases[phase] - self.together).max(0);
         let risen = |phase: Phase| all.phases[phase] - least.phases[phase] - before.phases[phase];
         let alone = |phase: Phase, together: i64| (risen(phase) - together).clamp(0, apart(phase));
         let change = |together: i64| -> i64 {
@@ -225,7 +252,7 @@ mod tests {
     fn read(house: &mut HouseLoad, seconds: u64, amps: i32, draw: i64) {
         let current = PerPhase::all(MilliAmps::from_amps(amps));
         let power = i64::from(amps) * 3000;
-        house.read(at(seconds), current, power, |_| known(draws(draw)));
+        house.read(at(seconds), current, power, |_, _| known(draws(draw)));
     }
 
     fn peak(house: &HouseLoad) -> i64 {
@@ -270,7 +297,7 @@ mod tests {
             let mut house = HouseLoad::new(Duration::ZERO, MilliAmps(reserve));
             let mut counts = |amps| {
                 let current = PerPhase::all(MilliAmps(amps));
-                house.read(at(0), current, 0, |_| Drawn::default());
+                house.read(at(0), current, 0, |_, _| Drawn::default());
                 peak(&house)
             };
             assert_eq!(counts(5000), 5000);
@@ -294,7 +321,7 @@ mod tests {
         let mut house = HouseLoad::new(Duration::from_mins(1), MilliAmps::ZERO);
         for millis in 0..5000 {
             let now = Mono(Duration::from_millis(millis));
-            house.read(now, PerPhase::default(), 0, |_| Drawn::default());
+            house.read(now, PerPhase::default(), 0, |_, _| Drawn::default());
         }
         assert!(house.readings.len() <= MOST);
     }

@@ -1,5 +1,5 @@
 //! Drawing more than allowed: booked at once, counted as a fixed load after 10 s, complained of
-//! every 10 s, paused after 30 s, an alarm after 60 s. All of it ends when the car obeys.
+//! every few seconds, paused after 30 s, an alarm after 60 s. All of it ends when the car obeys.
 
 use std::time::Duration;
 
@@ -12,8 +12,11 @@ pub(super) const TOLERANCE: MilliAmps = MilliAmps(500);
 /// From here on it is no inaccuracy any more.
 const DEFIANCE: MilliAmps = MilliAmps(1000);
 
-/// For so long: it will not end by itself. Complaints are as far apart.
+/// For so long: it will not end by itself.
 const LASTS: Duration = Duration::from_secs(10);
+
+/// Between two complaints: a limit that is told again takes so long to be followed.
+const COMPLAINS_EVERY: Duration = Duration::from_secs(8);
 
 const PAUSES_AFTER: Duration = Duration::from_secs(30);
 
@@ -117,7 +120,7 @@ impl Overdraw {
         let due = self.is_fixed()
             && self
                 .complained_at
-                .is_none_or(|at| self.last.since(at) >= LASTS);
+                .is_none_or(|at| self.last.since(at) >= COMPLAINS_EVERY);
         if due {
             self.complained_at = Some(self.last);
         }

@@ -162,6 +162,16 @@ impl Rotation {
             Self::Unknown => PerPhase::all(device.0.into_iter().max().unwrap_or(MilliAmps::ZERO)),
         }
     }
+
+    /// Currents of the grid's phases as the device counts them. With an unknown rotation they stay
+    /// as they are.
+    #[must_use]
+    pub fn to_device(self, grid: PerPhase<MilliAmps>) -> PerPhase<MilliAmps> {
+        match self {
+            Self::Known(order) => PerPhase(order.map(|phase| grid[phase])),
+            Self::Unknown => grid,
+        }
+    }
 }
 
 /// `manager.priority-mode`.

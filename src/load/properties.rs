@@ -269,8 +269,9 @@ fn is_fair(site: &Site, offers: &[i32], evse: usize, other: usize) -> bool {
     let step = i64::from(mine.step.0.max(theirs.step.0));
     let (weight, their_weight) = (i64::from(mine.weight), i64::from(theirs.weight));
     let (amps, their_amps) = (i64::from(offers[evse]), i64::from(offers[other]));
-    // What is too little for a step of one can lift a finer one that stood at its minimum.
-    their_amps <= i64::from(site.wants(other).unwrap().min.0) + 2 * step
+    // What is too little for a step of one can lift a finer one that stood at its minimum: where
+    // power is short, a step on three phases is three on one.
+    their_amps <= i64::from(site.wants(other).unwrap().min.0) + 3 * step
         || their_amps * weight < (amps + step) * their_weight + 3 * step * weight
 }
 

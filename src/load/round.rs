@@ -54,10 +54,11 @@ impl Controller {
         }
         self.look_at_meters();
         if !self.plan.observe {
+            // Of the offer that is not followed, before a new one takes its place.
+            self.complain();
             let targets = self.targets();
             self.lower(&targets);
             self.raise(&targets);
-            self.complain();
         }
         self.note_draws();
         self.set_timer();

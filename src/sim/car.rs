@@ -134,6 +134,12 @@ impl PluggedCar {
         drawn
     }
 
+    /// From now on `wired` phases reach it; nothing flows before it is offered current again.
+    pub(super) fn rewire(&mut self, now: Mono, wired: u8) {
+        self.cut(now);
+        self.wired = wired;
+    }
+
     /// The contactor opens: the current is gone at once.
     pub(super) fn cut(&mut self, now: Mono) {
         self.from = MilliAmps::ZERO;

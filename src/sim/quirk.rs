@@ -1,18 +1,15 @@
 //! What real wallboxes do differently, as switches of the simulated one.
 
-use std::fmt;
-use std::str::FromStr;
-
+/// An enum of deviations, each with its name on the command line and a sentence about it.
 macro_rules! quirks {
-    ($($name:ident = $text:literal, $about:literal;)*) => {
-        /// A deviation from the correct charge point.
-        #[expect(clippy::doc_markdown, reason = "the help text on a terminal has no backticks")]
+    ($(#[$attribute:meta])* $type:ident: $($name:ident = $text:literal, $about:literal;)*) => {
+        $(#[$attribute])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Quirk {
+        pub enum $type {
             $(#[doc = $about] $name,)*
         }
 
-        impl Quirk {
+        impl $type {
             /// Every quirk.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
@@ -30,10 +27,31 @@ macro_rules! quirks {
                 }
             }
         }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::sim::quirk::UnknownQuirk;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut all = Self::ALL.iter().copied();
+                all.find(|quirk| quirk.as_str() == text)
+                    .ok_or_else(|| $crate::sim::quirk::UnknownQuirk(text.to_owned()))
+            }
+        }
     };
 }
 
+pub(super) use quirks;
+
 quirks! {
+    /// A deviation from the correct charge point.
+    #[expect(clippy::doc_markdown, reason = "the help text on a terminal has no backticks")]
+    Quirk:
     OnlyStackLevel0 = "only-stack-level-0", "Refuses profiles above stack level 0.";
     OnlyRelative = "only-relative", "Refuses profiles that are not Relative.";
     OnlyAbsolute = "only-absolute", "Refuses profiles that are not Absolute.";
@@ -42,6 +60,16 @@ quirks! {
     OnlyWatts = "only-watts", "Refuses limits in amperes.";
     WholeAmps = "whole-amps", "Sets whole amperes only, rounded down.";
     IgnoresProfiles = "ignores-profiles", "Accepts profiles and does not obey them.";
+    ObeysRelative = "obeys-relative", "Accepts profiles that are not Relative and ignores them.";
+    ObeysAbsolute = "obeys-absolute", "Accepts profiles that are not Absolute and ignores them.";
+    ObeysWatts = "obeys-watts", "Accepts limits in amperes and ignores them.";
+    ObeysAmps = "obeys-amps", "Accepts limits in watts and ignores them.";
+    ObeysWholeAmps = "obeys-whole-amps", "Accepts limits that are not whole amperes and ignores them.";
+    ObeysStackLevel0 = "obeys-stack-level-0", "Accepts profiles above stack level 0 and ignores them.";
+    ObeysTxProfile = "obeys-tx-profile", "Accepts profiles that are not a TxProfile and ignores them.";
+    ObeysChargePointMax = "obeys-charge-point-max", "Accepts all profiles and ignores all but ChargePointMaxProfile.";
+    ObeysConnector0 = "obeys-connector-0", "Accepts profiles that are not for connector 0 and ignores them.";
+    DefaultsAtStart = "defaults-at-start", "Looks at a TxDefaultProfile when a transaction begins, and not again.";
     ForgetsProfiles = "forgets-profiles", "Loses all profiles when it reboots.";
     NoSmartCharging = "no-smart-charging", "Answers SetChargingProfile with NotSupported.";
     NoRemoteTrigger = "no-remote-trigger", "Answers TriggerMessage with NotSupported.";
@@ -78,28 +106,10 @@ quirks! {
     ExtraMembers = "extra-members", "Adds members that OCPP does not know.";
 }
 
-impl fmt::Display for Quirk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// No quirk has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no quirk is called {0:?}")]
-pub struct UnknownQuirk(String);
-
-impl FromStr for Quirk {
-    type Err = UnknownQuirk;
-
-    fn from_str(text: &str) -> Result<Self, UnknownQuirk> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|quirk| quirk.as_str() == text)
-            .ok_or_else(|| UnknownQuirk(text.to_owned()))
-    }
-}
+pub struct UnknownQuirk(pub(super) String);
 
 #[cfg(test)]
 mod tests {

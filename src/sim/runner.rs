@@ -14,10 +14,11 @@ use tracing::{info, warn};
 
 use super::dial::{DialError, Socket};
 use super::wallbox::{Output, Wallbox};
-use super::{Script, Target};
-use crate::clock::Mono;
+use super::{Draws, Script, Target};
+use crate::clock::{Mono, Now};
 use crate::daemon::clock::Clock;
 use crate::ids::ConnectorId;
+use crate::units::PerPhase;
 
 /// Before the first attempt to connect again; doubles with each.
 const FIRST_REDIAL: Duration = Duration::from_secs(1);
@@ -66,6 +67,7 @@ struct Runner {
     wallbox: Wallbox,
     script: Script,
     target: Target,
+    draws: Draws,
     clock: Clock,
     link: Link,
     redial: Duration,
@@ -74,12 +76,20 @@ struct Runner {
 }
 
 /// Runs `wallbox` with the drivers of `script` until `stop`; connects again whenever the link is
-/// gone. What a person would see at the wallbox is logged.
-pub async fn run(wallbox: Wallbox, target: Target, script: Script, stop: CancellationToken) {
+/// gone. What a person would see at the wallbox is logged, and what its cars draw is told to
+/// `draws`.
+pub async fn run(
+    wallbox: Wallbox,
+    target: Target,
+    script: Script,
+    draws: Draws,
+    stop: CancellationToken,
+) {
     let mut runner = Runner {
         wallbox,
         script,
         target,
+        draws,
         clock: Clock::start(),
         link: Link::Down {
             redial_at: Mono::START,
@@ -128,7 +138,19 @@ impl Runner {
                 Output::Disconnect => self.hang_up("the wallbox restarts"),
             }
         }
+        self.draw(now);
         self.show();
+    }
+
+    fn draw(&self, now: Now) {
+        let plan = self.wallbox.plan();
+        let mut sum = PerPhase::default();
+        for number in 1..=plan.connectors {
+            for (phase, current) in self.wallbox.drawn(ConnectorId(number), now).iter() {
+                sum[phase] += current;
+            }
+        }
+        self.draws.set(plan.id.as_str(), sum);
     }
 
     fn poll_timeout(&self) -> Option<Mono> {
@@ -308,7 +330,7 @@ mod tests {
         let script = Script::once(ConnectorId(1), visit);
         let wallbox = Wallbox::new(plan, Random::new(1));
         #[expect(clippy::disallowed_methods, reason = "no shutdown waits for a test")]
-        tokio::spawn(run(wallbox, target, script, stop.clone()));
+        tokio::spawn(run(wallbox, target, script, Draws::default(), stop.clone()));
         stop
     }
 

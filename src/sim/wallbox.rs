@@ -16,6 +16,7 @@ use crate::clock::{Mono, Now, Random};
 use crate::evse::AuthorizationStatus;
 use crate::ids::{ConnectorId, IdTag};
 use crate::ocpp::ChargePointStatus;
+use crate::ocpp::charging_profile::ChargingProfile;
 use crate::ocpp::composite::{InstalledProfiles, Rules};
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours};
 
@@ -106,6 +107,8 @@ pub struct Wallbox {
     keys: Keys,
     rules: Rules,
     profiles: InstalledProfiles,
+    /// Profiles that it will look at when no transaction runs.
+    later: Vec<(ConnectorId, ChargingProfile)>,
     connectors: BTreeMap<ConnectorId, Connector>,
     operative: bool,
     told: Option<ChargePointStatus>,
@@ -145,6 +148,7 @@ impl Wallbox {
             keys,
             rules,
             profiles: InstalledProfiles::default(),
+            later: Vec::new(),
             connectors,
             operative: true,
             told: None,
@@ -333,6 +337,7 @@ impl Wallbox {
         }
         if self.plan.has(Quirk::ForgetsProfiles) {
             self.profiles = InstalledProfiles::default();
+            self.later.clear();
         }
         self.off_until = Some(now.mono + off_for);
         self.restart_at = None;
@@ -428,6 +433,7 @@ impl Wallbox {
         if !self.is_on() {
             return;
         }
+        self.install_later(now);
         let connectors: Vec<ConnectorId> = self.connectors.keys().copied().collect();
         for id in &connectors {
             self.cancel_authorization_that_is_over(now, *id);

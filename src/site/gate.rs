@@ -79,9 +79,62 @@ impl Gate {
     }
 }
 
+/// Whether a Modbus wallbox may be raised: not before the records that rest below it are on disk.
+/// It decides itself what to write, so nothing is held back here that could grow old.
+#[derive(Debug, Default)]
+pub(super) struct Clearance {
+    rests_on: Seq,
+    /// Since when it has been waiting for the disk.
+    since: Option<Mono>,
+}
+
+impl Clearance {
+    /// The device, or somebody it listened to, wrote this record.
+    pub(super) fn rest_on(&mut self, now: Mono, committed: Seq, seq: Seq) {
+        if self.rests_on <= committed {
+            self.since = None;
+        }
+        self.rests_on = self.rests_on.max(seq);
+        if self.rests_on > committed {
+            self.since.get_or_insert(now);
+        }
+    }
+
+    /// The last record this device rests on.
+    pub(super) fn rests_on(&self) -> Seq {
+        self.rests_on
+    }
+
+    /// A raise may leave.
+    pub(super) fn is_given(&self, now: Mono, committed: Seq) -> bool {
+        let patient = |since: Mono| now.since(since) < PATIENCE;
+        self.rests_on <= committed || !self.since.is_some_and(patient)
+    }
+
+    /// When the patience with the disk ends.
+    pub(super) fn poll_timeout(&self, now: Mono, committed: Seq) -> Option<Mono> {
+        let due = self.since.map(|since| since + PATIENCE);
+        due.filter(|due| self.rests_on > committed && *due > now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_raise_is_cleared_by_the_commit_or_by_five_seconds_of_patience() {
+        let mut clearance = Clearance::default();
+        assert!(clearance.is_given(at(0), Seq(0)));
+        clearance.rest_on(at(1), Seq(0), Seq(1));
+        clearance.rest_on(at(3), Seq(0), Seq(2));
+        assert!(!clearance.is_given(at(5), Seq(1)));
+        assert!(clearance.is_given(at(5), Seq(2)));
+        assert_eq!(clearance.poll_timeout(at(5), Seq(1)), Some(at(6)));
+        assert!(clearance.is_given(at(6), Seq(1)));
+        clearance.rest_on(at(20), Seq(2), Seq(3));
+        assert!(!clearance.is_given(at(21), Seq(2)), "a new wait begins");
+    }
 
     fn at(seconds: u64) -> Mono {
         Mono(Duration::from_secs(seconds))

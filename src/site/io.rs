@@ -1,7 +1,8 @@
 //! What goes into [`Site`](super) and what comes out.
 
-use crate::ids::{ChargeBoxId, LinkId, Seq};
+use crate::ids::{ChargeBoxId, DeviceId, LinkId, Seq};
 use crate::journal::Record;
+use crate::modbus::{Answer, Request};
 
 /// What happens to the site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,13 @@ pub enum Input {
         /// Which.
         link: LinkId,
     },
+    /// A Modbus request came back.
+    Modbus {
+        /// Who was asked.
+        device: DeviceId,
+        /// What came of it.
+        answer: Answer,
+    },
     /// Somebody who is in no `[[evse]]` tried to connect.
     Unknown {
         /// What it calls itself.
@@ -58,6 +66,13 @@ pub enum Output {
         link: LinkId,
         /// As it shall go.
         text: String,
+    },
+    /// Ask a Modbus device; exactly one [`Input::Modbus`] shall come of it.
+    Modbus {
+        /// Whom.
+        device: DeviceId,
+        /// What.
+        request: Request,
     },
     /// Send a WebSocket ping.
     Ping {

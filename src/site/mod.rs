@@ -1,11 +1,15 @@
 //! The one pure machine that holds every decision.
 
+mod callers;
+mod commands;
 pub mod control;
 mod gate;
 mod hand_over;
 pub mod io;
+mod machine;
 mod memory;
 pub mod plan;
+mod routing;
 #[allow(
     clippy::module_inception,
     reason = "the machine that gives the room its name"
@@ -19,5 +23,5 @@ mod tests;
 
 pub use hand_over::HandOver;
 pub use io::{Input, Output};
-pub use plan::{AuthorizationMode, AuthorizationPlan, Plan, TagPlan};
+pub use plan::{AuthorizationMode, AuthorizationPlan, MeasuredBy, Plan, TagPlan};
 pub use site::Site;

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use crate::central_system::StationPlan;
 use crate::charge_point::ChargePointPlan;
-use crate::ids::{CircuitName, EvseName, IdTag};
+use crate::ids::{CircuitName, EvseName, IdTag, MeterName};
 use crate::load::LoadPlan;
+use crate::modbus::meters::MeterPlan;
 use crate::units::Watts;
 
 /// Everything the pure core knows of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// For the load manager.
     pub load: LoadPlan,
@@ -19,10 +20,23 @@ pub struct Plan {
     pub stations: Vec<StationPlan>,
     /// One for each Modbus wallbox.
     pub charge_points: Vec<ChargePointPlan>,
+    /// Every meter, in the order of the file.
+    pub meters: Vec<MeterPlan>,
+    /// What measures an EVSE, where it is not the EVSE itself.
+    pub measured_by: BTreeMap<EvseName, MeasuredBy>,
     /// For EVSEs without a backend.
     pub authorization: AuthorizationPlan,
     /// `circuit.limit-signal`: what `limit CIRCUIT on` applies.
     pub limit_signals: BTreeMap<CircuitName, Watts>,
+}
+
+/// `evse.meter`, where it is not `"evse"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MeasuredBy {
+    /// This meter; what the EVSE says of itself is not believed.
+    Meter(MeterName),
+    /// Nothing: what the EVSE says of itself is not believed.
+    Nothing,
 }
 
 /// `[authorization]`.

@@ -1,27 +1,23 @@
 //! The status document, made from what the machines know.
 
 use crate::clock::{Now, Timestamp};
-use crate::evse::{Limit, Reason};
+use crate::evse::{Limit, Measured, Reason};
+use crate::ids::EvseName;
 use crate::journal::Transaction;
-use crate::ocpp::timestamp;
+use crate::load::MeterState;
+use crate::ocpp::{ChargePointStatus, timestamp};
 use crate::units::{MilliAmps, PerPhase, WattHours};
 
+use super::machine::Place;
 use super::site::Site;
 use super::status::{
-    CircuitStatus, EvseStatus, OcppServerStatus, StatusDocument, TransactionStatus,
+    CircuitStatus, EvseStatus, MeterStatus, OcppServerStatus, StatusDocument, TransactionStatus,
     UnknownChargePoint,
 };
 
 impl Site {
     /// What `{"do":"status"}` is answered with. The caller knows the server.
     pub fn status(&self, now: Now, ocpp_server: OcppServerStatus) -> StatusDocument {
-        let mut errors = Vec::new();
-        if self.disk_failing {
-            errors.push(
-                "the journal cannot be written; records are kept in memory and tried again"
-                    .to_owned(),
-            );
-        }
         let evses: Vec<EvseStatus> = self
             .plan
             .load
@@ -29,10 +25,6 @@ impl Site {
             .iter()
             .map(|evse| self.evse_status(&evse.name))
             .collect();
-        let alarms = [Reason::NotLimitable, Reason::NotObeyed].map(|reason| reason.to_string());
-        for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
-            errors.push(format!("{}: {}", evse.name, evse.reason));
-        }
         StatusDocument {
             ok: true,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -45,23 +37,98 @@ impl Site {
             uptime_s: round_3(now.mono.since(self.started).as_secs_f64()),
             ocpp_server,
             circuits: self.circuit_statuses(),
-            meters: Vec::new(),
-            evses,
+            meters: self.meter_statuses(now),
             unknown_charge_points: self.strangers(),
-            errors,
+            errors: self.errors(&evses),
+            evses,
         }
+    }
+
+    /// What a person should look at.
+    fn errors(&self, evses: &[EvseStatus]) -> Vec<String> {
+        let mut errors = Vec::new();
+        if self.disk_failing {
+            errors.push(
+                "the journal cannot be written; records are kept in memory and tried again"
+                    .to_owned(),
+            );
+        }
+        for (slot, plan) in self.meters.iter().zip(&self.plan.meters) {
+            if let Some(complaint) = slot.meter.view().complaint {
+                errors.push(format!("meter {}: {complaint}", plan.name));
+            }
+        }
+        for slot in &self.charge_points {
+            if let Some(complaint) = slot.charge_point.view().complaint {
+                let evse = &slot.charge_point.plan().evse;
+                errors.push(format!("{evse}: {complaint}"));
+            }
+        }
+        let alarms = [Reason::NotLimitable, Reason::NotObeyed].map(|reason| reason.to_string());
+        for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
+            errors.push(format!("{}: {}", evse.name, evse.reason));
+        }
+        errors
     }
 
     fn circuit_statuses(&self) -> Vec<CircuitStatus> {
         let status = |view: crate::load::CircuitView| CircuitStatus {
             name: view.name.to_string(),
             limit_a: amps(view.limit),
-            house_a: None,
+            house_a: view.house.map(amps),
             offered_a: amps(view.offered),
-            meter: "none".to_owned(),
-            failsafe: false,
+            meter: meter_state(view.meter),
+            failsafe: view.failsafe,
         };
         self.load.circuits().map(status).collect()
+    }
+
+    fn meter_statuses(&self, now: Now) -> Vec<MeterStatus> {
+        let status = |plan: &crate::modbus::meters::MeterPlan| {
+            let view = self.load.meter(now.mono, &plan.name);
+            let age = view.as_ref().and_then(|view| view.age);
+            let current = view.as_ref().and_then(|view| view.current);
+            MeterStatus {
+                name: plan.name.to_string(),
+                state: meter_state(view.as_ref().map_or(MeterState::Stale, |view| view.state)),
+                age_s: age.map(|age| round_3(age.as_secs_f64())),
+                current_a: current.map(amps),
+                power_w: view.and_then(|view| view.power).map(|power| power.0),
+            }
+        };
+        self.plan.meters.iter().map(status).collect()
+    }
+
+    fn device(&self, name: &EvseName) -> DeviceView<'_> {
+        match self.by_evse.get(name) {
+            Some(&Place::Connector(index, connector)) => {
+                let station = self.stations.get(index).map(|slot| &slot.station);
+                let view = station.and_then(|station| station.view(connector));
+                DeviceView {
+                    kind: "ocpp1.6",
+                    address: station.map_or_else(String::new, |it| it.id().to_string()),
+                    id: connector.0,
+                    status: view.as_ref().and_then(|view| view.status),
+                    transaction: view.as_ref().and_then(|view| view.transaction),
+                    measured: view.map(|view| view.measured).unwrap_or_default(),
+                }
+            }
+            Some(&Place::ChargePoint(index)) => {
+                let charge_point = self.charge_points.get(index).map(|slot| &slot.charge_point);
+                charge_point.map_or_else(DeviceView::default, |charge_point| {
+                    let view = charge_point.view();
+                    DeviceView {
+                        kind: "power-brain",
+                        address: charge_point.plan().address.to_string(),
+                        id: charge_point.plan().unit.into(),
+                        status: view.status,
+                        transaction: view.transaction,
+                        measured: view.measured,
+                    }
+                })
+            }
+            None => DeviceView::default(),
+        }
     }
 
     fn strangers(&self) -> Vec<UnknownChargePoint> {
@@ -75,12 +142,12 @@ impl Site {
     }
 
     fn evse_status(&self, name: &crate::ids::EvseName) -> EvseStatus {
-        let place = self.by_evse.get(name).copied();
-        let station = place.and_then(|(index, _)| self.stations.get(index));
-        let station = station.map(|slot| &slot.station);
-        let view = place.and_then(|(_, id)| station.and_then(|station| station.view(id)));
+        let device = self.device(name);
         let load = self.load.evse(name);
-        let measured = view.as_ref().map(|view| view.measured).unwrap_or_default();
+        let measured = match self.plan.measured_by.get(name) {
+            Some(_) => self.measured.get(name).copied().unwrap_or_default(),
+            None => device.measured,
+        };
         let max = self
             .plan
             .load
@@ -94,17 +161,12 @@ impl Site {
         };
         EvseStatus {
             name: name.to_string(),
-            device: "ocpp1.6".to_owned(),
-            address: station
-                .map(|station| station.id().to_string())
-                .unwrap_or_default(),
-            id: place.map_or(0, |(_, id)| id.0),
+            device: device.kind.to_owned(),
+            address: device.address,
+            id: device.id,
             enabled: load.as_ref().is_some_and(|load| load.enabled),
-            online: station.is_some_and(|station| station.link().is_some()),
-            status: view
-                .as_ref()
-                .and_then(|view| view.status)
-                .map(|s| s.as_str().to_owned()),
+            online: self.is_online(name),
+            status: device.status.map(|status| status.as_str().to_owned()),
             offered_a: shown(load.as_ref().and_then(|load| load.offered)),
             setpoint_a: shown(load.as_ref().and_then(|load| load.setpoint)),
             phases: load.as_ref().map_or(0, |load| load.phases),
@@ -112,12 +174,23 @@ impl Site {
             power_w: measured.power.map(|power| power.0),
             energy_wh: measured.energy.map(|energy| energy.0),
             reason: load.map(|load| load.reason.to_string()).unwrap_or_default(),
-            transaction: view
-                .and_then(|view| view.transaction)
+            transaction: device
+                .transaction
                 .map(|open| transaction_status(open, measured.energy)),
             gateway: None,
         }
     }
+}
+
+/// What the machine of an EVSE knows of it.
+#[derive(Default)]
+struct DeviceView<'a> {
+    kind: &'static str,
+    address: String,
+    id: u32,
+    status: Option<ChargePointStatus>,
+    transaction: Option<&'a Transaction>,
+    measured: Measured,
 }
 
 fn transaction_status(open: &Transaction, register: Option<WattHours>) -> TransactionStatus {
@@ -133,6 +206,15 @@ fn transaction_status(open: &Transaction, register: Option<WattHours>) -> Transa
         started: timestamp::format(plausible),
         energy_wh: drawn,
     }
+}
+
+fn meter_state(state: MeterState) -> String {
+    match state {
+        MeterState::None => "none",
+        MeterState::Fresh => "fresh",
+        MeterState::Stale => "stale",
+    }
+    .to_owned()
 }
 
 fn amps(currents: PerPhase<MilliAmps>) -> [f64; 3] {

@@ -27,6 +27,8 @@ fn site() -> Site {
         load,
         stations: Vec::new(),
         charge_points: Vec::new(),
+        meters: Vec::new(),
+        measured_by: std::collections::BTreeMap::new(),
         authorization: AuthorizationPlan::default(),
         limit_signals: std::collections::BTreeMap::new(),
     };

@@ -14,7 +14,7 @@ from pathlib import Path
 BINARY = os.path.abspath(os.environ["CHARGEWARDEN"])
 FUSE = 20.0
 
-CONFIG = """
+SERVER = """
 [manager]
 state-dir = "state"
 control-socket = "control.sock"
@@ -25,7 +25,9 @@ ocpp-raise-interval = "1s"
 address = "127.0.0.1"
 port = {port}
 meter-interval = "1s"
+"""
 
+CONFIG = SERVER + """
 [[circuit]]
 name = "house"
 max-current = {fuse}
@@ -64,11 +66,21 @@ async def until(what: str, probe, seconds: float = 15.0):
 class Daemon:
     """One daemon with a folder, a port and a configuration of its own."""
 
-    def __init__(self, folder: Path, passwords: dict[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        passwords: dict[str, str] | None = None,
+        site: str | None = None,
+    ):
+        """Three wallboxes behind one fuse, or the circuits and devices of `site`."""
         folder.mkdir()
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen | None = None
+        if site is not None:
+            text = SERVER.format(port=self.port) + site
+            (folder / "chargewarden.toml").write_text(text)
+            return
         text = CONFIG.format(port=self.port, fuse=FUSE)
         for name, address in [("left", "CB-1"), ("right", "CB-2"), ("yard", "CB-3")]:
             text += EVSE.format(name=name, address=address)

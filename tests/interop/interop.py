@@ -1,4 +1,5 @@
-"""The real daemon against charge points made of the package `ocpp`. Started by `run`."""
+"""The real daemon against charge points made of the package `ocpp`, and against devices made of
+`pymodbus`. Started by `run`."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from daemon import FUSE, Daemon, until
 from frames import Tap
+from modbus import Grid, PowerBrain, Rtu, Tcp
 from wallbox import Fuse, Wallbox, dial
 from websockets.exceptions import InvalidStatus
 
@@ -185,6 +187,110 @@ async def a_wallbox_that_does_not_listen(folder: Path) -> None:
         await late.close()
 
 
+HOUSE = """
+[[meter]]
+name = "grid"
+device = "sdm630"
+address = "{meter}"
+id = 9
+poll = "500ms"
+
+[[circuit]]
+name = "house"
+max-current = 25
+meter = "grid"
+"""
+
+BRAIN = """
+[[evse]]
+name = "{name}"
+device = "power-brain"
+address = "{address}"
+id = {unit}
+max-current = 16
+failsafe-current = 6
+"""
+
+
+async def a_metered_house_with_a_power_brain(folder: Path) -> None:
+    brain = PowerBrain()
+    grid = Grid([5.0, 5.0, 5.0], brain)
+    async with Tcp(brain.device(1), grid.device(9)) as line:
+        site = HOUSE.format(meter=line.address)
+        site += BRAIN.format(name="brain", address=line.address, unit=1)
+        async with Daemon(folder, site=site) as daemon:
+            async def fresh():
+                status = await daemon.status()
+                return status["meters"][0]["state"] == "fresh" and status["evses"][0]["online"]
+
+            await until("the meter and the Power Brain answer", fresh)
+            check("pymodbus: a free Power Brain is disabled", brain.values[8094] == 0)
+            brain.plugged = True
+            await until("the Power Brain is enabled", lambda: brain.draws() >= 6)
+            await until("all it can take", lambda: brain.allowed() == 16, 60)
+            check("pymodbus: a plugged car charges with all that is left", True)
+
+            async def told():
+                evse = await daemon.evse("brain")
+                return (evse["status"] == "Charging" and evse["measured_a"] == [16.0, 16.0, 16.0]
+                        and evse["energy_wh"] > 123456 and evse["transaction"])
+
+            await until("the status tells what charges", told)
+            check("pymodbus: the status tells what charges", True)
+            house = (await daemon.status())["circuits"][0]["house_a"]
+            check("pymodbus: the house load is the meter less the EVSE",
+                  all(abs(amps - 5.0) < 0.5 for amps in house), house)
+            grid.house = [5.0, 15.0, 5.0]
+            switched = time.monotonic()
+            await until("less for the car", lambda: 6 <= brain.allowed() <= 9.1, 5)
+            check("pymodbus: a cooker takes from the car within 3 s",
+                  time.monotonic() - switched < 3, time.monotonic() - switched)
+            await line.stop()
+
+            async def stale():
+                status = await daemon.status()
+                return status["meters"][0]["state"] == "stale" and not status["evses"][0]["online"]
+
+            await until("the lost line is seen", stale, 30)
+            await line.start()
+            await until("both are back", fresh, 30)
+            check("pymodbus: a lost line comes back by itself", True)
+            brain.plugged = False
+
+            async def over():
+                evse = await daemon.evse("brain")
+                return evse["status"] == "Available" and evse["transaction"] is None
+
+            await until("the session is over", over)
+            await until("nothing without a car", lambda: brain.values[8094] == 0)
+            check("pymodbus: no register was written that should not be", not brain.judge(), brain.judge())
+
+
+async def two_power_brains_on_a_serial_line(folder: Path) -> None:
+    left, right = PowerBrain("W00-0001"), PowerBrain("W00-0002")
+    async with Rtu(left.device(1), right.device(2)) as line:
+        site = "[[circuit]]\nname = \"house\"\nmax-current = 20\n"
+        for unit, name in [(1, "left"), (2, "right")]:
+            site += BRAIN.format(name=name, address=line.address, unit=unit)
+        async with Daemon(folder, site=site) as daemon:
+            async def online():
+                return all(evse["online"] for evse in (await daemon.status())["evses"])
+
+            await until("both Power Brains answer", online, 30)
+            check("pymodbus: two Power Brains share a serial line", True)
+            left.plugged = right.plugged = True
+            await until("two equal shares", lambda: left.allowed() == right.allowed() == 10, 60)
+            check("pymodbus: they share the fuse", True)
+            for _ in range(5):
+                line.garbage = b"\x00\xff\x01\x03garbage"
+                await asyncio.sleep(0.3)
+            await until("both answer after garbage on the line", online, 30)
+            check("pymodbus: garbage on the line does no harm",
+                  left.allowed() == right.allowed() == 10, (left.allowed(), right.allowed()))
+            wrong = left.judge() + right.judge()
+            check("pymodbus: no register of theirs was written that should not be", not wrong, wrong)
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
         for scenario in [
@@ -192,6 +298,8 @@ async def main() -> None:
             one_car_then_two,
             killed_in_mid_transaction,
             a_wallbox_that_does_not_listen,
+            a_metered_house_with_a_power_brain,
+            two_power_brains_on_a_serial_line,
         ]:
             failed_before, home = Report.failed, Path(folder) / scenario.__name__
             try:

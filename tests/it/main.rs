@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod control_socket;
 mod journal;
+mod modbus;
 mod quirks;
 mod schema;
 mod schema_bites;

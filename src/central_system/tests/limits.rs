@@ -80,24 +80,157 @@ fn after_a_refusal_the_next_form_follows_at_once_and_what_works_is_remembered() 
     );
 }
 
+/// The profile ids and limits of what was told since then.
+fn told(bench: &Bench, since: usize) -> Vec<(i64, f64)> {
+    let limits = bench.sent[since..]
+        .iter()
+        .filter(|(frame, _)| frame[2] == "SetChargingProfile");
+    let told = limits.map(|(frame, _)| {
+        let profile = &frame[3]["csChargingProfiles"];
+        let period = &profile["chargingSchedule"]["chargingSchedulePeriod"][0];
+        (
+            profile["chargingProfileId"].as_i64().unwrap(),
+            period["limit"].as_f64().unwrap(),
+        )
+    });
+    told.collect()
+}
+
+fn is_not_followed(bench: &mut Bench, number: u64) {
+    bench.act(|station, context| station.handle_not_followed(context, ONE, OfferNumber(number)));
+}
+
+/// Offer 1 is about to be told everywhere.
+fn told_everywhere(bench: &mut Bench) {
+    bench.start();
+    bench.offer(1, 8000);
+    for _ in 0..2 {
+        bench.answer_everything();
+        bench.wait(10);
+        bench.answer_everything();
+        is_not_followed(bench, 1);
+    }
+}
+
 #[test]
-fn what_is_not_followed_is_told_again_and_then_in_another_form() {
+fn what_is_not_followed_is_told_again_and_then_everywhere() {
     let mut bench = Bench::booted();
+    bench.start();
     bench.offer(1, 8000);
     bench.answer_everything();
-    let mut forms = Vec::new();
-    for _ in 0..2 {
-        bench.act(|station, context| station.handle_not_followed(context, ONE, OfferNumber(1)));
-        let (_, _, payload) = bench.outstanding().unwrap();
-        forms.push(payload["csChargingProfiles"]["chargingProfileKind"].clone());
-        bench.answer_everything();
-    }
-    assert_eq!(forms, ["Absolute", "Relative"]);
+    let before = bench.sent.len();
+    bench.wait(5);
+    is_not_followed(&mut bench, 1);
+    assert_eq!(told(&bench, before), [], "there was no time to follow it");
+    bench.wait(5);
+    is_not_followed(&mut bench, 1);
+    bench.answer_everything();
+    assert_eq!(told(&bench, before), [(1001, 8.0)]);
+    let before = bench.sent.len();
+    bench.wait(8);
+    let asked = bench.answer_everything();
+    assert!(
+        asked
+            .iter()
+            .any(|(_, it)| it["requestedMessage"] == "MeterValues"),
+        "{asked:?}"
+    );
+    is_not_followed(&mut bench, 1);
+    bench.answer_everything();
+    let everywhere = [1001, 2001, 3001, 4001, 5001].map(|id| (id, 8.0));
+    assert_eq!(told(&bench, before), everywhere);
+    let before = bench.sent.len();
     bench.offer(2, 6000);
     bench.answer_everything();
-    let sent = bench.sent.len();
-    bench.act(|station, context| station.handle_not_followed(context, ONE, OfferNumber(1)));
-    assert_eq!(bench.sent.len(), sent, "an older offer is of no interest");
+    assert_eq!(told(&bench, before), everywhere.map(|(id, _)| (id, 6.0)));
+    let before = bench.sent.len();
+    bench.wait(20);
+    is_not_followed(&mut bench, 1);
+    assert_eq!(told(&bench, before), [], "an older offer is of no interest");
+}
+
+#[test]
+fn a_limit_that_is_told_everywhere_is_taken_when_the_last_profile_was_answered() {
+    let mut bench = Bench::booted();
+    told_everywhere(&mut bench);
+    bench.reports.clear();
+    for answer in [
+        "Accepted",
+        "Rejected",
+        "Accepted",
+        "NotSupported",
+        "Rejected",
+    ] {
+        assert!(!bench.reports.contains(&Report::Took(OfferNumber(1))));
+        bench.respond(&json!({"status": answer}));
+    }
+    assert!(bench.reports.contains(&Report::Took(OfferNumber(1))));
+}
+
+#[test]
+fn a_lower_limit_does_not_wait_for_the_rest_of_one_that_is_told_everywhere() {
+    let mut bench = Bench::booted();
+    told_everywhere(&mut bench);
+    bench.respond(&json!({"status": "Accepted"}));
+    bench.offer(2, 0);
+    let before = bench.sent.len();
+    bench.answer_everything();
+    let everywhere = [1001, 2001, 3001, 4001, 5001].map(|id| (id, 0.0));
+    assert_eq!(told(&bench, before), everywhere);
+}
+
+#[test]
+fn who_is_held_back_although_it_may_charge_is_told_again_and_then_everywhere() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 0);
+    bench.start();
+    bench.status("SuspendedEVSE");
+    bench.answer_everything();
+    bench.wait(60);
+    bench.offer(2, 8000);
+    bench.answer_everything();
+    let before = bench.sent.len();
+    bench.wait(11);
+    bench.answer_everything();
+    assert_eq!(told(&bench, before), [(1001, 8.0)]);
+    let before = bench.sent.len();
+    bench.wait(11);
+    bench.answer_everything();
+    let everywhere = [1001, 2001, 3001, 4001, 5001].map(|id| (id, 8.0));
+    assert_eq!(told(&bench, before), everywhere);
+    let before = bench.sent.len();
+    bench.wait(60);
+    bench.answer_everything();
+    assert_eq!(told(&bench, before), [], "it has its own reasons");
+}
+
+#[test]
+fn what_was_told_everywhere_is_cleared_when_no_form_was_obeyed_and_another_car_comes() {
+    let mut bench = Bench::booted();
+    bench.offer(1, 8000);
+    bench.start();
+    for _ in 0..20 {
+        bench.answer_everything();
+        bench.wait(10);
+        is_not_followed(&mut bench, 1);
+    }
+    bench.answer_everything();
+    bench.call("StopTransaction", &stop(bench.open()[0], 200));
+    bench.call("StartTransaction", &start(200));
+    bench.offer(2, 6000);
+    let asked = bench.answer_everything();
+    let cleared = asked
+        .iter()
+        .filter(|(action, _)| action == "ClearChargingProfile");
+    let cleared: Vec<i64> = cleared.filter_map(|(_, it)| it["id"].as_i64()).collect();
+    assert_eq!(cleared, [5001, 4001]);
+    let told = asked
+        .iter()
+        .filter(|(action, _)| action == "SetChargingProfile");
+    let told: Vec<i64> = told
+        .filter_map(|(_, it)| it["csChargingProfiles"]["chargingProfileId"].as_i64())
+        .collect();
+    assert_eq!(told, [1001, 2001], "the usual one and its floor");
 }
 
 #[test]

@@ -197,12 +197,59 @@ impl Wallbox {
             .rules
             .check(&self.profiles, connector, &profile, running)
         {
-            Ok(()) if self.plan.has(Quirk::IgnoresProfiles) => {}
-            Ok(()) => self.profiles.install(connector, profile, self.clock(now)),
+            Ok(()) => self.install(now, connector, profile),
             Err(Refusal::UnknownConnector) => return Err("PropertyConstraintViolation"),
             Err(_) => return status("Rejected"),
         }
         status("Accepted")
+    }
+
+    /// Keeps a profile. One that it will not obey takes the place of the older one all the same.
+    fn install(&mut self, now: Now, connector: ConnectorId, profile: ChargingProfile) {
+        let of_all = profile.charging_profile_purpose == ChargingProfilePurpose::TxDefaultProfile;
+        let runs = self.connectors.values().any(|c| c.session.is_some());
+        if self.plan.has(Quirk::DefaultsAtStart) && of_all && runs {
+            self.later.push((connector, profile));
+            return;
+        }
+        let this = ClearFilter {
+            id: Some(profile.charging_profile_id),
+            ..ClearFilter::default()
+        };
+        let ignored = self.ignores(connector, &profile);
+        self.profiles.install(connector, profile, self.clock(now));
+        if ignored {
+            self.profiles.clear(&this);
+        }
+    }
+
+    /// Takes over what waited for the end of all transactions.
+    pub(super) fn install_later(&mut self, now: Now) {
+        if self.connectors.values().all(|c| c.session.is_none()) {
+            for (connector, profile) in std::mem::take(&mut self.later) {
+                self.install(now, connector, profile);
+            }
+        }
+    }
+
+    /// Says yes and does nothing.
+    fn ignores(&self, connector: ConnectorId, profile: &ChargingProfile) -> bool {
+        let purpose = profile.charging_profile_purpose;
+        let kind = profile.charging_profile_kind;
+        let unit = profile.charging_schedule.charging_rate_unit;
+        self.plan.quirks.iter().any(|quirk| match quirk {
+            Quirk::IgnoresProfiles => true,
+            Quirk::ObeysRelative => kind != ChargingProfileKind::Relative,
+            Quirk::ObeysAbsolute => kind != ChargingProfileKind::Absolute,
+            Quirk::ObeysWatts => unit != ChargingRateUnit::Watts,
+            Quirk::ObeysAmps => unit != ChargingRateUnit::Amperes,
+            Quirk::ObeysWholeAmps => has_fraction(profile),
+            Quirk::ObeysStackLevel0 => profile.stack_level != 0,
+            Quirk::ObeysTxProfile => purpose != ChargingProfilePurpose::TxProfile,
+            Quirk::ObeysChargePointMax => purpose != ChargingProfilePurpose::ChargePointMaxProfile,
+            Quirk::ObeysConnector0 => connector != ConnectorId(0),
+            _ => false,
+        })
     }
 
     /// Refuses what a quirk does not let it understand.

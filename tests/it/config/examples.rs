@@ -12,7 +12,7 @@ fn example(name: &str) -> PathBuf {
 
 #[test]
 fn the_examples_run_as_they_are() {
-    for name in ["minimal.toml", "chargewarden.toml"] {
+    for name in ["minimal.toml", "metered.toml", "chargewarden.toml"] {
         let (config, warnings) = config::load(&example(name)).unwrap();
         assert_eq!(warnings, [], "{name}");
         assert_eq!(config.refusal(), None, "{name}");

@@ -1,5 +1,7 @@
 //! The rules between the parts of a configuration, one test for each.
 
+use chargewarden::modbus::meters::Value;
+
 use super::{SITE, good, warnings, wrong};
 
 /// A second EVSE with these lines.
@@ -170,6 +172,34 @@ fn chargebox_ids_that_differ_only_in_case_clash_whatever_their_connectors() {
 }
 
 #[test]
+fn what_limits_a_whole_wallbox_limits_none_of_several_connectors() {
+    let with = |profiles: [&str; 2]| {
+        let connector = |id: u32, profile: &str| {
+            format!(
+                "[[evse]]\nname = \"{id}\"\ndevice = \"ocpp1.6\"\naddress = \"CB-2\"\nid = {id}\n\
+                 max-current = 16\n[evse.ocpp]\nprofile = \"{profile}\"\n"
+            )
+        };
+        format!(
+            "{SITE}{}{}",
+            connector(1, profiles[0]),
+            connector(2, profiles[1])
+        )
+    };
+    good(&with(["tx-default", "tx"]));
+    assert_eq!(
+        wrong(&with(["charge-point-max", "tx-default"])),
+        ["16: charge-point-max would limit the EVSE in line 17 too"]
+    );
+    assert_eq!(
+        wrong(&with(["tx", "charge-point-max"])),
+        ["24: charge-point-max would limit the EVSE in line 9 too"]
+    );
+    let alone = "[evse.ocpp]\nprofile = \"charge-point-max\"";
+    good(&evse(alone));
+}
+
+#[test]
 fn a_wallbox_has_one_password_for_all_its_connectors() {
     let text = format!(
         "{SITE}[evse.ocpp]\npassword = \"a\"\n{}",
@@ -232,7 +262,7 @@ fn custom_meters_need_registers_and_only_they_have_some() {
         ["14: current-l1 has no address", "14: scale must not be 0"]
     );
     let config = good(&meter(&format!("device = \"custom\"\n{register}")));
-    assert_eq!(config.meters[0].registers["current-l1"].address, 6);
+    assert_eq!(config.meters[0].registers[&Value::CurrentL1].address, 6);
     assert_eq!(
         wrong(&meter("device = \"sdm72\"").replace("grid", "none")),
         ["10: a meter cannot be named \"none\""]

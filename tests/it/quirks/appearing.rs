@@ -1,6 +1,6 @@
 //! How wallboxes come, go, boot and are set up.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use chargewarden::ids::LinkId;
 use chargewarden::sim::{Quirk, WorldPlan};
@@ -186,6 +186,23 @@ fn a_wallbox_that_takes_few_measurands_measures_the_most_important_ones() {
             .rfind(|asked| asked.was_accepted());
         assert_eq!(accepted.unwrap().payload["value"], expected);
         lab.shares_and_parts();
+
+        // What it takes is known when it comes again, whatever it says then.
+        let before = lab.asked("A").len();
+        lab.world
+            .at("A", "reset to its factory settings", |wallbox, now| {
+                let reset = json!([2, "by hand", "ChangeConfiguration",
+                {"key": "MeterValuesSampledData", "value": "Voltage"}]);
+                wallbox.handle_frame(now, &reset.to_string());
+            });
+        lab.world.reboot("A", seconds(20));
+        lab.run(60);
+        let asked = lab.asked("A");
+        let lists = asked[before..]
+            .iter()
+            .filter(|asked| asked.payload["key"] == "MeterValuesSampledData");
+        let lists: Vec<&Value> = lists.map(|asked| &asked.payload["value"]).collect();
+        assert_eq!(lists, ["Voltage", expected]);
     }
 }
 

@@ -120,7 +120,7 @@ impl Desk {
                         self.answer(&frame);
                     }
                 }
-                Output::Ping { .. } => {}
+                Output::Ping { .. } | Output::Modbus { .. } => {}
                 Output::Close { link, .. } => self.closed.push(link),
             }
         }

@@ -10,8 +10,9 @@ use chargewarden::ids::ConnectorId;
 use chargewarden::journal::Transaction;
 use chargewarden::sim::wallbox::Traffic;
 use chargewarden::sim::{Car, Quirk, WallboxPlan, World, WorldPlan};
+use chargewarden::site::control::Signal;
 use chargewarden::site::status::{EvseStatus, OcppServerStatus};
-use chargewarden::units::MilliAmps;
+use chargewarden::units::{MilliAmps, Watts};
 
 use crate::schema::Checker;
 
@@ -204,6 +205,13 @@ impl Lab {
     pub(super) fn transactions(&mut self, id: &str) -> Vec<Transaction> {
         let all = self.world.disk().recovered().transactions.values();
         all.filter(|t| t.address.as_str() == id).cloned().collect()
+    }
+
+    /// Tells the site that no more than so many amperes a phase may flow.
+    pub(super) fn limits_to(&mut self, amps: i32) {
+        let (now, signal) = (self.world.now(), Signal::Watts(Watts(3 * 230 * amps)));
+        let site = self.world.site_mut();
+        site.set_signal(now, &"house".into(), signal).unwrap();
     }
 
     pub(super) fn charge(&mut self, id: &str) {

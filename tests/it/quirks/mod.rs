@@ -34,7 +34,8 @@
 //! | limit 0; a few steps only; limits between 0 and 6 A | `profiles`; the last for every frame of `lab` |
 //! | `ChangeAvailability`, `Reset` and `RemoteStopTransaction` break it | never sent: every frame of `lab` |
 //! | forgets its profiles at a reboot | `profiles`, `matrix` |
-//! | accepts profiles and ignores them | `profiles`; that other forms are tried then: the unit tests of `central_system` |
+//! | accepts profiles and ignores them | `profiles`; those of a form or a place, and all together, in `matrix` |
+//! | looks at a default profile only when a transaction begins | `matrix` |
 //!
 //! A refused handshake that is retried every 10 seconds is nothing to us, and a contactor that
 //! lets 250 W through at 0 A is below what a fuse feels.

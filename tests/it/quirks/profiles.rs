@@ -204,17 +204,19 @@ fn a_wallbox_that_rounds_down_to_whole_amperes_gets_on() {
 
 #[test]
 fn a_wallbox_that_refuses_fractions_of_an_ampere_is_limited_in_whole_ones() {
-    for (unit, expected) in [(Quirk::OnlyAmps, 10_000), (Quirk::RefusesFractions, 10_500)] {
+    for quirks in [
+        &[Quirk::RefusesFractions][..],
+        &[Quirk::RefusesFractions, Quirk::OnlyAmps],
+    ] {
         let plan = WorldPlan::new(1).fuse("house", 21);
-        let plan = plan.wallbox(wallbox(&[Quirk::RefusesFractions, unit]));
+        let plan = plan.wallbox(wallbox(quirks));
         let mut lab = Lab::started(plan.wallboxes(&["B"]));
         lab.charge("A");
         lab.charge("B");
-        // One that takes watts too needs no rounding.
-        lab.settles_at([expected, 10_500]);
+        lab.settles_at([10_000, 10_500]);
         let refused = lab.limits("A");
         let refused = refused.iter().filter(|limit| !limit.was_accepted()).count();
-        assert!(refused <= 12, "{refused} refusals");
+        assert!(refused <= 1, "{refused} refusals");
     }
 }
 
@@ -237,6 +239,70 @@ fn a_wallbox_that_accepts_and_ignores_keeps_what_it_draws_and_the_others_pay() {
     lab.run(60);
     lab.charge("B");
     lab.settles_at([16_000, 6_000]);
+}
+
+#[test]
+fn an_old_profile_that_wins_is_outdone_by_others_in_other_places() {
+    let leftover = json!({"connectorId": 1, "csChargingProfiles": {"chargingProfileId": 9,
+        "stackLevel": 8, "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Absolute", "chargingSchedule": {"chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}]}}});
+    let plan = wallbox(&[]).says("ChargeProfileMaxStackLevel", "3");
+    let plan = WorldPlan::new(1)
+        .fuse("house", 32)
+        .wallbox(plan)
+        .wallboxes(&["B"]);
+    let mut lab = Lab::started(plan);
+    let text = json!([2, "other-manager", "SetChargingProfile", leftover]).to_string();
+    lab.world.at("A", "another manager", |wallbox, now| {
+        wallbox.handle_frame(now, &text);
+    });
+    lab.limits_to(10);
+    lab.charge("A");
+    lab.settles_at([10_000, 0]);
+    lab.charge("B");
+    lab.limits_to(20);
+    lab.settles_at([10_000, 10_000]);
+}
+
+#[test]
+fn a_released_wallbox_that_was_told_everywhere_holds_nothing_of_ours() {
+    let plan = WorldPlan::new(1).fuse("house", 32).with_load(|load| {
+        load.when_disabled = WhenDisabled::Release;
+    });
+    let plan = plan.wallbox(wallbox(&[Quirk::ObeysWatts]));
+    let mut lab = Lab::started(plan);
+    lab.limits_to(10);
+    lab.charge("A");
+    lab.within(60, |world| world.allowed("A").0 == 10_000);
+    lab.limits_to(32);
+    let now = lab.world.now();
+    let name = EvseName::from("A");
+    lab.world.site_mut().set_enabled(now, &name, false).unwrap();
+    lab.run(60);
+    let cleared = |id: i64| {
+        let asked = lab.asked("A").into_iter();
+        asked
+            .filter(|it| it.action == "ClearChargingProfile")
+            .any(|it| it.payload["id"] == id)
+    };
+    assert!([1001, 2001, 3001, 4001, 5001].into_iter().all(cleared));
+    assert_eq!(lab.world.allowed("A").0, 16_000);
+}
+
+#[test]
+fn a_wallbox_that_accepts_and_ignores_is_not_written_to_for_ever() {
+    let mut lab = Lab::started(
+        WorldPlan::new(1)
+            .fuse("house", 16)
+            .wallbox(wallbox(&[Quirk::IgnoresProfiles])),
+    );
+    lab.limits_to(10);
+    lab.charge("A");
+    lab.run(300);
+    let told = lab.limits("A").len();
+    lab.run(3600);
+    assert!(lab.limits("A").len() <= told + 1, "{told}");
 }
 
 #[test]

@@ -35,6 +35,59 @@ fn every_quirk_of_profiles_refuses_what_it_should_and_nothing_else() {
 }
 
 #[test]
+fn every_quirk_of_obedience_accepts_what_it_ignores_and_forgets_what_that_replaced() {
+    let absolute = json!({"chargingProfileKind": "Absolute", "chargingSchedule": {
+        "startSchedule": "2026-01-15T09:00:00Z", "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.7}]}});
+    let watts = json!({"chargingSchedule": {"chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7383}]}});
+    let whole = json!({"chargingSchedule": {"chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10}]}});
+    let tx = json!({"chargingProfilePurpose": "TxProfile"});
+    let level = json!({"stackLevel": 3});
+    let plain = json!({});
+    for (quirk, good, bad) in [
+        (Quirk::ObeysStackLevel0, &plain, &level),
+        (Quirk::ObeysRelative, &plain, &absolute),
+        (Quirk::ObeysAbsolute, &absolute, &plain),
+        (Quirk::ObeysTxProfile, &tx, &plain),
+        (Quirk::ObeysWatts, &watts, &plain),
+        (Quirk::ObeysAmps, &plain, &watts),
+        (Quirk::ObeysWholeAmps, &whole, &plain),
+    ] {
+        let mut lab = Lab::quirk(quirk).charging();
+        assert_eq!(lab.limit(C1, good), accepted(), "{quirk}");
+        assert!((10_000..=10_700).contains(&lab.allowed()), "{quirk}");
+        assert_eq!(lab.limit(C1, bad), accepted(), "{quirk}");
+        assert_eq!(lab.allowed(), 32_000, "{quirk}");
+    }
+    let max = json!({"chargingProfilePurpose": "ChargePointMaxProfile"});
+    for (quirk, good) in [
+        (Quirk::ObeysChargePointMax, &max),
+        (Quirk::ObeysConnector0, &plain),
+    ] {
+        let mut lab = Lab::quirk(quirk).charging();
+        assert_eq!(lab.limit(C1, &plain), accepted(), "{quirk}");
+        assert_eq!(lab.allowed(), 32_000, "{quirk}");
+        assert_eq!(lab.limit(ConnectorId(0), good), accepted(), "{quirk}");
+        assert_eq!(lab.allowed(), 10_700, "{quirk}");
+    }
+}
+
+#[test]
+fn a_default_profile_that_is_looked_at_when_a_transaction_begins_counts_for_the_next_one() {
+    let mut lab = Lab::quirk(Quirk::DefaultsAtStart);
+    lab.limit_to(10.7);
+    assert_eq!(lab.allowed(), 10_700);
+    let mut lab = lab.charging();
+    lab.limit_to(8.0);
+    assert_eq!(lab.allowed(), 10_700);
+    let now = lab.now;
+    lab.wallbox.unplug(now, C1);
+    assert_eq!(lab.allowed(), 8_000);
+}
+
+#[test]
 fn quirks_of_obedience() {
     let mut lab = Lab::quirk(Quirk::IgnoresProfiles);
     lab.limit_to(10.7);

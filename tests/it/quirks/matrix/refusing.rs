@@ -1,9 +1,10 @@
-//! Every combination of what wallboxes take and do not take.
+//! Every combination of what wallboxes take and refuse.
 
 use chargewarden::evse::Reason;
 use chargewarden::sim::{Quirk, World, WorldPlan};
 
-use super::lab::{Lab, seconds, status_of, wallbox};
+use super::combinations;
+use crate::quirks::lab::{Lab, seconds, status_of, wallbox};
 
 /// What limits the choice of one property of a profile; the first of each is none.
 const KINDS: [&[Quirk]; 3] = [&[], &[Quirk::OnlyRelative], &[Quirk::OnlyAbsolute]];
@@ -18,35 +19,16 @@ const PLACES: [&[Quirk]; 4] = [
 const STEPS: [&[Quirk]; 3] = [&[], &[Quirk::WholeAmps], &[Quirk::RefusesFractions]];
 const MEMORIES: [&[Quirk]; 2] = [&[], &[Quirk::ForgetsProfiles]];
 
-/// Every combination with this place that can be.
-fn combinations(place: &'static [Quirk]) -> Vec<Vec<Quirk>> {
-    let axes = [&KINDS[..], &LEVELS, &UNITS, &STEPS, &MEMORIES];
-    let mut all = vec![place.to_vec()];
-    for axis in axes {
-        let longer = |one: &Vec<Quirk>| {
-            let one = one.clone();
-            axis.iter().map(move |more| [&one, *more].concat())
-        };
-        all = all.iter().flat_map(longer).collect();
-    }
-    all.retain(|quirks| !contradicts(quirks));
-    all
-}
-
 /// Steps are steps of amperes: who takes watts alone cannot refuse fractions of an ampere.
 fn contradicts(quirks: &[Quirk]) -> bool {
     let has = |quirk| quirks.contains(&quirk);
     has(Quirk::OnlyWatts) && has(Quirk::RefusesFractions)
 }
 
-/// `A` allows what it was offered, but for what it rounds down.
 fn is_limited(world: &World, quirks: &[Quirk]) -> bool {
-    let offered = status_of(world, "A").offered_a.unwrap_or(f64::NAN);
-    let allowed = world.allowed("A").as_amps();
     let whole = [Quirk::WholeAmps, Quirk::RefusesFractions];
     let rounds = quirks.iter().any(|quirk| whole.contains(quirk));
-    let most = if rounds { 0.99 } else { 0.01 };
-    (0.0..=most).contains(&(offered - allowed))
+    super::is_limited(world, if rounds { 0.99 } else { 0.01 })
 }
 
 fn outcome(quirks: &[Quirk]) {
@@ -95,9 +77,12 @@ fn outcome(quirks: &[Quirk]) {
 }
 
 fn every_combination(place: &'static [Quirk]) {
-    for quirks in combinations(place) {
-        println!("{quirks:?}");
-        outcome(&quirks);
+    let axes = [&[place], &KINDS[..], &LEVELS, &UNITS, &STEPS, &MEMORIES];
+    for quirks in combinations(&axes) {
+        if !contradicts(&quirks) {
+            println!("{quirks:?}");
+            outcome(&quirks);
+        }
     }
 }
 

@@ -1,0 +1,197 @@
+//! Transactions of a Modbus wallbox, in the words of OCPP (1.6 §4.8, §4.10), and what the journal
+//! keeps of them.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use crate::clock::{Mono, Now};
+use crate::ids::{ConnectorId, IdTag, TransactionNumber};
+use crate::journal::{Entry, Record, Recovered, Stopped, Transaction};
+use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
+use crate::ocpp::timestamp;
+use crate::units::WattHours;
+
+use super::charge_point::{ChargePoint, Context, Output};
+use super::plan::ChargePointPlan;
+use super::session::{Authorized, Ending, Running, Stage};
+
+/// The register of a running transaction is kept this often at most …
+const KEPT_EVERY: Duration = Duration::from_mins(1);
+
+/// … and only when it has moved by this much: disks of a Pi wear, too.
+const WORTH_KEEPING: WattHours = WattHours(100);
+
+/// What outlives a restart of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Known {
+    /// Which device it is.
+    pub(super) serial: String,
+    /// How often it was started.
+    pub(super) restarts: Option<u32>,
+    /// Its last good energy register: a stop after a power cut has a value.
+    pub(super) register: Option<WattHours>,
+    /// The transaction of the plugged car is over.
+    pub(super) over: bool,
+}
+
+/// What is known, and what the disk knows of it.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) known: Known,
+    kept: Known,
+    kept_at: Option<Mono>,
+}
+
+impl Memory {
+    /// What the journal brought back.
+    pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Self {
+        let known: Known = recovered
+            .memory
+            .get(&(owner(plan), KEY.to_owned()))
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default();
+        Self {
+            kept: known.clone(),
+            known,
+            kept_at: None,
+        }
+    }
+
+    /// What is to be kept now, if anything.
+    fn keep(&mut self, now: Mono) -> Option<String> {
+        let rested = self.kept_at.is_none_or(|at| now.since(at) >= KEPT_EVERY);
+        let moved = match (self.known.register, self.kept.register) {
+            (Some(new), Some(old)) => new < old || new - old >= WORTH_KEEPING,
+            (new, old) => new != old,
+        };
+        let new = Known {
+            register: self.known.register,
+            ..self.kept.clone()
+        };
+        if self.known == new && !(moved && rested) {
+            return None;
+        }
+        self.kept = self.known.clone();
+        self.kept_at = Some(now);
+        serde_json::to_string(&self.known).ok()
+    }
+}
+
+const KEY: &str = "known";
+
+fn owner(plan: &ChargePointPlan) -> String {
+    format!("charge point {} {}", plan.address, plan.unit)
+}
+
+/// The transaction that was open before the restart.
+pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<Transaction> {
+    let ours = |t: &&Transaction| {
+        t.address == plan.address && t.connector == connector(plan) && t.stopped.is_none()
+    };
+    recovered.transactions.values().rev().find(ours).cloned()
+}
+
+fn connector(plan: &ChargePointPlan) -> ConnectorId {
+    ConnectorId(u32::from(plan.unit))
+}
+
+impl ChargePoint {
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self, context: &mut Context<'_>, authorized: Authorized) {
+        let number = context.numbers.give();
+        let meter_start = self.energy.last();
+        let started = timestamp::format(context.now.wall);
+        let transaction = Transaction {
+            number,
+            address: self.plan.address.clone(),
+            connector: connector(&self.plan),
+            wallbox_id: number.0,
+            id_tag: authorized.tag.clone(),
+            meter_start,
+            started: started.clone(),
+            received: context.now.wall,
+            stopped: None,
+        };
+        info!(
+            evse = %self.plan.evse,
+            transaction = number.0,
+            id_tag = authorized.tag.as_ref().map(IdTag::masked),
+            meter_start_wh = meter_start.map(|register| register.0),
+            "a transaction began"
+        );
+        let start = StartTransaction {
+            connector_id: transaction.connector,
+            id_tag: authorized.tag.clone().unwrap_or_else(|| "".into()),
+            meter_start: Some(meter_start.unwrap_or_default().0),
+            reservation_id: None,
+            timestamp: started,
+        };
+        self.keep_entry(context.now, number, &start);
+        self.output(Output::Persist(Record::Transaction(transaction.clone())));
+        self.session.stage = Stage::Running(Running {
+            transaction,
+            parent: authorized.parent,
+        });
+        if let Some(tag) = authorized.tag {
+            self.ask_start(tag);
+        }
+    }
+
+    /// Ends a transaction with the last good register.
+    pub(super) fn close(&mut self, now: Now, running: Running, ending: Ending) {
+        let mut transaction = running.transaction;
+        let register = self.energy.last().max(transaction.meter_start);
+        let timestamp = timestamp::format(now.wall);
+        info!(
+            evse = %self.plan.evse,
+            transaction = transaction.number.0,
+            reason = ending.reason.as_str(),
+            energy_wh = register.zip(transaction.meter_start).map(|(stop, start)| (stop - start).0),
+            "a transaction ended"
+        );
+        let stop = StopTransaction {
+            id_tag: ending.tag,
+            meter_stop: Some(register.unwrap_or_default().0),
+            timestamp: timestamp.clone(),
+            transaction_id: Some(transaction.wallbox_id),
+            reason: Some(Cow::Borrowed(ending.reason.as_str())),
+            transaction_data: Vec::new(),
+        };
+        self.keep_entry(now, transaction.number, &stop);
+        transaction.stopped = Some(Stopped {
+            meter_stop: register,
+            timestamp,
+            reason: ending.reason.as_str().to_owned(),
+            received: now.wall,
+        });
+        self.output(Output::Persist(Record::Transaction(transaction)));
+    }
+
+    fn keep_entry<R: Request>(&mut self, now: Now, number: TransactionNumber, message: &R) {
+        self.output(Output::Persist(Record::Entry(Entry {
+            transaction: number,
+            action: R::ACTION.to_owned(),
+            payload: messages::write(message),
+            received: now.wall,
+        })));
+    }
+
+    /// Keeps what must outlive a restart.
+    pub(super) fn remember(&mut self, now: Mono) {
+        self.memory.known.over = matches!(self.session.stage, Stage::Over);
+        if self.session.transaction().is_some() {
+            self.memory.known.register = self.energy.last();
+        }
+        if let Some(value) = self.memory.keep(now) {
+            self.output(Output::Persist(Record::Memory {
+                owner: owner(&self.plan),
+                key: KEY.to_owned(),
+                value: Some(value),
+            }));
+        }
+    }
+}
