@@ -409,6 +409,16 @@ pub(super) fn check_references(
     }
 }
 
+impl Entry {
+    /// Where it is, if it speaks Modbus, and where that stands.
+    pub(super) fn place(&self) -> Option<(&ModbusAddress, &Span)> {
+        match &self.evse.as_ref()?.device {
+            Device::PowerBrain(address) => Some((address, &self.address.given()?.span)),
+            Device::Ocpp(_) => None,
+        }
+    }
+}
+
 /// Checks that every connector and every Modbus unit is one EVSE, and that the connectors of one
 /// wallbox agree in what the wallbox has only once.
 pub(super) fn check_addresses(report: &Report<'_>, entries: &[Entry]) {

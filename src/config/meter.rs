@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::modbus::{self, ModbusAddress};
+use super::problem::Span;
 use super::reader::{Bounds, Section};
 use super::value::Value as Given;
 use crate::ids::MeterName;
@@ -86,8 +87,16 @@ const REGISTERS: &str = "write [meter.registers] and below it for example curren
 /// A meter, and its name as it was read.
 pub(super) struct Entry {
     pub(super) name: Given<String>,
+    address: Given<String>,
     /// `None` if something in it is broken.
     pub(super) meter: Option<Meter>,
+}
+
+impl Entry {
+    /// Where it is, and where that stands.
+    pub(super) fn place(&self) -> Option<(&ModbusAddress, &Span)> {
+        Some((&self.meter.as_ref()?.address, &self.address.given()?.span))
+    }
 }
 
 /// Reads every `[[meter]]`.
@@ -128,12 +137,12 @@ fn read_one(mut s: Section<'_>) -> Entry {
     let registers = read_registers(&mut s, &device);
     s.finish(&["name", "device", "address"]);
 
-    let address = modbus::read(report, &address);
+    let place = modbus::read(report, &address);
     let meter = || {
         Some(Meter {
             name: name.clone().option()?,
             device: device.option()?,
-            address: address?,
+            address: place?,
             id: id.or(1),
             poll: poll.or(Duration::from_secs(1)),
             invert: invert.or(false),
@@ -143,6 +152,7 @@ fn read_one(mut s: Section<'_>) -> Entry {
     Entry {
         meter: meter(),
         name,
+        address,
     }
 }
 

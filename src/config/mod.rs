@@ -168,6 +168,9 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     }
     evse::check_references(report, &evses, &circuit_names, &meter_names);
     evse::check_addresses(report, &evses);
+    let wallboxes = evses.iter().filter_map(evse::Entry::place);
+    let meter_places = meters.iter().filter_map(meter::Entry::place);
+    modbus::check_lines(report, wallboxes.chain(meter_places));
     let gateways: Vec<_> = evses.iter().filter_map(|it| it.gateway.as_ref()).collect();
     gateway::check_identities(report, &gateways);
     let circuits = circuit::tree(report, &circuit_names, circuits);

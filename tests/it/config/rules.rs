@@ -161,6 +161,21 @@ fn address_and_id_are_used_once() {
 }
 
 #[test]
+fn all_devices_on_a_serial_line_are_set_alike() {
+    let brain = |id, line| {
+        let lines = format!("address = \"/dev/ttyUSB0,{line}\"\nid = {id}");
+        power_brain(&format!("p{id}"), &lines)
+    };
+    let alike = [SITE, &brain(1, "9600,8,n,1"), &brain(2, "9600,8,n,1")].concat();
+    good(&alike);
+    let text = [SITE, &brain(1, "9600,8,n,1"), &brain(2, "19200,8,n,1")].concat();
+    assert_eq!(
+        wrong(&text),
+        ["19: /dev/ttyUSB0 has other settings in line 13"]
+    );
+}
+
+#[test]
 fn chargebox_ids_that_differ_only_in_case_clash_whatever_their_connectors() {
     let text = evse("id = 2").replace("CB-2", "cb-1");
     assert_eq!(
