@@ -18,7 +18,7 @@
 //! | [`net`] | upgrade, WebSocket, TLS |
 //! | [`store`] | SQLite: schema, queries, one writer thread |
 //! | [`daemon`] | the tasks, which carry bytes |
-//! | [`sim`] | simulated wallboxes with cars, and a whole world in virtual time |
+//! | [`sim`] | simulated wallboxes with cars, meters with houses, and a whole world in virtual time |
 //! | [`cli`] | the command line |
 //!
 //! # The contract of every machine

@@ -16,6 +16,8 @@ use crate::units::{MilliAmps, PerPhase};
 /// A reading may be so much older than it says: meters average, and gateways keep values back.
 const LAGS: Duration = Duration::from_secs(2);
 
+/// Two measurements of the same current differ by less.
+const NOISE: MilliAmps = MilliAmps(300);
 /// From one measurement to the next a car that changes by no more goes on like that.
 const STEADY: MilliAmps = MilliAmps(1000);
 
@@ -25,12 +27,16 @@ const KEEPS: Duration = Duration::from_mins(1);
 /// Wallboxes may send values many times a second.
 const MOST: usize = 128;
 
+type Marks = VecDeque<(Mono, PerPhase<MilliAmps>)>;
+
 /// On the phases of the grid.
 #[derive(Debug, Default)]
 pub(super) struct DrawHistory {
-    measured: VecDeque<(Mono, PerPhase<MilliAmps>)>,
+    measured: Marks,
     /// What it could draw at most as far as we knew, from then on.
-    assumed: VecDeque<(Mono, PerPhase<MilliAmps>)>,
+    assumed: Marks,
+    /// What it was offered.
+    offered: Marks,
 }
 
 impl DrawHistory {
@@ -41,27 +47,60 @@ impl DrawHistory {
         trim(&mut self.measured, now);
     }
 
-    /// From now on it may draw this.
-    pub(super) fn assume(&mut self, now: Mono, grid: PerPhase<MilliAmps>) {
-        if self.assumed.back().is_none_or(|(_, last)| *last != grid) {
-            self.assumed.push_back((now, grid));
-            trim(&mut self.assumed, now);
+    /// From now on it is `offered` this, and `may` draw that.
+    pub(super) fn assume(
+        &mut self,
+        now: Mono,
+        may: PerPhase<MilliAmps>,
+        offered: PerPhase<MilliAmps>,
+    ) {
+        for (marks, grid) in [(&mut self.assumed, may), (&mut self.offered, offered)] {
+            if marks.back().is_none_or(|(_, last)| *last != grid) {
+                marks.push_back((now, grid));
+                trim(marks, now);
+            }
         }
     }
 
     /// The most that it can have drawn at a moment: what was measured around it, or what it was
     /// allowed where nothing was measured since.
     pub(super) fn at_most(&self, at: Mono) -> PerPhase<MilliAmps> {
-        let (assumed, _) = around(&self.assumed, at);
+        let (assumed, _) = around(&self.assumed, at, MilliAmps::max);
         let assumed = assumed.unwrap_or_default();
-        let (before, after) = around(&self.measured, at);
-        let bound = |before: MilliAmps, allowed: MilliAmps| before.min(allowed + TOLERANCE);
+        let (before, after) = around(&self.measured, at, MilliAmps::max);
+        // A car may draw a little more than it is allowed, but that must be measured: what it drew
+        // under an older limit says nothing. With many cars it would hide much of the house.
+        let is_known = newest(&self.measured, at) > newest(&self.assumed, at);
+        let tolerance = if is_known { TOLERANCE } else { MilliAmps::ZERO };
+        let bound = |before: MilliAmps, allowed: MilliAmps| before.min(allowed + tolerance);
         match (before, after) {
             (Some(before), Some(after)) => larger(zip(before, assumed, bound), after),
             (Some(before), None) => larger(zip(before, assumed, bound), assumed),
             (None, Some(after)) => larger(assumed, after),
             (None, None) => assumed,
         }
+    }
+
+    /// The least that it can have drawn at a moment, if its car took what it could: what was
+    /// measured around it, or less if it was offered less. Never more than [`Self::at_most`].
+    pub(super) fn at_least(&self, at: Mono) -> PerPhase<MilliAmps> {
+        let most = self.at_most(at);
+        let (Some(before), after) = around(&self.measured, at, MilliAmps::min) else {
+            return most;
+        };
+        let (offered, _) = around(&self.offered, at, MilliAmps::min);
+        let marks = [Some(before), after, offered].into_iter().flatten();
+        let least = marks.fold(most, |least, mark| zip(least, mark, MilliAmps::min));
+        // It takes what it may, and the rest is noise.
+        let settled = newest(&self.measured, at) > newest(&self.offered, at);
+        let close = |least: MilliAmps, most: MilliAmps| {
+            if settled && most - least <= NOISE {
+                most
+            } else {
+                least
+            }
+        };
+        zip(least, most, close)
     }
 
     /// What it drew at a moment if it went on as it was measured last. Where it was not steady, may
@@ -88,10 +127,11 @@ impl DrawHistory {
     }
 }
 
-/// The largest of what held at a moment and shortly before, and the first that came after.
+/// What `pick` takes of what held at a moment and shortly before, and the first that came after.
 fn around(
-    marks: &VecDeque<(Mono, PerPhase<MilliAmps>)>,
+    marks: &Marks,
     at: Mono,
+    pick: impl Fn(MilliAmps, MilliAmps) -> MilliAmps,
 ) -> (Option<PerPhase<MilliAmps>>, Option<PerPhase<MilliAmps>>) {
     let mut before: Option<PerPhase<MilliAmps>> = None;
     let mut after = None;
@@ -100,7 +140,7 @@ fn around(
             after = Some(*grid);
             continue;
         }
-        before = Some(before.map_or(*grid, |most| larger(most, *grid)));
+        before = Some(before.map_or(*grid, |other| zip(other, *grid, &pick)));
         if *marked + LAGS <= at {
             break;
         }
@@ -108,8 +148,14 @@ fn around(
     (before, after)
 }
 
+/// When the last mark up to a moment was made.
+fn newest(marks: &Marks, at: Mono) -> Option<Mono> {
+    let mut marks = marks.iter().rev().map(|(marked, _)| *marked);
+    marks.find(|marked| *marked <= at)
+}
+
 /// Drops what nobody asks for, but never the last mark before that.
-fn trim(marks: &mut VecDeque<(Mono, PerPhase<MilliAmps>)>, now: Mono) {
+fn trim(marks: &mut Marks, now: Mono) {
     let is_old = |mark: Option<&(Mono, _)>| mark.is_some_and(|(at, _)| now.since(*at) > KEEPS);
     while marks.len() > MOST || is_old(marks.get(1)) {
         marks.pop_front();
@@ -144,6 +190,10 @@ mod tests {
         PerPhase::all(MilliAmps::from_amps(amps))
     }
 
+    fn assume(history: &mut DrawHistory, tenths: u64, grid: PerPhase<MilliAmps>) {
+        history.assume(at(tenths), grid, grid);
+    }
+
     fn drew(history: &DrawHistory, tenths: u64) -> i32 {
         history.at_most(at(tenths)).0[0].0
     }
@@ -152,8 +202,8 @@ mod tests {
     fn without_measurements_it_draws_what_it_may() {
         let mut history = DrawHistory::default();
         assert_eq!(drew(&history, 50), 0);
-        history.assume(at(10), amps(16));
-        history.assume(at(100), amps(6));
+        assume(&mut history, 10, amps(16));
+        assume(&mut history, 100, amps(6));
         assert_eq!(drew(&history, 99), 16_000);
         assert_eq!(
             drew(&history, 119),
@@ -166,25 +216,25 @@ mod tests {
     #[test]
     fn between_two_measurements_it_drew_the_larger_but_no_more_than_it_might() {
         let mut history = DrawHistory::default();
-        history.assume(at(0), amps(16));
+        assume(&mut history, 0, amps(16));
         history.measure(at(100), amps(10));
         assert_eq!(drew(&history, 110), 16_000, "it may have risen since");
         history.measure(at(200), amps(12));
         assert_eq!(drew(&history, 150), 12_000);
-        history.assume(at(200), amps(6));
+        assume(&mut history, 200, amps(6));
         history.measure(at(800), amps(6));
         assert_eq!(drew(&history, 210), 12_000);
-        assert_eq!(drew(&history, 500), 6500, "it was lowered long ago");
+        assert_eq!(drew(&history, 500), 6000, "it was lowered long ago");
     }
 
     #[test]
     fn a_reading_that_lags_by_two_seconds_finds_no_house_where_a_car_was() {
         let mut history = DrawHistory::default();
-        history.assume(at(0), amps(16));
+        assume(&mut history, 0, amps(16));
         for tenths in (0..100).step_by(10) {
             history.measure(at(tenths), amps(16));
         }
-        history.assume(at(100), amps(6));
+        assume(&mut history, 100, amps(6));
         for tenths in (100..200).step_by(10) {
             history.measure(at(tenths), amps(6));
         }
@@ -207,7 +257,7 @@ mod tests {
         let mut history = DrawHistory::default();
         for tenths in 0..100_000 {
             history.measure(at(tenths), amps(i32::MAX));
-            history.assume(at(tenths), amps(i32::try_from(tenths).unwrap()));
+            assume(&mut history, tenths, amps(i32::try_from(tenths).unwrap()));
         }
         assert!(history.measured.len() <= MOST && history.assumed.len() <= MOST);
     }
@@ -215,7 +265,7 @@ mod tests {
     #[test]
     fn what_was_assumed_long_ago_still_holds_if_nothing_was_assumed_since() {
         let mut history = DrawHistory::default();
-        history.assume(at(0), amps(10));
+        assume(&mut history, 0, amps(10));
         history.measure(at(0), amps(10));
         history.measure(at(9000), amps(10));
         assert_eq!(drew(&history, 9050), 10_000);

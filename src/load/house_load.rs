@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::units::{MilliAmps, PerPhase};
+use crate::units::{MilliAmps, PerPhase, Phase};
 
 /// So far back a measurement of an EVSE may still tell what it drew.
 const SETTLES: Duration = Duration::from_secs(30);
@@ -28,6 +28,16 @@ pub(super) struct Load {
     pub(super) power: i64,
 }
 
+/// What the EVSEs drew at a moment, as far as can be known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Drawn {
+    pub(super) least: Load,
+    pub(super) most: Load,
+    /// So much of the difference is one and the same on all phases: cars rise and fall on all of
+    /// them together.
+    pub(super) together: i64,
+}
+
 /// The readings of a while.
 #[derive(Debug)]
 pub(super) struct HouseLoad {
@@ -36,6 +46,8 @@ pub(super) struct HouseLoad {
     /// What may flow on each phase.
     bears: i64,
     readings: VecDeque<Reading>,
+    /// The house of the last reading that was dropped.
+    before: Option<Load>,
     counts: Option<Load>,
 }
 
@@ -66,6 +78,7 @@ impl HouseLoad {
             slack: i64::from(STILL.0.min(reserve.0 / 2).max(0)),
             bears: i64::MAX,
             readings: VecDeque::new(),
+            before: None,
             counts: None,
         }
     }
@@ -85,7 +98,7 @@ impl HouseLoad {
         now: Mono,
         current: PerPhase<MilliAmps>,
         power: i64,
-        drawn: impl Fn(Mono, Draw) -> Load,
+        drawn: impl Fn(Mono, Draw) -> Drawn,
     ) {
         let all = Load {
             phases: current.map(|amps| i64::from(amps.0)),
@@ -103,16 +116,25 @@ impl HouseLoad {
         });
         let is_old = |first: &Reading| now.since(first.at) > self.hold;
         while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
-            self.readings.pop_front();
+            let dropped = self.readings.pop_front();
+            self.before = dropped.map(|reading| reading.house);
         }
-        for reading in self.readings.iter_mut().rev().take(JUDGED_ANEW) {
-            if now.since(reading.at) > SETTLES {
-                break;
-            }
-            reading.house = reading.all.without(drawn(reading.at, reading.draw));
-        }
+        self.judge(now, drawn);
         let peak = self.peak();
         self.counts = peak.map(|peak| self.counts.unwrap_or(peak).towards(peak, self.slack));
+    }
+
+    fn judge(&mut self, now: Mono, drawn: impl Fn(Mono, Draw) -> Drawn) {
+        let mut before = self.before;
+        let settled = self.readings.len().saturating_sub(JUDGED_ANEW);
+        for (index, reading) in self.readings.iter_mut().enumerate() {
+            if index >= settled && now.since(reading.at) <= SETTLES {
+                let drawn = drawn(reading.at, reading.draw);
+                let drawn = before.map_or(drawn.most, |house| drawn.beside(house, reading.all));
+                reading.house = reading.all.without(drawn);
+            }
+            before = Some(reading.house);
+        }
     }
 
     /// What must be set aside for it: the most that it took lately. The newest reading is among
@@ -129,6 +151,37 @@ impl HouseLoad {
     /// What it takes now.
     pub(super) fn newest(&self) -> Option<Load> {
         self.readings.back().map(|reading| reading.house)
+    }
+}
+
+impl Drawn {
+    /// What the EVSEs drew of `all`, if the house changed as little as possible since it was
+    /// `before`. While cars rise or fall nobody knows how far they are; but what shows on all phases
+    /// is most likely the cars, and what shows on one of them the house.
+    fn beside(self, before: Load, all: Load) -> Load {
+        let Self { least, most, .. } = self;
+        let apart =
+            |phase: Phase| (most.phases[phase] - least.phases[phase] - self.together).max(0);
+        let risen = |phase: Phase| all.phases[phase] - least.phases[phase] - before.phases[phase];
+        let alone = |phase: Phase, together: i64| (risen(phase) - together).clamp(0, apart(phase));
+        let change = |together: i64| -> i64 {
+            let changes = Phase::ALL.map(|phase| risen(phase) - together - alone(phase, together));
+            changes.into_iter().map(i64::abs).sum()
+        };
+        let knees = Phase::ALL.map(|phase| [risen(phase), risen(phase) - apart(phase)]);
+        let knees = knees.into_iter().flatten();
+        let together = knees
+            .map(|knee| knee.clamp(0, self.together))
+            .min_by_key(|together| (change(*together), *together))
+            .unwrap_or(self.together);
+        let mut drawn = least;
+        for phase in Phase::ALL {
+            drawn.phases[phase] += together + alone(phase, together);
+        }
+        let sum = |load: Load| load.phases.0.into_iter().sum::<i64>();
+        let open = (sum(most) - sum(least)).max(1);
+        drawn.power += (most.power - least.power) * (sum(drawn) - sum(least)) / open;
+        drawn
     }
 }
 
@@ -188,10 +241,18 @@ mod tests {
         }
     }
 
+    fn known(load: Load) -> Drawn {
+        Drawn {
+            least: load,
+            most: load,
+            together: 0,
+        }
+    }
+
     fn read(house: &mut HouseLoad, seconds: u64, amps: i32, draw: i64) {
         let current = PerPhase::all(MilliAmps::from_amps(amps));
         let power = i64::from(amps) * 3000;
-        house.read(at(seconds), current, power, |_, _| draws(draw));
+        house.read(at(seconds), current, power, |_, _| known(draws(draw)));
     }
 
     fn peak(house: &HouseLoad) -> i64 {
@@ -236,7 +297,7 @@ mod tests {
             let mut house = HouseLoad::new(Duration::ZERO, MilliAmps(reserve));
             let mut counts = |amps| {
                 let current = PerPhase::all(MilliAmps(amps));
-                house.read(at(0), current, 0, |_, _| Load::default());
+                house.read(at(0), current, 0, |_, _| Drawn::default());
                 peak(&house)
             };
             assert_eq!(counts(5000), 5000);
@@ -260,7 +321,7 @@ mod tests {
         let mut house = HouseLoad::new(Duration::from_mins(1), MilliAmps::ZERO);
         for millis in 0..5000 {
             let now = Mono(Duration::from_millis(millis));
-            house.read(now, PerPhase::default(), 0, |_, _| Load::default());
+            house.read(now, PerPhase::default(), 0, |_, _| Drawn::default());
         }
         assert!(house.readings.len() <= MOST);
     }

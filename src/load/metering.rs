@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::booking::amps;
 use super::capacities::Capacities;
 use super::circuit::Circuits;
 use super::controller::{Controller, Evse};
 use super::heat::Heat;
-use super::house_load::{Draw, HouseLoad, Load};
+use super::house_load::{Draw, Drawn, HouseLoad, Load};
 use super::layout::{Layout, amps_of};
 use super::meter_watch::{Change, Freshness, MeterWatch};
 use super::plan::{CircuitPlan, LoadPlan};
@@ -311,7 +312,10 @@ impl Controller {
             } else {
                 evse.booking.may_draw(now)
             };
-            evse.draws.assume(now, self.circuits.on_grid(index, may));
+            let offer = evse.booking.offered().map(|offer| offer.limit);
+            let offer = offer.map_or(may, |limit| amps(limit, plan.max).min(may));
+            let grid = |amps| self.circuits.on_grid(index, amps);
+            evse.draws.assume(now, grid(may), grid(offer));
         }
     }
 }
@@ -323,21 +327,27 @@ fn drawn_below(
     circuit: usize,
     when: Mono,
     draw: Draw,
-) -> Load {
-    let mut sum = Load::default();
+) -> Drawn {
+    let mut sum = Drawn::default();
     for (index, evse) in evses.iter().enumerate() {
         if !circuits.path(index).contains(&circuit) {
             continue;
         }
-        let grid = match draw {
+        let most = match draw {
             Draw::Most => evse.draws.at_most(when),
             Draw::Steady => evse.draws.steady(when),
         };
-        let grid = grid.map(|amps| i64::from(amps.0));
-        for (phase, amps) in grid.iter() {
-            sum.phases[phase] += amps;
+        let least = evse.draws.at_least(when);
+        let bounds = [least, most].map(|grid| grid.map(|amps| i64::from(amps.0)));
+        let [least, most] = bounds;
+        for (sum, grid) in [(&mut sum.least, least), (&mut sum.most, most)] {
+            for (phase, amps) in grid.iter() {
+                sum.phases[phase] += amps;
+            }
+            sum.power += circuits.layout().total(index, grid);
         }
-        sum.power += circuits.layout().total(index, grid);
+        let open = most.iter().map(|(phase, most)| most - least[phase]);
+        sum.together += open.min().unwrap_or(0).max(0);
     }
     sum
 }

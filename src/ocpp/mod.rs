@@ -26,6 +26,7 @@ pub mod reading;
 pub mod repair;
 mod repeats;
 pub mod rpc;
+pub mod splice;
 pub mod status;
 pub mod timestamp;
 

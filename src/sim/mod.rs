@@ -1,4 +1,4 @@
-//! Simulated wallboxes with cars, and a whole world in virtual time.
+//! Simulated wallboxes with cars, meters with houses, and a whole world in virtual time.
 //!
 //! | | |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | [`closed_loop`] | a load manager with devices, cars, a house and its meter in simulated time: tests and benches |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`modbus_server`], [`draws`] | Power Brains and meters over real sockets and serial lines: `simulate power-brain`, `simulate meter`, `demo` |
-//! | [`world`] | the site, wallboxes, lines and a disk in virtual time, and the promises looked at after every event: tests |
+//! | [`world`] | the site, all of these devices, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
 pub mod car;
 pub mod closed_loop;
