@@ -42,6 +42,8 @@ pub(super) struct Floor {
 /// That the limit of a connector ends by itself.
 #[derive(Debug, Default)]
 pub(super) struct Life {
+    /// The form in which a limit was accepted last.
+    form: Option<Shape>,
     /// A limit with a life was not accepted: it is told without, to see whether that was why.
     is_suspect: bool,
     /// When the limit that was told last is to be renewed; `None` = it holds for ever.
@@ -175,8 +177,10 @@ impl Station {
 
     /// The same, while a limit covers it that does not end.
     fn floor_wanted(&self, id: ConnectorId) -> Option<Level> {
-        let lives = self.connectors.get(&id)?.setpoint.lives()?;
-        self.level(id).filter(|_| !lives)
+        let connector = self.connectors.get(&id)?;
+        let is_covered = connector.setpoint.lives() == Some(false);
+        self.level(id)
+            .filter(|(shape, _)| is_covered && connector.life.form == Some(*shape))
     }
 
     /// Lays the profile below ours; false where there is none to lay.
@@ -258,6 +262,7 @@ impl Station {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
+        connector.life.form = Some(told.shape);
         let Some(dead_man) = connector.plan.as_ref().and_then(|plan| plan.dead_man) else {
             return;
         };

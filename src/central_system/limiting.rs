@@ -10,9 +10,7 @@ use crate::clock::Mono;
 use crate::evse::{Limit, Report};
 use crate::ids::{ConnectorId, OfferNumber};
 use crate::ocpp::ErrorCode;
-use crate::ocpp::messages::{
-    self, ChargingProfileStatus, SetChargingProfile, SetChargingProfileResponse,
-};
+use crate::ocpp::messages::{self, ChargingProfileStatus, SetChargingProfileResponse};
 use crate::ocpp::rpc::CallFailure;
 use crate::units::MilliAmps;
 

@@ -22,6 +22,7 @@ pub struct WorldPlan {
     pub(super) wallboxes: Vec<WallboxPlan>,
     authorization: AuthorizationPlan,
     profiles: BTreeMap<EvseName, ProfileSettings>,
+    dead_man: Option<Duration>,
 }
 
 impl WorldPlan {
@@ -44,7 +45,15 @@ impl WorldPlan {
             wallboxes: Vec::new(),
             authorization: AuthorizationPlan::default(),
             profiles: BTreeMap::new(),
+            dead_man: None,
         }
+    }
+
+    /// Limits end by themselves so long after nobody could renew them, with or without a meter.
+    #[must_use]
+    pub fn dead_man(mut self, dead_man: Duration) -> Self {
+        self.dead_man = Some(dead_man);
+        self
     }
 
     /// A circuit below the first one, which is the root.
@@ -169,7 +178,7 @@ impl WorldPlan {
                     idle: evse.idle,
                     max: evse.max,
                     failsafe: evse.failsafe,
-                    dead_man: None,
+                    dead_man: self.dead_man,
                     fixed_id_tag: None,
                     profile,
                 };
