@@ -2,11 +2,7 @@
 //! each seed, beside a load manager that knows everything at once. Fails where a figure does not
 //! hold. `cargo bench --bench house -- 20` runs twenty seeds.
 
-#![allow(
-    clippy::print_stdout,
-    missing_docs,
-    reason = "the table is what it is for"
-)]
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -46,7 +42,7 @@ fn main() -> ExitCode {
             .map_or(0, |meter| meter.latency.end - 1);
         let longest = Duration::from_millis(latency) + LONGEST;
         let controller = Controller::new(start, scene.plan.clone(), &BTreeMap::new());
-        let perfect = run(scene.clone(), Perfect::new(scene.known_phases()));
+        let perfect = run(scene.clone(), Perfect::new(scene.plan.clone()));
         let ours = run(scene, controller);
         let over = ours.over / perfect.over;
         let energy = ours.energy / perfect.energy;

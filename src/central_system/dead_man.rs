@@ -4,6 +4,9 @@
 //! with the failsafe current. The order keeps the fuse: the floor rises only below a limit that
 //! holds for ever, only then that limit gets its life, and it loses it before the floor sinks.
 //! Whoever takes no life, or no floor, is served without, and keeps its last limit.
+//!
+//! When we die, all limits end together, whenever each of them was told: what lies above its
+//! failsafe current sinks to it, and only then may a car that waits rise to its own.
 
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use jiff::SignedDuration;
 use serde_json::value::RawValue;
 use tracing::{info, warn};
 
-use crate::clock::Mono;
+use crate::clock::{Mono, Now};
 use crate::evse::Report;
 use crate::ids::ConnectorId;
 use crate::ocpp::messages::SetChargingProfile;
@@ -21,7 +24,7 @@ use crate::units::MilliAmps;
 use super::asking::Asked;
 use super::ladder::Ladder;
 use super::limiting::{MOST_ERRORS, Told, Verdict, verdict};
-use super::profile::{BEGUN_BEFORE, Shape, start_of_life};
+use super::profile::{BEGUN_BEFORE, Shape, Terms, start_of_life};
 use super::set_up::Step;
 use super::station::{Context, Station};
 
@@ -68,9 +71,20 @@ impl Life {
     }
 }
 
-/// From telling a limit to telling it again.
-fn renewed_after(dead_man: Duration) -> Duration {
-    dead_man / 2
+/// Limits are renewed at the same times and end at the same times, half a dead-man apart. One that
+/// `rises` to its floor is renewed before the others and ends after them, by what clocks may
+/// differ. Returns when it is to be renewed, and how long it lives.
+fn life_of(dead_man: Duration, now: Mono, rises: bool) -> (Mono, Duration) {
+    let ahead = may_be_ahead(dead_man);
+    let (early, late) = if rises {
+        (ahead, BEGUN_BEFORE + ahead)
+    } else {
+        (Duration::ZERO, Duration::ZERO)
+    };
+    let half = dead_man / 2;
+    let gone = (now + early).0.as_nanos() % half.as_nanos().max(1);
+    let left = half.saturating_sub(Duration::from_nanos(u64::try_from(gone).unwrap_or(0)));
+    (now + left, left + half + early + late)
 }
 
 /// So far a wallbox's clock may be ahead: its limits end so much sooner.
@@ -91,24 +105,16 @@ fn falls_back_after(dead_man: Duration) -> Duration {
 }
 
 impl Station {
-    /// The life that the limit which is told now on a connector has: from when to when, by the
-    /// wallbox's clock, and when it is renewed.
-    pub(super) fn life(
-        &self,
-        context: &Context<'_>,
-        id: ConnectorId,
-    ) -> Option<(crate::clock::Timestamp, Duration, Mono)> {
-        let connector = self.connectors.get(&id)?;
-        let dead_man = connector.plan.as_ref()?.dead_man?;
-        let now = context.now;
-        connector.setpoint.shall_live().then(|| {
-            let renew_at = now.mono + renewed_after(dead_man);
-            (
-                start_of_life(now.wall),
-                falls_back_after(dead_man),
-                renew_at,
-            )
-        })
+    /// Gives a limit that is about to be told its life, if it shall have one. Returns when it is to
+    /// be renewed.
+    pub(super) fn give_life(&self, now: Now, terms: &mut Terms, amps: MilliAmps) -> Option<Mono> {
+        let connector = self.connectors.get(&terms.connector)?;
+        let plan = connector.plan.as_ref()?;
+        let dead_man = plan.dead_man.filter(|_| connector.setpoint.shall_live())?;
+        let (renew_at, life) = life_of(dead_man, now.mono, amps < plan.failsafe);
+        terms.start = start_of_life(now.wall);
+        terms.duration = Some(BEGUN_BEFORE + life);
+        Some(renew_at)
     }
 
     /// Decides which limits shall have a life from now on, and lets floors be laid for them.
@@ -352,6 +358,39 @@ impl Station {
         if known.takes_no_dead_man.insert(id) {
             info!(charge_point = %self.plan.id, connector = id.0, why, "a wallbox takes no dead-man: it keeps its last limit when nobody reaches it");
             self.remember(known);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+    /// When a limit is renewed that is told at a time, and when it ends, in seconds.
+    fn life(told: u64, rises: bool) -> (u64, u64) {
+        let now = Mono(Duration::from_secs(told));
+        let (renew_at, life) = life_of(TEN_MINUTES, now, rises);
+        (renew_at.0.as_secs(), (now + life).0.as_secs())
+    }
+
+    #[test]
+    fn whenever_they_are_told_limits_end_together_after_half_a_dead_man_or_a_whole_one() {
+        for told in [600, 601, 750, 899] {
+            assert_eq!(life(told, false), (900, 1200));
+        }
+        assert_eq!(life(900, false), (1200, 1500));
+    }
+
+    #[test]
+    fn who_rises_to_the_failsafe_current_is_renewed_first_and_ends_last() {
+        let late = 75 + 60;
+        for told in [600, 750, 824] {
+            assert_eq!(life(told, true), (825, 1200 + late));
+        }
+        for told in [825, 899, 900] {
+            assert_eq!(life(told, true), (1125, 1500 + late));
         }
     }
 }

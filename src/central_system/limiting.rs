@@ -81,8 +81,7 @@ impl Station {
     /// A wallbox that holds a car back for a while although it took current is told again.
     pub(super) fn watch_held_back(&mut self, now: Mono) {
         let held = |(id, connector): (&ConnectorId, &mut Connector)| {
-            let open = self.ledger.open_of(*id).is_some();
-            let is_held = open && connector.is_held_back();
+            let is_held = connector.is_held_back() && self.ledger.open_of(*id).is_some();
             let since = *connector.held_since.get_or_insert(now);
             connector.held_since = is_held.then_some(since);
             (is_held && now.since(since) >= HELD_FOR).then(|| {
@@ -156,12 +155,7 @@ impl Station {
                 if let Some(connector) = self.connectors.get_mut(&id) {
                     connector.release = None;
                 }
-                let life = self.life(context, id);
-                let mut renew_at = None;
-                if let Some((start, duration, at)) = life {
-                    (terms.start, terms.duration) = (start, Some(duration));
-                    renew_at = Some(at);
-                }
+                let renew_at = self.give_life(context.now, &mut terms, amps);
                 let told = Told {
                     offer: number,
                     limit,

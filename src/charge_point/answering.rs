@@ -144,15 +144,15 @@ impl ChargePoint {
         }
     }
 
-    fn take_poll(&mut self, context: &mut Context<'_>, poll: Poll) {
+    fn take_poll(&mut self, context: &mut Context<'_>, mut poll: Poll) {
         let now = context.now.mono;
-        if self.polling.arrive() {
+        if self.polling.arrive(now) {
             self.complaints.clear();
             self.meddled = false;
             info!(evse = %self.plan.evse, address = %self.plan.address, unit = self.plan.unit, "a wallbox is online");
             self.report(Report::Online(true));
         }
-        match self.setpoint.see(now, &poll) {
+        match self.setpoint.see(now, &mut poll) {
             Seen::Kept => {}
             Seen::Changed if self.plan.observe => {}
             Seen::Changed => {
@@ -237,7 +237,14 @@ impl ChargePoint {
 
     fn take_unwritten(&mut self, context: &mut Context<'_>, write: Write, failure: &Failure) {
         match write {
-            Write::Limit(_) | Write::Enable(_) | Write::SinglePhase(_) => {
+            Write::SinglePhase(_) => {
+                warn!(evse = %self.plan.evse, why = %failure, "a wallbox does not switch its phases");
+                self.setpoint.cannot_switch();
+                if let Some(poll) = &mut self.image {
+                    poll.switchable = false;
+                }
+            }
+            Write::Limit(_) | Write::Enable(_) => {
                 self.setpoint.wait(context.now.mono);
                 self.refuse_offer(&format!("register {}: {failure}", write.register()));
             }

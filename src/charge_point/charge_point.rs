@@ -58,6 +58,8 @@ pub struct View<'a> {
     pub transaction: Option<&'a Transaction>,
     /// What was measured last.
     pub measured: Measured,
+    /// Why it is not there, for people.
+    pub complaint: Option<&'a str>,
 }
 
 /// What the device was asked and has not answered.
@@ -213,6 +215,11 @@ impl ChargePoint {
             status: self.told.status,
             transaction: self.session.transaction(),
             measured: self.measured,
+            complaint: self
+                .complaints
+                .last()
+                .filter(|_| !self.polling.is_online())
+                .map(String::as_str),
         }
     }
 

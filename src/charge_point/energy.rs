@@ -8,7 +8,7 @@ use crate::clock::Mono;
 use crate::units::WattHours;
 
 /// A value that cannot be right is read again for this long before it is believed.
-pub(super) const DOUBTED_FOR: Duration = Duration::from_secs(10);
+const DOUBTED_FOR: Duration = Duration::from_secs(10);
 
 /// No wallbox gives a car more between two readings.
 const ABSURD_RISE: WattHours = WattHours(100_000);

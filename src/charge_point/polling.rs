@@ -34,6 +34,7 @@ pub(super) struct Polling {
     online: bool,
     failures: u32,
     answered: Mono,
+    arrived: Mono,
 }
 
 impl Polling {
@@ -46,6 +47,7 @@ impl Polling {
             online: false,
             failures: 0,
             answered: now,
+            arrived: now,
         }
     }
 
@@ -91,9 +93,13 @@ impl Polling {
     }
 
     /// What changes was read: it is there. True if it was not before.
-    pub(super) fn arrive(&mut self) -> bool {
+    pub(super) fn arrive(&mut self, now: Mono) -> bool {
         self.failures = 0;
-        !std::mem::replace(&mut self.online, true)
+        let arrives = !std::mem::replace(&mut self.online, true);
+        if arrives {
+            self.arrived = now;
+        }
+        arrives
     }
 
     /// It did not answer, or is another device: all is to be read anew, later and later.
@@ -125,6 +131,11 @@ impl Polling {
         self.online
     }
 
+    /// Since when it has been there, or was there last.
+    pub(super) fn arrived(&self) -> Mono {
+        self.arrived
+    }
+
     /// When it counts as away if nothing comes.
     pub(super) fn away_at(&self) -> Option<Mono> {
         self.online.then_some(self.answered + AWAY_AFTER)
@@ -148,7 +159,7 @@ mod tests {
         let mut polling = Polling::new(at(0));
         while polling.next(at(0)).is_some() {}
         polling.identify();
-        polling.arrive();
+        polling.arrive(at(0));
         polling
     }
 

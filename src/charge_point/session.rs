@@ -11,7 +11,6 @@ use crate::journal::Transaction;
 use crate::ocpp::messages::StopReason;
 
 use super::charge_point::{ChargePoint, Context, Output};
-use super::energy::DOUBTED_FOR;
 use super::plan::Metering;
 
 /// Who was authorized has this long to plug in.
@@ -19,6 +18,9 @@ const PLUGS_WITHIN: Duration = Duration::from_mins(1);
 
 /// A transaction begins with a register that was read not longer ago than this.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// Longer than a register is in doubt, nobody waits for it.
+const REGISTER_WITHIN: Duration = Duration::from_secs(12);
 
 /// How far a session has come.
 #[derive(Debug)]
@@ -132,8 +134,7 @@ impl Session {
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         match &self.stage {
             Stage::Authorized(authorized) => Some(authorized.since + PLUGS_WITHIN),
-            Stage::Ending(_, ending) => Some(ending.since + DOUBTED_FOR),
-            Stage::Free | Stage::Running(_) | Stage::Over => None,
+            Stage::Free | Stage::Running(_) | Stage::Ending(..) | Stage::Over => None,
         }
     }
 }
@@ -314,10 +315,13 @@ impl ChargePoint {
         self.register_is_known(now, ending.since, ending.since)
     }
 
-    /// The register was read at `read` or later, or has been waited for long enough.
+    /// The register was read at `read` or later, or the device has been there for long enough
+    /// without a good one. While it is away, what is over stays open: it is billed by what is found
+    /// afterwards.
     fn register_is_known(&self, now: Mono, read: Mono, waits_since: Mono) -> bool {
+        let waits_since = waits_since.max(self.polling.arrived());
         self.plan.meter == Metering::None
             || self.energy.is_settled(read)
-            || now.since(waits_since) >= DOUBTED_FOR
+            || (self.image.is_some() && now.since(waits_since) >= REGISTER_WITHIN)
     }
 }

@@ -9,6 +9,7 @@ use crate::clock::Mono;
 use crate::evse::{Limit, Offer};
 use crate::ids::OfferNumber;
 use crate::modbus::power_brain::{Defaults, LARGEST_LIMIT, LEAST_LIMIT, Poll, Write, tenths};
+use crate::units::MilliAmps;
 
 use super::plan::ChargePointPlan;
 
@@ -23,6 +24,9 @@ const SWITCHES_WITHIN: Duration = Duration::from_mins(2);
 
 /// Registers that read otherwise after so many writes in a row count as refused.
 const MOST_REWRITES: u32 = 3;
+
+/// So many switches in a row that do not show, and the device counts as one that cannot.
+const MOST_SWITCHES: u32 = 3;
 
 /// What the registers shall read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,10 @@ pub(super) struct Setpoint {
     rewrites: u32,
     waits_until: Option<Mono>,
     switched: Option<Mono>,
+    /// To what, and how often since it last showed.
+    switches: Option<(bool, u32)>,
+    /// It said that it can switch phases, and cannot.
+    cannot_switch: bool,
 }
 
 impl Setpoint {
@@ -91,6 +99,8 @@ impl Setpoint {
             rewrites: 0,
             waits_until: None,
             switched: None,
+            switches: None,
+            cannot_switch: false,
         }
     }
 
@@ -116,7 +126,7 @@ impl Setpoint {
         &self,
         plan: &ChargePointPlan,
         permitted: bool,
-        cable: Option<crate::units::MilliAmps>,
+        cable: Option<MilliAmps>,
         defaults: Option<Defaults>,
     ) -> Option<Wanted> {
         let Some(offer) = &self.offer else {
@@ -159,7 +169,7 @@ impl Setpoint {
         if self.waits_until.is_some_and(|until| now < until) {
             return None;
         }
-        let off = || poll.enabled.then_some(Write::Enable(false));
+        let off = poll.enabled.then_some(Write::Enable(false));
         if !wanted.enabled && (poll.enabled || self.again) {
             return Some(Write::Enable(false));
         }
@@ -169,11 +179,11 @@ impl Setpoint {
                 .is_none_or(|at| now.since(at) >= SWITCHES_EVERY);
             match (poll.switchable && rested, single) {
                 // Contactors switch without current.
-                (true, _) if poll.enabled => return off(),
+                (true, _) if poll.enabled => return off,
                 (true, _) if poll.pilot.charges() => return None,
                 (true, _) => return Some(Write::SinglePhase(single)),
                 // The other phases may be promised to others.
-                (false, true) => return off(),
+                (false, true) => return off,
                 (false, false) => {}
             }
         }
@@ -202,7 +212,11 @@ impl Setpoint {
                 self.again = false;
                 self.wrote = Some((poll.limit, poll.enabled));
             }
-            Write::SinglePhase(_) => self.switched = Some(now),
+            Write::SinglePhase(single) => {
+                let before = self.switches.map_or(0, |(_, times)| times);
+                self.switches = Some((single, before + 1));
+                self.switched = Some(now);
+            }
             Write::CutPilot(_) | Write::FailSafeAfter(_) | Write::FailSafeCurrent(_) => {}
         }
     }
@@ -213,8 +227,19 @@ impl Setpoint {
         self.wrote = None;
     }
 
+    /// The device refuses to switch phases: it goes on with those that it has.
+    pub(super) fn cannot_switch(&mut self) {
+        self.cannot_switch = true;
+    }
+
     /// Looks at what a poll read.
-    pub(super) fn see(&mut self, now: Mono, poll: &Poll) -> Seen {
+    pub(super) fn see(&mut self, now: Mono, poll: &mut Poll) -> Seen {
+        match self.switches {
+            Some((single, _)) if single == poll.single_phase => self.switches = None,
+            Some((_, times)) if times >= MOST_SWITCHES => self.cannot_switch = true,
+            Some(_) | None => {}
+        }
+        poll.switchable &= !self.cannot_switch;
         let read = (poll.limit, poll.enabled);
         let before = self.read.replace(read);
         let Some((limit, enabled)) = self.wrote.take() else {

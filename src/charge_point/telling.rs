@@ -19,7 +19,7 @@ use super::session::{Session, Stage};
 pub(super) struct Told {
     pub(super) status: Option<ChargePointStatus>,
     pub(super) demand: Demand,
-    falls_back: Option<Option<Duration>>,
+    falls_back: Option<Duration>,
     switchable: bool,
     single_phase: bool,
 }
@@ -47,8 +47,8 @@ impl ChargePoint {
             let falls_back = self
                 .defaults
                 .and_then(|defaults| fail_safe::falls_back(defaults, self.plan.failsafe));
-            if self.told.falls_back != Some(falls_back) {
-                self.told.falls_back = Some(falls_back);
+            if self.told.falls_back != falls_back {
+                self.told.falls_back = falls_back;
                 self.report(Report::FallsBack(falls_back));
             }
         }

@@ -4,11 +4,12 @@ mod cards;
 mod limits;
 mod links;
 mod sessions;
+mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::plan::Metering;
 use super::*;
@@ -45,6 +46,10 @@ pub(super) fn poll(pilot: Pilot, enabled: bool) -> Poll {
 }
 
 /// The device.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test, one for each thing that can be"
+)]
 struct Brain {
     table: BTreeMap<u16, u16>,
     plugged: bool,
@@ -199,6 +204,8 @@ struct Bench {
     reports: Vec<Report>,
     asked: Option<Request>,
     offers: u64,
+    released: bool,
+    schema: crate::schema::Checker,
 }
 
 fn plan() -> ChargePointPlan {
@@ -249,6 +256,8 @@ impl Bench {
             reports: Vec::new(),
             asked: None,
             offers: 0,
+            released: false,
+            schema: crate::schema::Checker::new(),
         }
     }
 
@@ -299,13 +308,19 @@ impl Bench {
                 Output::Persist(record) => {
                     self.records += 1;
                     if let Record::Entry(entry) = &record {
-                        let payload = serde_json::from_str(&entry.payload).unwrap();
+                        let payload: Value = serde_json::from_str(&entry.payload).unwrap();
+                        let id = self.records.to_string();
+                        let call = json!([2, id, entry.action, payload]);
+                        self.schema.sent(&call.to_string());
                         self.entries.push((entry.action.clone(), payload));
                     }
                     self.disk.apply(record);
                 }
                 Output::Ask(request) => {
                     assert_eq!(self.asked, None, "a second question before the answer");
+                    let may = self.may_raise && (self.open() == 1 || self.released);
+                    let enables = request == registers::Write::Enable(true).request();
+                    assert!(may || !enables, "enabled without a transaction on the disk");
                     self.asked = Some(request);
                 }
                 Output::Report(report) => self.reports.push(report),
@@ -328,21 +343,34 @@ impl Bench {
     fn run(&mut self, seconds: u64) {
         let end = self.time + Duration::from_secs(seconds);
         while self.time < end {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        self.time += Duration::from_millis(10);
+        if let Some(request) = self.asked.take() {
+            let answer = self.brain.answer(&request);
+            self.act(|it, context| it.handle_answer(context, answer));
+        } else {
+            self.let_timers_act();
+        }
+        let limit = self.brain.get(8093);
+        assert!(!(1..60).contains(&limit), "a limit between 0 and 6 A");
+    }
+
+    fn let_timers_act(&mut self) {
+        let due = self.charge_point.poll_timeout();
+        if due.is_some_and(|due| due <= Mono(self.time)) {
+            self.act(ChargePoint::handle_timeout);
+        }
+    }
+
+    /// Lets time pass until the device is asked something, and takes the question.
+    fn until_asked(&mut self) {
+        while self.asked.take().is_none() {
             self.time += Duration::from_millis(10);
-            if let Some(request) = self.asked.take() {
-                let answer = self.brain.answer(&request);
-                self.act(|it, context| it.handle_answer(context, answer));
-            } else if self
-                .charge_point
-                .poll_timeout()
-                .is_some_and(|due| due <= Mono(self.time))
-            {
-                self.act(ChargePoint::handle_timeout);
-            }
-            assert!(
-                !(1..60).contains(&self.brain.get(8093)),
-                "a limit between 0 and 6 A"
-            );
+            self.let_timers_act();
         }
     }
 
@@ -367,6 +395,7 @@ impl Bench {
 
     fn offer_on(&mut self, limit: Limit, single_phase: bool) -> OfferNumber {
         self.offers += 1;
+        self.released = limit == Limit::Released;
         let number = OfferNumber(self.offers);
         let offer = Offer {
             number,
@@ -431,6 +460,6 @@ impl Bench {
     }
 }
 
-fn tag(text: &str) -> Option<IdTag> {
-    Some(text.into())
+fn tag(text: &str) -> IdTag {
+    text.into()
 }

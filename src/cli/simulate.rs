@@ -168,7 +168,7 @@ pub(super) fn wallbox(args: &WallboxArgs) -> ExitCode {
     let wallbox = Wallbox::new(plan, Random::new(seed()));
     until_ctrl_c(async |stop| {
         runner::run(wallbox, target, script, Draws::default(), stop).await;
-        Ok(())
+        ExitCode::SUCCESS
     })
 }
 
@@ -233,31 +233,40 @@ fn seed() -> u64 {
 
 fn serve(address: &Address, id: u8, unit: Box<dyn Unit>) -> ExitCode {
     until_ctrl_c(async |stop| {
-        let port = Port::open(address).await?;
+        let port = match Port::open(address).await {
+            Ok(port) => port,
+            Err(error) => {
+                output::print_error(&format!("{address} cannot be opened: {error}\n"));
+                return ExitCode::from(exit::CANNOT_CREATE);
+            }
+        };
         info!(%address, id, "a master may ask");
-        modbus_server::run(port, Units::from([(id, unit)]), stop).await
+        let served = modbus_server::run(port, Units::from([(id, unit)]), stop);
+        served
+            .await
+            .map_or_else(|error| broken(&error), |()| ExitCode::SUCCESS)
     })
 }
 
 /// Runs a simulation that ends when it is told to.
-fn until_ctrl_c(simulation: impl AsyncFnOnce(CancellationToken) -> io::Result<()>) -> ExitCode {
+fn until_ctrl_c(simulation: impl AsyncFnOnce(CancellationToken) -> ExitCode) -> ExitCode {
     if let Err(error) = logging::init(LogFormat::Text, "info") {
         output::print_error(&format!("{error}\n"));
         return ExitCode::from(exit::SOFTWARE);
     }
     let run = async {
         tokio::select! {
-            ended = simulation(CancellationToken::new()) => ended,
-            pressed = ctrl_c() => pressed,
+            ended = simulation(CancellationToken::new()) => Ok(ended),
+            pressed = ctrl_c() => pressed.map(|()| ExitCode::SUCCESS),
         }
     };
-    match tokio::runtime::Runtime::new().and_then(|runtime| runtime.block_on(run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::print_error(&format!("the simulation cannot run: {error}\n"));
-            ExitCode::from(exit::IO)
-        }
-    }
+    let ended = tokio::runtime::Runtime::new().and_then(|runtime| runtime.block_on(run));
+    ended.unwrap_or_else(|error| broken(&error))
+}
+
+fn broken(error: &io::Error) -> ExitCode {
+    output::print_error(&format!("the simulation cannot run: {error}\n"));
+    ExitCode::from(exit::IO)
 }
 
 fn usage(error: &dyn std::fmt::Display) -> ExitCode {

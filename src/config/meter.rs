@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::modbus::{self, ModbusAddress};
 use super::reader::{Bounds, Section};
 use super::value::Value as Given;
+use crate::ids::MeterName;
 use crate::modbus::Table;
-use crate::modbus::meters::{Register, RegisterType, Value, WordOrder};
+use crate::modbus::meters::{Kind, MeterPlan, Register, RegisterType, Value, WordOrder};
 
 /// `[[meter]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,24 @@ pub struct Meter {
     pub registers: BTreeMap<Value, Register>,
 }
 
+impl Meter {
+    /// What the machine that reads it is told.
+    pub fn plan(&self) -> MeterPlan {
+        MeterPlan {
+            name: MeterName::from(self.name.as_str()),
+            kind: match self.device {
+                MeterDevice::Sdm630 => Kind::Sdm630,
+                MeterDevice::Sdm72 => Kind::Sdm72,
+                MeterDevice::PowerBrain => Kind::PowerBrain,
+                MeterDevice::SunSpec => Kind::SunSpec,
+                MeterDevice::Custom => Kind::Custom(self.registers.clone()),
+            },
+            poll: self.poll,
+            invert: self.invert,
+        }
+    }
+}
+
 /// `meter.device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeterDevice {
@@ -37,7 +56,7 @@ pub enum MeterDevice {
     Sdm72,
     /// The meter in a Power Brain.
     PowerBrain,
-    /// Whatever speaks `SunSpec`.
+    /// Whatever speaks SunSpec.
     SunSpec,
     /// As `[meter.registers]` says.
     Custom,

@@ -77,7 +77,7 @@ pub struct CircuitView {
     pub booked: PerPhase<MilliAmps>,
     /// The limit signal, while it holds.
     pub signal: Option<Watts>,
-    /// What is set aside for the house; `None` where no meter says.
+    /// What flows beside the EVSEs by the newest reading; `None` where no meter says.
     pub house: Option<PerPhase<MilliAmps>>,
     /// Whether its meter says what is true.
     pub meter: MeterState,

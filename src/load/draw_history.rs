@@ -16,6 +16,9 @@ use crate::units::{MilliAmps, PerPhase};
 /// A reading may be so much older than it says: meters average, and gateways keep values back.
 const LAGS: Duration = Duration::from_secs(2);
 
+/// From one measurement to the next a car that changes by no more goes on like that.
+const STEADY: MilliAmps = MilliAmps(1000);
+
 /// Nobody asks for what was before.
 const KEEPS: Duration = Duration::from_mins(1);
 
@@ -59,6 +62,29 @@ impl DrawHistory {
             (None, Some(after)) => larger(assumed, after),
             (None, None) => assumed,
         }
+    }
+
+    /// What it drew at a moment if it went on as it was measured last. Where it was not steady, may
+    /// have more since, or was measured again, that is the most it can have drawn.
+    pub(super) fn steady(&self, at: Mono) -> PerPhase<MilliAmps> {
+        let most = self.at_most(at);
+        let mut measured = self.measured.iter().rev();
+        let (Some((newest, last)), Some((older, before))) = (measured.next(), measured.next())
+        else {
+            return most;
+        };
+        let mut raises = self
+            .assumed
+            .iter()
+            .rev()
+            .take_while(|(since, _)| since > older);
+        let held = last
+            .iter()
+            .all(|(phase, amps)| (amps - before[phase]).0.abs() <= STEADY.0);
+        if *newest > at || !held || raises.next().is_some() {
+            return most;
+        }
+        zip(*last, most, MilliAmps::min)
     }
 }
 

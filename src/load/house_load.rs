@@ -12,6 +12,10 @@ const SETTLES: Duration = Duration::from_secs(30);
 /// So many readings at most are judged anew.
 const JUDGED_ANEW: usize = 32;
 
+/// Meters and EVSEs are not exact, and a house is never quite still: a change by less than this is
+/// left to the reserve, if that is twice as much. Each would cost a write to every wallbox.
+const STILL: MilliAmps = MilliAmps(500);
+
 /// So many readings are kept at most.
 const MOST: usize = 1024;
 
@@ -28,7 +32,11 @@ pub(super) struct Load {
 #[derive(Debug)]
 pub(super) struct HouseLoad {
     hold: Duration,
+    slack: i64,
+    /// What may flow on each phase.
+    bears: i64,
     readings: VecDeque<Reading>,
+    counts: Option<Load>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,26 +44,48 @@ struct Reading {
     at: Mono,
     all: Load,
     house: Load,
+    draw: Draw,
+}
+
+/// What the EVSEs are taken to have drawn at a moment after their last measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Draw {
+    /// The most that they can have drawn.
+    Most,
+    /// What they drew before, where that was steady: too much flows, and what they leave unused
+    /// must not hide it.
+    Steady,
 }
 
 impl HouseLoad {
-    /// Its peak is that of so long.
-    pub(super) fn new(hold: Duration) -> Self {
+    /// Its peak is that of so long. A part of the `reserve` of its circuit may be used up by what is
+    /// too little to be counted.
+    pub(super) fn new(hold: Duration, reserve: MilliAmps) -> Self {
         Self {
             hold,
+            slack: i64::from(STILL.0.min(reserve.0 / 2).max(0)),
+            bears: i64::MAX,
             readings: VecDeque::new(),
+            counts: None,
         }
     }
 
+    /// No more than this may flow on each phase.
+    #[must_use]
+    pub(super) fn within(self, limit: MilliAmps) -> Self {
+        let bears = i64::from(limit.0);
+        Self { bears, ..self }
+    }
+
     /// Takes a reading: everything that flows, import positive; `power` as a sum of currents.
-    /// `draw` says what the EVSEs below drew at a moment. What they drew at earlier moments may
+    /// `drawn` says what the EVSEs below drew at a moment. What they drew at earlier moments may
     /// be known better by now.
     pub(super) fn read(
         &mut self,
         now: Mono,
         current: PerPhase<MilliAmps>,
         power: i64,
-        draw: impl Fn(Mono) -> Load,
+        drawn: impl Fn(Mono, Draw) -> Load,
     ) {
         let all = Load {
             phases: current.map(|amps| i64::from(amps.0)),
@@ -65,6 +95,11 @@ impl HouseLoad {
             at: now,
             all,
             house: Load::default(),
+            draw: if all.phases.0.into_iter().any(|amps| amps > self.bears) {
+                Draw::Steady
+            } else {
+                Draw::Most
+            },
         });
         let is_old = |first: &Reading| now.since(first.at) > self.hold;
         while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
@@ -74,13 +109,19 @@ impl HouseLoad {
             if now.since(reading.at) > SETTLES {
                 break;
             }
-            reading.house = reading.all.without(draw(reading.at));
+            reading.house = reading.all.without(drawn(reading.at, reading.draw));
         }
+        let peak = self.peak();
+        self.counts = peak.map(|peak| self.counts.unwrap_or(peak).towards(peak, self.slack));
     }
 
-    /// The most that it took lately. The newest reading is among them: a rise counts at once, a
-    /// fall when it has lasted.
-    pub(super) fn peak(&self) -> Option<Load> {
+    /// What must be set aside for it: the most that it took lately. The newest reading is among
+    /// them: a rise counts at once, a fall when it has lasted.
+    pub(super) fn counts(&self) -> Option<Load> {
+        self.counts
+    }
+
+    fn peak(&self) -> Option<Load> {
         let houses = self.readings.iter().map(|reading| reading.house);
         houses.reduce(Load::max)
     }
@@ -108,6 +149,16 @@ impl Load {
             phases,
             power: (self.power - draw.power).max(0),
         }
+    }
+
+    /// The other one; but the phases where it differs by no more than `slack` remain.
+    fn towards(self, mut other: Self, slack: i64) -> Self {
+        for (phase, amps) in self.phases.iter() {
+            if (other.phases[phase] - amps).abs() <= slack {
+                other.phases[phase] = amps;
+            }
+        }
+        other
     }
 
     fn max(self, other: Self) -> Self {
@@ -140,33 +191,33 @@ mod tests {
     fn read(house: &mut HouseLoad, seconds: u64, amps: i32, draw: i64) {
         let current = PerPhase::all(MilliAmps::from_amps(amps));
         let power = i64::from(amps) * 3000;
-        house.read(at(seconds), current, power, |_| draws(draw));
+        house.read(at(seconds), current, power, |_, _| draws(draw));
     }
 
     fn peak(house: &HouseLoad) -> i64 {
-        house.peak().unwrap().phases.0[0]
+        house.counts().unwrap().phases.0[0]
     }
 
     #[test]
     fn the_house_is_what_the_evses_do_not_draw() {
-        let mut house = HouseLoad::new(Duration::ZERO);
-        assert_eq!(house.peak(), None);
+        let mut house = HouseLoad::new(Duration::ZERO, MilliAmps::ZERO);
+        assert_eq!(house.counts(), None);
         read(&mut house, 0, 20, 16);
-        assert_eq!(house.peak(), Some(draws(4)));
+        assert_eq!(house.counts(), Some(draws(4)));
     }
 
     #[test]
     fn feeding_in_counts_as_nothing() {
-        let mut house = HouseLoad::new(Duration::ZERO);
+        let mut house = HouseLoad::new(Duration::ZERO, MilliAmps::ZERO);
         read(&mut house, 0, -30, 16);
-        assert_eq!(house.peak(), Some(draws(0)));
+        assert_eq!(house.counts(), Some(draws(0)));
         read(&mut house, 1, i32::MIN / 1000, i64::from(i32::MAX));
-        assert_eq!(house.peak(), Some(draws(0)));
+        assert_eq!(house.counts(), Some(draws(0)));
     }
 
     #[test]
     fn a_rise_counts_at_once_and_a_fall_when_it_has_lasted() {
-        let mut house = HouseLoad::new(Duration::from_secs(15));
+        let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO);
         read(&mut house, 0, 5, 0);
         read(&mut house, 1, 25, 0);
         assert_eq!(peak(&house), 25_000);
@@ -180,8 +231,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_within_half_of_the_reserve_and_half_an_ampere_does_not_count() {
+        for (reserve, slack) in [(0, 0), (800, 400), (1000, 500), (9000, 500)] {
+            let mut house = HouseLoad::new(Duration::ZERO, MilliAmps(reserve));
+            let mut counts = |amps| {
+                let current = PerPhase::all(MilliAmps(amps));
+                house.read(at(0), current, 0, |_, _| Load::default());
+                peak(&house)
+            };
+            assert_eq!(counts(5000), 5000);
+            assert_eq!(counts(5000 + slack), 5000);
+            assert_eq!(counts(5000 - slack), 5000);
+            assert_eq!(counts(5001 + slack), i64::from(5001 + slack));
+        }
+    }
+
+    #[test]
     fn an_earlier_reading_is_judged_anew_when_more_is_known() {
-        let mut house = HouseLoad::new(Duration::from_secs(15));
+        let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO);
         read(&mut house, 0, 20, 0);
         assert_eq!(peak(&house), 20_000);
         read(&mut house, 1, 20, 16);
@@ -190,10 +257,10 @@ mod tests {
 
     #[test]
     fn a_flood_of_readings_is_forgotten_from_its_beginning() {
-        let mut house = HouseLoad::new(Duration::from_mins(1));
+        let mut house = HouseLoad::new(Duration::from_mins(1), MilliAmps::ZERO);
         for millis in 0..5000 {
             let now = Mono(Duration::from_millis(millis));
-            house.read(now, PerPhase::default(), 0, |_| Load::default());
+            house.read(now, PerPhase::default(), 0, |_, _| Load::default());
         }
         assert!(house.readings.len() <= MOST);
     }

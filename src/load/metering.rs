@@ -9,7 +9,7 @@ use super::capacities::Capacities;
 use super::circuit::Circuits;
 use super::controller::{Controller, Evse};
 use super::heat::Heat;
-use super::house_load::{HouseLoad, Load};
+use super::house_load::{Draw, HouseLoad, Load};
 use super::layout::{Layout, amps_of};
 use super::meter_watch::{Change, Freshness, MeterWatch};
 use super::plan::{CircuitPlan, LoadPlan};
@@ -92,7 +92,8 @@ impl Metering {
             metering.circuits.push(Metered {
                 circuit,
                 meter,
-                house: HouseLoad::new(plan.raise_hold),
+                house: HouseLoad::new(plan.raise_hold, at.reserve)
+                    .within(at.max_current - at.reserve),
                 heat: PerPhase::default(),
                 started: None,
             });
@@ -149,12 +150,12 @@ impl Metering {
         self.circuits.iter().filter_map(Metered::next_start)
     }
 
-    /// What the house takes of a circuit, as it counts, and what its meter is worth.
+    /// What the house takes of a circuit by the newest reading, and what its meter is worth.
     pub(super) fn view(&self, circuit: usize, now: Mono) -> (Option<Load>, Freshness) {
         let Some(at) = self.circuits.iter().find(|at| at.circuit == circuit) else {
             return (None, Freshness::Fresh);
         };
-        (at.house.peak(), self.freshness(at, now))
+        (at.house.newest(), self.freshness(at, now))
     }
 
     /// When time alone changes something.
@@ -170,7 +171,7 @@ impl Metering {
                 continue;
             };
             capacities.set_hot(layout, at.circuit, at.heat.map(|phase| phase.reduction()));
-            match (self.freshness(at, now), at.house.peak()) {
+            match (self.freshness(at, now), at.house.counts()) {
                 (Freshness::Stale, _) => {
                     capacities.set_failsafe(layout, at.circuit, circuit.failsafe);
                 }
@@ -251,7 +252,8 @@ impl Controller {
         let power = power.map_or(sum, |power| amps_of(power, self.plan.voltage));
         for at in &mut self.metering.circuits {
             if at.meter == index {
-                let drawn = |when| drawn_below(&self.circuits, &self.evses, at.circuit, when);
+                let drawn =
+                    |when, draw| drawn_below(&self.circuits, &self.evses, at.circuit, when, draw);
                 at.house.read(now, current, power, drawn);
                 at.warm(now, current, self.plan.circuits.get(at.circuit));
                 self.dirty = true;
@@ -314,14 +316,24 @@ impl Controller {
     }
 }
 
-/// The most that the EVSEs below a circuit can have drawn at a moment.
-fn drawn_below(circuits: &Circuits, evses: &[Evse], circuit: usize, when: Mono) -> Load {
+/// What the EVSEs below a circuit are taken to have drawn at a moment.
+fn drawn_below(
+    circuits: &Circuits,
+    evses: &[Evse],
+    circuit: usize,
+    when: Mono,
+    draw: Draw,
+) -> Load {
     let mut sum = Load::default();
     for (index, evse) in evses.iter().enumerate() {
         if !circuits.path(index).contains(&circuit) {
             continue;
         }
-        let grid = evse.draws.at_most(when).map(|amps| i64::from(amps.0));
+        let grid = match draw {
+            Draw::Most => evse.draws.at_most(when),
+            Draw::Steady => evse.draws.steady(when),
+        };
+        let grid = grid.map(|amps| i64::from(amps.0));
         for (phase, amps) in grid.iter() {
             sum.phases[phase] += amps;
         }

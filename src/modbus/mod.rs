@@ -5,7 +5,7 @@
 //! | `power_brain` | the registers of a cFos Power Brain |
 //! | `request` | a request, its answer, and how it may fail |
 //! | `address` | where devices are: a TCP peer or a serial line |
-//! | [`meters`] | the machine that reads one meter; registers of the known kinds, `SunSpec` |
+//! | [`meters`] | the machine that reads one meter; registers of the known kinds, SunSpec |
 //! | [`bus`] | carries requests: one task for each TCP peer or serial line. The only part with I/O |
 
 mod address;

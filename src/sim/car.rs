@@ -48,6 +48,13 @@ impl Car {
         self
     }
 
+    /// The same car, which takes `span` from one current to another.
+    #[must_use]
+    pub fn ramp(mut self, span: Duration) -> Self {
+        self.ramp = span;
+        self
+    }
+
     /// The same car, full after `energy`.
     #[must_use]
     pub fn wants(mut self, energy: WattHours) -> Self {

@@ -1,5 +1,6 @@
-//! A whole world in virtual time: the production logic of [`Site`], simulated wallboxes, lines
-//! with delay and loss, a disk that commits later. One event queue, one seed.
+//! A whole world in virtual time: the production logic of [`Site`], simulated wallboxes, Power
+//! Brains and meters, lines with delay and loss, a disk that commits later. One event queue, one
+//! seed.
 //!
 //! At every event the promises are checked: no fuse carries more than it can, and no wallbox is
 //! sent what it must not be sent.
@@ -10,6 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::wallbox::{self, Wallbox};
+use super::{Meter, PowerBrain};
 use crate::clock::{Mono, Now, Random};
 use crate::ids::{ChargeBoxId, ConnectorId, LinkId, Seq};
 use crate::site::{Input, Output, Plan, Site};
@@ -18,14 +20,18 @@ use crate::units::{MilliAmps, PerPhase};
 mod acts;
 mod disk;
 mod failure;
+mod field;
 mod line;
 mod plan;
+mod promises;
 
 pub use disk::Disk;
 pub use failure::{Failure, History};
+pub use field::ModbusLine;
 pub use line::Line;
 pub use plan::WorldPlan;
 
+use field::{Arrival, Field};
 use plan::Wired;
 
 /// 2026-01-15T10:00:00Z.
@@ -47,6 +53,8 @@ enum Event {
     Pong(LinkId),
     DownAtSite(LinkId),
     DownAtWallbox(LinkId),
+    /// A request to a Modbus device, or its answer.
+    Modbus(Arrival),
     /// The disk has written, if the site that asked still lives.
     Commit {
         life: u32,
@@ -77,6 +85,7 @@ pub struct World {
     life: u32,
     disk: Disk,
     places: BTreeMap<ChargeBoxId, Place>,
+    field: Field,
     links: BTreeMap<LinkId, ChargeBoxId>,
     last_link: LinkId,
     queue: BTreeMap<(Mono, u64), Event>,
@@ -89,7 +98,7 @@ impl World {
     fn new(mut plan: WorldPlan) -> Self {
         let wired = plan.wiring();
         let site_plan = plan.site_plan();
-        let mut random = plan.random;
+        let mut random = plan.random.clone();
         let now = Now {
             mono: Mono::START,
             wall: Timestamp::from_second(BEGIN).unwrap_or_default(),
@@ -97,16 +106,17 @@ impl World {
         let disk = Disk::default();
         let seed = Random::new(random.next_u64());
         let site = Site::new(now, site_plan.clone(), disk.recovered(), seed);
-        let places = plan.wallboxes.into_iter().map(|plan| {
+        let places = plan.wallboxes.iter().map(|plan| {
             let dials_at = Mono(Duration::from_millis(random.below(2_000)));
             let id = plan.id.clone();
             let place = Place {
-                wallbox: Wallbox::new(plan, Random::new(random.next_u64())),
+                wallbox: Wallbox::new(plan.clone(), Random::new(random.next_u64())),
                 line: Line::new(dials_at),
             };
             (id, place)
         });
         let places = places.collect();
+        let field = plan.field(&mut random);
         let mut world = Self {
             now,
             random,
@@ -116,6 +126,7 @@ impl World {
             life: 0,
             disk,
             places,
+            field,
             links: BTreeMap::new(),
             last_link: LinkId(0),
             queue: BTreeMap::new(),
@@ -162,18 +173,36 @@ impl World {
         self.places.get_mut(&id.into()).map(|place| &mut place.line)
     }
 
-    /// What connector 1 of a wallbox allows a car.
-    pub fn allowed(&self, id: &str) -> MilliAmps {
-        self.wallbox(id).map_or(MilliAmps::ZERO, |wallbox| {
-            wallbox.allowed(ConnectorId(1), self.now)
-        })
+    /// A Power Brain.
+    pub fn power_brain(&self, serial: &str) -> Option<&PowerBrain> {
+        self.field.brain(serial).map(|place| &place.brain)
     }
 
-    /// What a car at connector 1 of a wallbox draws, on the wallbox's own phases.
+    /// A meter.
+    pub fn meter(&self, name: &str) -> Option<&Meter> {
+        self.field.meter(name).map(|place| &place.meter)
+    }
+
+    /// The line of a Power Brain or a meter.
+    pub fn modbus_line(&mut self, name: &str) -> Option<&mut ModbusLine> {
+        self.field.line(name)
+    }
+
+    /// What connector 1 of a wallbox, or a Power Brain, allows a car.
+    pub fn allowed(&self, id: &str) -> MilliAmps {
+        let wallbox = self.wallbox(id);
+        let allowed = wallbox.map(|it| it.allowed(ConnectorId(1), self.now));
+        let brain = || Some(self.power_brain(id)?.allowed(self.now.mono));
+        allowed.or_else(brain).unwrap_or(MilliAmps::ZERO)
+    }
+
+    /// What a car at connector 1 of a wallbox, or at a Power Brain, draws, on the device's own
+    /// phases.
     pub fn drawn(&self, id: &str) -> PerPhase<MilliAmps> {
-        self.wallbox(id).map_or_else(PerPhase::default, |wallbox| {
-            wallbox.drawn(ConnectorId(1), self.now)
-        })
+        let wallbox = self.wallbox(id);
+        let drawn = wallbox.map(|it| it.drawn(ConnectorId(1), self.now));
+        let brain = || Some(self.power_brain(id)?.draws(self.now.mono));
+        drawn.or_else(brain).unwrap_or_default()
     }
 
     /// Lets time pass.
@@ -248,6 +277,7 @@ impl World {
         wallboxes
             .chain(queued)
             .chain(self.site.poll_timeout())
+            .chain(self.field.poll_timeout())
             .min()
     }
 
@@ -268,9 +298,12 @@ impl World {
             return;
         }
         let mut places = self.places.values_mut();
-        match places.find(|place| due(place.wallbox.poll_timeout())) {
-            Some(place) => place.wallbox.handle_timeout(now),
-            None => self.site.handle_timeout(now),
+        if let Some(place) = places.find(|place| due(place.wallbox.poll_timeout())) {
+            place.wallbox.handle_timeout(now);
+        } else if due(self.field.poll_timeout()) {
+            self.look();
+        } else {
+            self.site.handle_timeout(now);
         }
     }
 
@@ -321,6 +354,7 @@ impl World {
                 }
             }
             Event::DownAtWallbox(link) => self.down_at_wallbox(link),
+            Event::Modbus(arrival) => self.arrive(arrival),
             Event::Commit { life, seq } => self.commit(life, seq),
             Event::WriteAgain { life } => {
                 if life == self.life
@@ -398,7 +432,7 @@ impl World {
             }
         }
         if self.failure.is_none() {
-            self.failure = self.overload().or_else(|| self.violation());
+            self.failure = self.broken_promise();
         }
     }
 
@@ -415,7 +449,7 @@ impl World {
                     self.enqueue(at, Event::ToWallbox(link, text));
                 }
             }
-            Output::Modbus { .. } => {}
+            Output::Modbus { device, request } => self.ask(device, request),
             Output::Ping { link } => {
                 if let Some(at) = self.arrives_at_wallbox(link) {
                     let back = self.place_of(link).map_or(Duration::ZERO, |p| p.line.delay);
@@ -459,59 +493,6 @@ impl World {
         let place = places.find(|place| place.line.link == Some(link) && !place.line.mute)?;
         Some(place.line.at_wallbox(now, &mut self.random))
     }
-
-    /// A circuit whose wallboxes are allowed more than its fuse carries.
-    fn overload(&self) -> Option<Failure> {
-        let mut sums: BTreeMap<_, PerPhase<MilliAmps>> = BTreeMap::new();
-        for wired in &self.wired {
-            let wallbox = &self.places.get(&wired.wallbox)?.wallbox;
-            let grid = wired
-                .rotation
-                .to_grid(wallbox.exposure(wired.connector, self.now));
-            for circuit in &wired.circuits {
-                let sum = sums.entry(circuit).or_default();
-                for (phase, amps) in grid.iter() {
-                    sum[phase] += amps;
-                }
-            }
-        }
-        self.plan.load.circuits.iter().find_map(|circuit| {
-            let sum = sums.get(&circuit.name)?;
-            let (phase, allowed) = sum.iter().find(|(_, amps)| *amps > circuit.max_current)?;
-            let mut history = self.history.clone();
-            history.note(self.now.mono, &self.shares());
-            Some(Failure::Overload {
-                circuit: circuit.name.clone(),
-                phase,
-                allowed,
-                fuse: circuit.max_current,
-                history,
-            })
-        })
-    }
-
-    /// What every connector is allowed, on its own phases.
-    fn shares(&self) -> String {
-        let share = |wired: &Wired| {
-            let wallbox = &self.places.get(&wired.wallbox)?.wallbox;
-            let PerPhase([l1, l2, l3]) = wallbox.exposure(wired.connector, self.now);
-            let id = &wired.wallbox;
-            Some(format!("{id}/{} {l1} {l2} {l3} A", wired.connector))
-        };
-        let shares: Vec<String> = self.wired.iter().filter_map(share).collect();
-        format!("allowed are: {}", shares.join(", "))
-    }
-
-    fn violation(&self) -> Option<Failure> {
-        self.places.iter().find_map(|(id, place)| {
-            let violation = place.wallbox.violations().first()?;
-            Some(Failure::Violation {
-                charge_point: id.clone(),
-                violation: violation.clone(),
-                history: self.history.clone(),
-            })
-        })
-    }
 }
 
 impl Place {
@@ -521,3 +502,6 @@ impl Place {
         wants.then_some(self.line.redial_at)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,18 +18,6 @@ use super::status::{
 impl Site {
     /// What `{"do":"status"}` is answered with. The caller knows the server.
     pub fn status(&self, now: Now, ocpp_server: OcppServerStatus) -> StatusDocument {
-        let mut errors = Vec::new();
-        if self.disk_failing {
-            errors.push(
-                "the journal cannot be written; records are kept in memory and tried again"
-                    .to_owned(),
-            );
-        }
-        for (slot, plan) in self.meters.iter().zip(&self.plan.meters) {
-            if let Some(complaint) = slot.meter.view().complaint {
-                errors.push(format!("meter {}: {complaint}", plan.name));
-            }
-        }
         let evses: Vec<EvseStatus> = self
             .plan
             .load
@@ -37,16 +25,6 @@ impl Site {
             .iter()
             .map(|evse| self.evse_status(&evse.name))
             .collect();
-        let alarms = [Reason::NotLimitable, Reason::NotObeyed].map(|reason| reason.to_string());
-        for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
-            errors.push(format!("{}: {}", evse.name, evse.reason));
-        }
-        let all = self.plan.load.evses.iter().map(|evse| &evse.name);
-        for name in all.filter(|name| self.device(name).keeps_limit) {
-            errors.push(format!(
-                "{name}: takes no dead-man; it keeps its last limit when nobody reaches it"
-            ));
-        }
         StatusDocument {
             ok: true,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -60,10 +38,43 @@ impl Site {
             ocpp_server,
             circuits: self.circuit_statuses(),
             meters: self.meter_statuses(now),
-            evses,
             unknown_charge_points: self.strangers(),
-            errors,
+            errors: self.errors(&evses),
+            evses,
         }
+    }
+
+    /// What a person should look at.
+    fn errors(&self, evses: &[EvseStatus]) -> Vec<String> {
+        let mut errors = Vec::new();
+        if self.disk_failing {
+            errors.push(
+                "the journal cannot be written; records are kept in memory and tried again"
+                    .to_owned(),
+            );
+        }
+        for (slot, plan) in self.meters.iter().zip(&self.plan.meters) {
+            if let Some(complaint) = slot.meter.view().complaint {
+                errors.push(format!("meter {}: {complaint}", plan.name));
+            }
+        }
+        for slot in &self.charge_points {
+            if let Some(complaint) = slot.charge_point.view().complaint {
+                let evse = &slot.charge_point.plan().evse;
+                errors.push(format!("{evse}: {complaint}"));
+            }
+        }
+        let alarms = [Reason::NotLimitable, Reason::NotObeyed].map(|reason| reason.to_string());
+        for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
+            errors.push(format!("{}: {}", evse.name, evse.reason));
+        }
+        let all = self.plan.load.evses.iter().map(|evse| &evse.name);
+        for name in all.filter(|name| self.device(name).keeps_limit) {
+            errors.push(format!(
+                "{name}: takes no dead-man; it keeps its last limit when nobody reaches it"
+            ));
+        }
+        errors
     }
 
     fn circuit_statuses(&self) -> Vec<CircuitStatus> {
@@ -188,7 +199,7 @@ struct DeviceView<'a> {
     status: Option<ChargePointStatus>,
     transaction: Option<&'a Transaction>,
     measured: Measured,
-    /// It should have a dead-man and takes none.
+    /// It should fall back by itself (`manager.dead-man`) and does not.
     keeps_limit: bool,
 }
 

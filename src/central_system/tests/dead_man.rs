@@ -2,17 +2,24 @@
 
 use super::*;
 
-const MINUTE: Duration = Duration::from_mins(1);
+/// Of these, half of one is full when a bench begins.
+const DEAD_MAN: Duration = Duration::from_secs(50);
 
-/// By the schedule begun a minute ago.
-const LIFE: Option<i64> = Some(120);
+/// What it falls back after, with a minute for a clock that lags.
+const FALLS_BACK: Option<Duration> = Some(Duration::from_secs(110));
+
+/// Of a limit that is told at the first moment. Its schedule began a minute ago.
+const LIFE: Option<i64> = Some(110);
+
+/// The same, of a limit below the failsafe current, which ends after the others.
+const LONGER: Option<i64> = Some(176);
 
 /// A profile that was told: its id, its limit, and how long it lives.
 type Told = (i64, f64, Option<i64>);
 
 fn metered(disk: Recovered) -> Bench {
     let plan = ConnectorPlan {
-        dead_man: Some(MINUTE),
+        dead_man: Some(DEAD_MAN),
         ..connector(1)
     };
     Bench::of(BTreeMap::from([(ONE, plan)]), disk)
@@ -38,7 +45,7 @@ fn charging() -> Bench {
     bench.start();
     bench.offer(2, 16_000);
     answer_all(&mut bench);
-    assert_eq!(falls_back(&bench), Some(Some(MINUTE * 2)));
+    assert_eq!(falls_back(&bench), Some(FALLS_BACK));
     bench
 }
 
@@ -110,7 +117,7 @@ fn the_floor_rises_below_a_limit_for_ever_before_that_gets_its_life() {
     bench.start();
     assert_eq!(
         answer_all(&mut bench),
-        [(2001, 6.0, None), (1001, 0.0, LIFE)]
+        [(2001, 6.0, None), (1001, 0.0, LONGER)]
     );
 }
 
@@ -132,7 +139,7 @@ fn a_limit_with_a_life_began_a_minute_ago_and_holds_until_the_dead_man_is_over()
 fn a_limit_is_renewed_at_half_of_its_life_as_long_as_the_transaction_runs() {
     let mut bench = charging();
     bench.reports.clear();
-    assert_eq!(pass(&mut bench, 29), []);
+    assert_eq!(pass(&mut bench, 24), []);
     assert_eq!(pass(&mut bench, 1), [(1001, 16.0, LIFE)]);
     assert!(bench.sent.last().unwrap().1, "it waits for no journal");
     assert_eq!(pass(&mut bench, 90), [(1001, 16.0, LIFE); 3]);
@@ -163,13 +170,11 @@ fn a_limit_that_stays_after_the_stop_loses_its_life_instead_of_being_renewed() {
 #[test]
 fn every_new_limit_has_a_life_of_its_own() {
     let mut bench = charging();
-    pass(&mut bench, 20);
-    for (number, milliamps) in [(3, 8_000), (4, 0), (5, 10_000)] {
+    for (number, milliamps, life) in [(3, 8_000, LIFE), (4, 0, LONGER), (5, 10_000, LIFE)] {
         bench.offer(number, milliamps);
         let amps = f64::from(milliamps) / 1000.0;
-        assert_eq!(answer_all(&mut bench), [(1001, amps, LIFE)]);
+        assert_eq!(answer_all(&mut bench), [(1001, amps, life)]);
         assert!(bench.reports.contains(&Report::Took(OfferNumber(number))));
-        assert_eq!(pass(&mut bench, 20), []);
     }
 }
 
@@ -242,8 +247,10 @@ fn who_answers_lives_with_errors_is_served_without_in_the_end() {
             }
         }
     }
-    let life = (1001, 16.0, LIFE);
-    let expected = [life, life, life, (1001, 16.0, None), (2001, 0.0, None)];
+    // Ten seconds from one to the next.
+    let with = [110, 100, 90].map(|life| (1001, 16.0, Some(life)));
+    let without = [(1001, 16.0, None), (2001, 0.0, None)];
+    let expected = [&with[..], &without].concat();
     assert_eq!(told, expected);
     assert!(keeps_limit(&bench));
 }
@@ -273,7 +280,7 @@ fn a_floor_that_is_not_answered_is_told_again() {
     bench.frame(&json!([4, id, "InternalError", "", {}]).to_string());
     assert_eq!(
         answer_all(&mut bench),
-        [(2001, 6.0, None), (1001, 0.0, LIFE)]
+        [(2001, 6.0, None), (1001, 0.0, LONGER)]
     );
 }
 
@@ -368,22 +375,26 @@ fn who_comes_back_falls_back_until_it_is_told_a_limit_that_holds() {
     let mut bench = charging();
     bench.down();
     bench.wait(300);
-    assert_eq!(falls_back(&bench), Some(Some(MINUTE * 2)));
+    assert_eq!(falls_back(&bench), Some(FALLS_BACK));
     bench.up(LinkId(2));
     bench.wait(9);
-    assert_eq!(falls_back(&bench), Some(Some(MINUTE * 2)));
+    assert_eq!(falls_back(&bench), Some(FALLS_BACK));
     bench.wait(2);
     assert_eq!(falls_back(&bench), Some(None));
-    let expected = [(1001, 16.0, None), (2001, 6.0, None), (1001, 16.0, LIFE)];
+    let expected = [
+        (1001, 16.0, None),
+        (2001, 6.0, None),
+        (1001, 16.0, Some(99)),
+    ];
     assert_eq!(answer_all(&mut bench), expected);
-    assert_eq!(falls_back(&bench), Some(Some(MINUTE * 2)));
+    assert_eq!(falls_back(&bench), Some(FALLS_BACK));
 }
 
 #[test]
 fn before_a_limit_ends_that_could_not_be_renewed_it_is_reported_as_forgotten() {
     let mut bench = charging();
     bench.reports.clear();
-    bench.wait(44);
+    bench.wait(37);
     assert!(
         !bench.reports.contains(&Report::Booted),
         "the renewal is late"
@@ -392,7 +403,7 @@ fn before_a_limit_ends_that_could_not_be_renewed_it_is_reported_as_forgotten() {
     assert!(bench.reports.contains(&Report::Booted));
     bench.offer(3, 16_000);
     bench.respond(&json!({"status": "Accepted"}));
-    assert_eq!(answer_all(&mut bench), [(1001, 16.0, LIFE)]);
+    assert_eq!(answer_all(&mut bench), [(1001, 16.0, Some(97))]);
     assert!(bench.reports.contains(&Report::Took(OfferNumber(3))));
 }
 

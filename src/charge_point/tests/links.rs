@@ -1,1 +1,280 @@
+//! Lost links, restarts, power cuts, and devices that are not what they should be.
+
 use super::*;
+
+fn lose(bench: &mut Bench, seconds: u64) {
+    bench.brain.failure = Some(Failure::NoConnection("refused".to_owned()));
+    bench.run(seconds);
+    bench.brain.failure = None;
+}
+
+#[test]
+fn a_device_is_online_when_it_is_known_and_read() {
+    let mut bench = Bench::new(plan());
+    assert!(bench.is_online());
+    assert_eq!(bench.count(&Report::Online(true)), 1);
+    bench.brain.reads = 0;
+    bench.run(10);
+    assert!(
+        (18..=21).contains(&bench.brain.reads),
+        "{}",
+        bench.brain.reads
+    );
+}
+
+#[test]
+fn a_device_that_reads_over_no_gap_is_read_in_two_parts() {
+    let mut brain = Brain::new();
+    brain.has_gap = true;
+    let mut bench = Bench::with(plan(), brain, Recovered::default());
+    bench.run(2);
+    bench.plug();
+    bench.offer(16_000);
+    bench.run(2);
+    assert_eq!(bench.status(), ChargePointStatus::Charging);
+    assert_eq!(bench.count(&Report::Online(false)), 0);
+}
+
+#[test]
+fn what_is_no_power_brain_stays_offline_and_is_never_written() {
+    let mut meter = Brain::new();
+    meter.name = "SDM630";
+    let mut bench = Bench::with(plan(), meter, Recovered::default());
+    bench.offer(16_000);
+    bench.run(60);
+    assert!(!bench.is_online());
+    assert_eq!(bench.brain.writes, []);
+    assert!(bench.brain.reads < 25, "{} reads", bench.brain.reads);
+}
+
+#[test]
+fn one_lost_answer_is_made_good_at_once_and_two_in_a_row_mean_offline() {
+    let mut bench = Bench::charging();
+    let silent = || Err(Failure::Silent);
+    bench.until_asked();
+    bench.act(|it, context| it.handle_answer(context, silent()));
+    bench.run(2);
+    assert_eq!(bench.count(&Report::Online(false)), 0);
+    for _ in 0..2 {
+        bench.until_asked();
+        bench.act(|it, context| it.handle_answer(context, silent()));
+    }
+    assert_eq!(bench.count(&Report::Online(false)), 1);
+    bench.run(2);
+    assert!(bench.is_online());
+}
+
+#[test]
+fn a_device_that_leaves_a_question_open_is_offline_3_s_after_its_last_answer() {
+    let mut bench = Bench::charging();
+    bench.until_asked();
+    bench.time += Duration::from_millis(1900);
+    bench.act(ChargePoint::handle_timeout);
+    assert!(bench.is_online());
+    bench.time += Duration::from_secs(1);
+    bench.act(ChargePoint::handle_timeout);
+    assert!(!bench.is_online());
+    assert_eq!(bench.open(), 1);
+}
+
+#[test]
+fn a_link_that_is_lost_for_ten_minutes_ends_no_transaction() {
+    let mut bench = Bench::charging();
+    lose(&mut bench, 600);
+    assert!(!bench.is_online());
+    assert_eq!(bench.open(), 1);
+    assert_eq!(bench.demand(), Demand::Charging);
+    bench.brain.energy = 6500;
+    bench.run(12);
+    assert!(bench.is_online());
+    assert_eq!(bench.status(), ChargePointStatus::Charging);
+    assert_eq!((bench.open(), bench.transactions().len()), (1, 1));
+    let energy = bench.charge_point.view().measured.energy;
+    assert_eq!(energy, Some(WattHours(6500)));
+}
+
+#[test]
+fn who_left_while_the_link_was_lost_is_billed_by_the_register_found_afterwards() {
+    let mut bench = Bench::charging();
+    bench.brain.energy = 6000;
+    bench.run(2);
+    bench.brain.energy = 6800;
+    bench.brain.plugged = false;
+    lose(&mut bench, 600);
+    bench.run(12);
+    let reason = "EVDisconnected".to_owned();
+    assert_eq!(bench.ending(), Some((reason, Some(6800))));
+}
+
+#[test]
+fn who_ends_a_transaction_just_before_the_link_is_lost_is_billed_when_it_is_back() {
+    let mut bench = Bench::new(listed());
+    bench.plug();
+    bench.tap(CARD);
+    bench.brain.tap(CARD);
+    while bench.demand() == Demand::Charging {
+        bench.step();
+    }
+    lose(&mut bench, 100);
+    assert_eq!((bench.open(), bench.demand()), (1, Demand::Plugged));
+    bench.brain.energy = 5400;
+    bench.run(12);
+    assert_eq!(bench.ending(), Some(("Local".to_owned(), Some(5400))));
+}
+
+#[test]
+fn what_was_offered_while_the_link_was_lost_is_written_when_it_is_back() {
+    let mut bench = Bench::charging();
+    bench.brain.failure = Some(Failure::Silent);
+    bench.run(20);
+    let old = bench.offer(12_000);
+    let new = bench.offer(9000);
+    bench.run(20);
+    assert!(!bench.took(new));
+    bench.brain.failure = None;
+    bench.run(12);
+    assert_eq!(bench.brain.written(8093).last(), Some(&90));
+    assert!(!bench.brain.written(8093).contains(&120));
+    assert!(bench.took(new) && !bench.took(old));
+}
+
+#[test]
+fn a_card_presented_while_nobody_looked_starts_nobody() {
+    let mut bench = Bench::new(listed());
+    bench.brain.plugged = true;
+    bench.brain.tap(CARD);
+    lose(&mut bench, 30);
+    bench.run(20);
+    assert_eq!((bench.open(), bench.asks()), (0, vec![]));
+}
+
+#[test]
+fn a_transaction_goes_on_after_our_restart_without_a_gap() {
+    let mut bench = Bench::charging();
+    bench.brain.energy = 6000;
+    bench.run(70);
+    let writes = bench.brain.writes.len();
+    let mut bench = bench.restart();
+    bench.run(5);
+    assert_eq!(bench.demand(), Demand::Charging);
+    assert_eq!(bench.status(), ChargePointStatus::Charging);
+    assert_eq!(bench.brain.writes.len(), writes);
+    assert_eq!((bench.open(), bench.transactions().len()), (1, 1));
+    bench.brain.energy = 7000;
+    bench.unplug();
+    assert_eq!(bench.ending().unwrap().1, Some(7000));
+}
+
+#[test]
+fn after_our_restart_the_tag_of_the_transaction_is_judged_anew() {
+    let mut bench = Bench::new(listed());
+    bench.plug();
+    bench.tap(CARD);
+    let mut bench = bench.restart();
+    bench.verdict.status = AuthorizationStatus::Expired;
+    bench.run(3);
+    assert_eq!(bench.asks(), [Ask::Start(CARD.into())]);
+    assert_eq!(bench.ending().unwrap().0, "DeAuthorized");
+}
+
+#[test]
+fn a_car_that_is_gone_after_our_restart_was_unplugged() {
+    let bench = Bench::charging();
+    let mut bench = bench.restart();
+    bench.brain.plugged = false;
+    bench.brain.energy = 6100;
+    bench.run(3);
+    let reason = "EVDisconnected".to_owned();
+    assert_eq!(bench.ending(), Some((reason, Some(6100))));
+    assert_eq!(bench.demand(), Demand::None);
+}
+
+#[test]
+fn a_car_that_is_gone_after_a_power_cut_was_cut_off() {
+    let mut bench = Bench::charging();
+    bench.brain.energy = 6000;
+    bench.run(70);
+    let mut bench = bench.restart();
+    bench.brain.set(8121, 4);
+    bench.brain.plugged = false;
+    bench.brain.energy = 0;
+    bench.run(30);
+    assert_eq!(bench.ending(), Some(("PowerLoss".to_owned(), Some(6000))));
+}
+
+#[test]
+fn a_restarted_device_is_told_as_booted_and_its_car_goes_on() {
+    let mut bench = Bench::charging();
+    bench.offer(10_000);
+    bench.run(2);
+    bench.brain.set(8121, 4);
+    bench.brain.set(8093, 160);
+    bench.brain.set(8111, 0);
+    lose(&mut bench, 30);
+    bench.run(12);
+    assert_eq!(bench.count(&Report::Booted), 1);
+    assert_eq!(bench.brain.get(8093), 100);
+    assert_eq!(bench.open(), 1);
+}
+
+#[test]
+fn two_power_brains_with_swapped_ids_share_no_transaction() {
+    let mut bench = Bench::charging();
+    bench.brain.energy = 6000;
+    bench.run(2);
+    let mut other = Brain::new();
+    other.serial = "W00-4712";
+    other.energy = 900_000;
+    lose(&mut bench, 5);
+    bench.brain = other;
+    bench.run(12);
+    assert_eq!(bench.ending(), Some(("Other".to_owned(), Some(6000))));
+    assert_eq!(bench.brain.get(8094), 0);
+    bench.plug();
+    let started = bench.transactions().pop().unwrap().meter_start;
+    assert_eq!(started, Some(WattHours(900_000)));
+}
+
+#[test]
+fn absurd_registers_do_no_harm() {
+    let mut bench = Bench::charging();
+    for register in [8086, 8090, 8091, 8092, 8095, 8111, 8113] {
+        bench.brain.set(register, u16::MAX);
+    }
+    bench.brain.fault = Some(u16::MAX);
+    bench.brain.energy = u64::MAX;
+    bench
+        .brain
+        .text(8096, "\u{7f}\u{1}~~~~~~~~~~~~~~~~~~~~~~~~~~~~", 15);
+    bench.run(20);
+    assert_eq!(bench.status(), ChargePointStatus::Faulted);
+    assert_eq!(bench.open(), 1);
+}
+
+#[test]
+fn an_answer_of_the_wrong_length_is_no_answer() {
+    let mut bench = Bench::charging();
+    for _ in 0..20 {
+        bench.time += Duration::from_secs(11);
+        bench.act(ChargePoint::handle_timeout);
+        if bench.asked.take().is_some() {
+            bench.act(|it, context| it.handle_answer(context, Ok(vec![1, 2, 3])));
+        }
+    }
+    assert!(!bench.is_online());
+    assert_eq!(bench.open(), 1);
+    bench.run(12);
+    assert!(bench.is_online());
+}
+
+#[test]
+fn the_register_is_kept_now_and_then_for_a_stop_after_a_power_cut() {
+    let mut bench = Bench::charging();
+    let before = bench.records;
+    for _ in 0..600 {
+        bench.brain.energy += 3;
+        bench.run(1);
+    }
+    let kept = bench.records - before;
+    assert!((8..=11).contains(&kept), "{kept} records in 10 minutes");
+}

@@ -13,18 +13,15 @@ pub(super) fn is_eastron(answer: &Answer) -> bool {
     let Ok(words) = answer else { return false };
     let layout = Layout::eastron();
     let fields = layout.blocks.first().map(|block| &block.fields);
-    let voltages = fields.into_iter().flatten().filter_map(|field| {
-        Value::VOLTAGES
-            .contains(&field.value)
-            .then(|| field.decode(words))
-    });
-    let known: Vec<f64> = voltages.flatten().collect();
+    let fields = fields.into_iter().flatten();
+    let voltages = fields.filter(|field| Value::VOLTAGES.contains(&field.value));
+    let known: Vec<f64> = voltages.filter_map(|field| field.decode(words)).collect();
     known.len() == 3
         && known.iter().all(|volts| (0.0..400.0).contains(volts))
         && known.iter().any(|volts| *volts > 50.0)
 }
 
-/// Looks for a `SunSpec` meter: which model, the register of its id, where its values are.
+/// Looks for a SunSpec meter: which model, the register of its id, where its values are.
 ///
 /// # Errors
 ///
@@ -105,7 +102,7 @@ fn row(block: &Block, field: &Field, value: Option<f64>, answer: &Answer) -> Vec
             Registers::Holding => "holding".to_owned(),
         },
         field.value.to_string(),
-        value.map_or("–".to_owned(), |value| rounded(value)),
+        value.map_or("–".to_owned(), rounded),
         field.value.unit().to_owned(),
         remark,
     ]

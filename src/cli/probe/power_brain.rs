@@ -257,9 +257,8 @@ impl Show {
         match self {
             Self::Text(_) => plain(text(words)),
             Self::Number | Self::Long | Self::Huge => plain(number.to_string()),
-            Self::Hex => plain(format!("0x{word:04X}")),
             Self::Version => plain(format!("{}.{}", word >> 8, word & 0xFF)),
-            Self::Vendor => plain(format!("0x{word:04X}")),
+            Self::Hex | Self::Vendor => plain(format!("0x{word:04X}")),
             Self::Power if number == 0xFFFF_FFFF => {
                 Some((UNKNOWN.to_owned(), "none yet".to_owned()))
             }

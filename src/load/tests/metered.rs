@@ -505,3 +505,40 @@ fn who_falls_back_by_itself_frees_what_it_was_allowed_when_it_has() {
     }
     assert_eq!(site.offered(1), 16_000);
 }
+
+/// A car that takes less than it may, behind a wallbox that says so once in ten seconds.
+#[test]
+fn what_a_car_leaves_unused_does_not_hide_a_house_that_takes_too_much() {
+    const CAR: i32 = 10_000;
+    let mut site = Site::new(metered(20, 1));
+    let mut second = 0;
+    let mut live = |site: &mut Site, house: i32| {
+        site.tick();
+        second += 1;
+        let drawn = site.all()[0].min(CAR);
+        if let Some(offer) = site.offers.get(&site.names[0]) {
+            let number = offer.number;
+            site.report(0, &Report::Took(number));
+        }
+        if second % 10 == 0 {
+            site.draws(0, drawn);
+        }
+        site.sample([house + drawn; 3]);
+        house + drawn
+    };
+    site.report(0, &Report::Demand(Demand::Charging));
+    for _ in 0..92 {
+        live(&mut site, 4000);
+    }
+    assert_eq!(site.all(), [16_000]);
+    live(&mut site, 12_000);
+    assert_eq!(
+        site.all(),
+        [8000],
+        "it drew 10 A: 16 A of them would hide 6 A"
+    );
+    for _ in 0..30 {
+        assert!(live(&mut site, 12_000) <= 20_000);
+        assert_eq!(site.all(), [8000]);
+    }
+}

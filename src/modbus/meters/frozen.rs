@@ -86,7 +86,7 @@ impl Frozen {
                 self.same = Some(Same {
                     since: now,
                     numbers,
-                })
+                });
             }
         }
         self.same.as_ref().map(|same| now.since(same.since))

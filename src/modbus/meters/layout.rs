@@ -57,7 +57,7 @@ pub struct Field {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Coding {
     Number(RegisterType, WordOrder),
-    /// `acc32` of `SunSpec`: unsigned, 0 = not implemented.
+    /// `acc32` of SunSpec: unsigned, 0 = not implemented.
     Accumulator,
     /// Signed, -1 = none.
     PowerBrainPower,
@@ -97,9 +97,8 @@ impl Field {
             Coding::Accumulator => RegisterType::U32
                 .decode(words, WordOrder::Big)
                 .filter(|it| *it != 0.0)?,
-            Coding::PowerBrainPower => RegisterType::I32
-                .decode(words, WordOrder::Big)
-                .filter(|it| *it != -1.0)?,
+            Coding::PowerBrainPower if words.starts_with(&[0xFFFF, 0xFFFF]) => return None,
+            Coding::PowerBrainPower => RegisterType::I32.decode(words, WordOrder::Big)?,
         };
         let scaled = match self.scale {
             Scale::Factor(factor) => number * factor,
@@ -155,7 +154,7 @@ impl Field {
 }
 
 impl Layout {
-    /// The layout of a kind; `None` for `SunSpec`, which must be [searched](super::Search) for.
+    /// The layout of a kind; `None` for SunSpec, which must be [searched](super::Search) for.
     pub fn of(kind: &Kind) -> Option<Self> {
         match kind {
             Kind::Sdm630 | Kind::Sdm72 => Some(Self::eastron()),
@@ -241,7 +240,7 @@ impl Layout {
         }
     }
 
-    /// A `SunSpec` model 201–204 or 211–214 whose id is in this holding register.
+    /// A SunSpec model 201–204 or 211–214 whose id is in this holding register.
     pub(super) fn sunspec(model: u16, id: u16) -> Option<Self> {
         let phases = match model {
             201 | 211 => 1,

@@ -72,7 +72,7 @@ pub struct MeterView<'a> {
 
 #[derive(Debug, Clone)]
 enum Source {
-    /// For a `SunSpec` model.
+    /// For a SunSpec model.
     Searching(Search),
     Known {
         layout: Layout,

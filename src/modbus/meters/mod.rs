@@ -5,7 +5,7 @@
 //! | `plan` | what the configuration says of a meter, and what a meter says |
 //! | `register` | one number in the registers of a device |
 //! | `layout` | which registers of a kind are read together, and how often |
-//! | `sunspec` | the search for a meter model in a `SunSpec` device |
+//! | `sunspec` | the search for a meter model in a SunSpec device |
 //! | `judge` | from numbers to a sample: signs, and what cannot be true |
 //! | `frozen` | a meter that answers, but measures no more |
 //! | `meter` | the machine: when what is asked, and what is wrong now |

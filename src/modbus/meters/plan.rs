@@ -29,7 +29,7 @@ pub enum Kind {
     Sdm72,
     /// The meter attached to a Power Brain, or one of its S0 units.
     PowerBrain,
-    /// Whatever has a `SunSpec` meter model.
+    /// Whatever has a SunSpec meter model.
     SunSpec,
     /// What the configuration lists.
     Custom(BTreeMap<Value, Register>),

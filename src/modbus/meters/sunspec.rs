@@ -1,4 +1,4 @@
-//! The search for a meter model in a `SunSpec` device.
+//! The search for a meter model in a SunSpec device.
 
 use std::fmt::Write as _;
 

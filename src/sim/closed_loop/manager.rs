@@ -35,7 +35,7 @@ impl Manager for Controller {
     }
 
     fn handle_sample(&mut self, now: Now, meter: &MeterName, current: PerPhase<MilliAmps>) {
-        let _ = (now, meter, current);
+        self.handle_sample(now, meter, current, None);
     }
 
     fn handle_timeout(&mut self, now: Now) {

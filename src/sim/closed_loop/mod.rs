@@ -11,6 +11,9 @@ mod scene;
 mod tally;
 mod wiring;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -207,9 +210,9 @@ impl<M: Manager> ClosedLoop<M> {
         let event = self.events.keys().next().map(|(at, _)| *at);
         let reading = self.readings.keys().next().map(|(at, _)| *at);
         let reads = self.meter.as_ref().map(|_| self.reads_at);
-        let timer = self.manager.poll_timeout().map(|at| at.max(self.now));
+        let manager = self.manager.poll_timeout().map(|at| at.max(self.now));
         let house = self.house.next_change();
-        let times = [event, reading, reads, timer, house];
+        let times = [event, reading, reads, manager, house];
         let look = self.tally.looked_at() + LOOKS;
         times
             .into_iter()

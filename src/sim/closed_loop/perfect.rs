@@ -30,7 +30,7 @@ pub struct Perfect {
 }
 
 impl Perfect {
-    /// For a site whose cars use as many phases as the plan says.
+    /// For the house and the EVSEs of a plan.
     pub fn new(mut plan: LoadPlan) -> Self {
         let evses = plan.evses.len();
         for circuit in &mut plan.circuits {

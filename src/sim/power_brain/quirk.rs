@@ -9,7 +9,7 @@ quirks! {
     EnergyZeroAfterBoot = "energy-zero-after-boot", "Its energy reads 0 for 10 seconds after a boot.";
     NoPowerWhenIdle = "no-power-when-idle", "Its power reads -1 while nothing flows.";
     FreeWhileCut = "free-while-cut", "Says that no car is there while the control pilot is cut.";
-    SleepyCar = "sleepy-car", "Its cars sleep after a minute without an offer, until the control pilot is cut.";
+    SleepyCar = "sleepy-car", "Its cars sleep when offered nothing, until the control pilot is cut.";
 }
 
 #[cfg(test)]

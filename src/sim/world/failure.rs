@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::ids::{ChargeBoxId, CircuitName};
+use crate::ids::{ChargeBoxId, CircuitName, DeviceId};
 use crate::units::{MilliAmps, Phase};
 
 /// How many events are kept.
@@ -38,7 +38,7 @@ impl fmt::Display for History {
 /// A promise was broken.
 #[derive(thiserror::Error)]
 pub enum Failure {
-    /// The wallboxes below a fuse are allowed more than it carries.
+    /// The EVSEs below a fuse are allowed more than it carries.
     #[error(
         "circuit {circuit}, {phase}: {allowed} A are allowed behind a fuse of {fuse} A{history}"
     )]
@@ -47,7 +47,7 @@ pub enum Failure {
         circuit: CircuitName,
         /// Which phase of the grid.
         phase: Phase,
-        /// What the wallboxes are allowed together.
+        /// What the EVSEs are allowed together.
         allowed: MilliAmps,
         /// What the fuse carries.
         fuse: MilliAmps,
@@ -61,6 +61,14 @@ pub enum Failure {
         charge_point: ChargeBoxId,
         /// What it holds against us.
         violation: String,
+        /// What happened before.
+        history: History,
+    },
+    /// A Modbus device was asked a second time before its first answer.
+    #[error("{device:?} is asked again before it has answered{history}")]
+    Impatient {
+        /// Which device.
+        device: DeviceId,
         /// What happened before.
         history: History,
     },
@@ -78,8 +86,8 @@ pub enum Failure {
         /// What happened before.
         history: History,
     },
-    /// There is no such wallbox.
-    #[error("no wallbox is called {0}")]
+    /// There is no such device.
+    #[error("nothing is called {0}")]
     Nobody(ChargeBoxId),
 }
 

@@ -1,18 +1,43 @@
 //! How a world is put together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::World;
+use super::field::{Field, MeterPlace};
 use crate::central_system::{ConnectorPlan, ProfileSettings, StationPlan};
+use crate::charge_point::ChargePointPlan;
+use crate::charge_point::plan::Metering;
 use crate::clock::Random;
-use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName};
-use crate::load::{CircuitPlan, Device, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled};
-use crate::sim::WallboxPlan;
-use crate::site::{AuthorizationPlan, Plan};
+use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, IdTag, MeterName};
+use crate::load::{
+    self, CircuitPlan, Device, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled,
+};
+use crate::modbus::meters::{Kind, MeterPlan as Read};
+use crate::sim::{House, Meter, MeterMap, MeterPlan, PowerBrain, PowerBrainPlan, WallboxPlan};
+use crate::site::{AuthorizationMode, AuthorizationPlan, Plan};
 use crate::units::{MilliAmps, MilliVolts, Phase};
 
 const VOLTAGE: MilliVolts = MilliVolts(230_000);
+
+/// How often meters are read.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Life of a limit below a meter (`manager.dead-man`).
+const DEAD_MAN: Duration = Duration::from_mins(10);
+
+/// What is never given out below a meter (`circuit.reserve`).
+const RESERVE: MilliAmps = MilliAmps::from_amps(1);
+
+/// A meter at a circuit, with the house behind it.
+#[derive(Debug, Clone)]
+struct Metered {
+    name: MeterName,
+    circuit: CircuitName,
+    plan: MeterPlan,
+    house: House,
+}
 
 /// What a world is made of; [`start`](Self::start) sets it going.
 #[derive(Debug, Clone)]
@@ -20,9 +45,11 @@ pub struct WorldPlan {
     pub(super) random: Random,
     pub(super) load: LoadPlan,
     pub(super) wallboxes: Vec<WallboxPlan>,
+    power_brains: Vec<PowerBrainPlan>,
+    meters: Vec<Metered>,
     authorization: AuthorizationPlan,
+    fixed_id_tags: BTreeMap<EvseName, IdTag>,
     profiles: BTreeMap<EvseName, ProfileSettings>,
-    dead_man: Option<Duration>,
 }
 
 impl WorldPlan {
@@ -43,17 +70,12 @@ impl WorldPlan {
                 ..LoadPlan::default()
             },
             wallboxes: Vec::new(),
+            power_brains: Vec::new(),
+            meters: Vec::new(),
             authorization: AuthorizationPlan::default(),
+            fixed_id_tags: BTreeMap::new(),
             profiles: BTreeMap::new(),
-            dead_man: None,
         }
-    }
-
-    /// Limits end by themselves so long after nobody could renew them, with or without a meter.
-    #[must_use]
-    pub fn dead_man(mut self, dead_man: Duration) -> Self {
-        self.dead_man = Some(dead_man);
-        self
     }
 
     /// A circuit below the first one, which is the root.
@@ -77,27 +99,70 @@ impl WorldPlan {
     /// a single connector is called like the wallbox, others `CB-1`, `CB-2` and so on.
     #[must_use]
     pub fn wallbox(mut self, plan: WallboxPlan) -> Self {
-        let circuit = self.load.circuits.last();
-        let circuit = circuit.map_or_else(|| CircuitName::from(""), |circuit| circuit.name.clone());
         for number in 1..=plan.connectors {
-            self.load.evses.push(EvsePlan {
-                name: evse_name(&plan, ConnectorId(number)),
-                circuit: circuit.clone(),
-                phases: plan.phases,
-                rotation: Rotation::L1L2L3,
-                min: MilliAmps::from_amps(6),
-                max: MilliAmps::from_amps(16).min(plan.hardware_max),
-                priority: 1,
-                weight: 1,
-                failsafe: MilliAmps::ZERO,
-                idle: MilliAmps::ZERO,
-                step: MilliAmps(100),
-                enabled: true,
-                device: Device::Ocpp,
-            });
+            let name = evse_name(&plan, ConnectorId(number));
+            self.add_evse(name, plan.phases, plan.hardware_max, Device::Ocpp);
         }
         self.wallboxes.push(plan);
         self
+    }
+
+    /// A Power Brain on the last circuit so far, an EVSE of at most 16 A that is called like its
+    /// serial number.
+    #[must_use]
+    pub fn power_brain(mut self, plan: PowerBrainPlan) -> Self {
+        let name = EvseName::from(plan.serial.as_str());
+        self.add_evse(name, plan.phases, plan.hardware_max, Device::Modbus);
+        self.power_brains.push(plan);
+        self
+    }
+
+    /// One more three-phase Power Brain without quirks for each serial number.
+    #[must_use]
+    pub fn power_brains(self, serials: &[&str]) -> Self {
+        let plans = serials.iter().map(|serial| PowerBrainPlan::new(serial));
+        plans.fold(self, Self::power_brain)
+    }
+
+    /// A meter at the last circuit so far, with a house behind it.
+    #[must_use]
+    pub fn metered(mut self, name: &str, plan: MeterPlan, house: House) -> Self {
+        let name = MeterName::from(name);
+        let Some(circuit) = self.load.circuits.last_mut() else {
+            return self;
+        };
+        circuit.meter = Some(name.clone());
+        circuit.reserve = RESERVE;
+        self.load.meters.push(load::MeterPlan {
+            name: name.clone(),
+            poll: POLL,
+        });
+        self.meters.push(Metered {
+            name,
+            circuit: circuit.name.clone(),
+            plan,
+            house,
+        });
+        self
+    }
+
+    fn add_evse(&mut self, name: EvseName, phases: u8, hardware_max: MilliAmps, device: Device) {
+        let circuit = self.load.circuits.last();
+        self.load.evses.push(EvsePlan {
+            name,
+            circuit: circuit.map_or_else(|| CircuitName::from(""), |it| it.name.clone()),
+            phases,
+            rotation: Rotation::L1L2L3,
+            min: MilliAmps::from_amps(6),
+            max: MilliAmps::from_amps(16).min(hardware_max),
+            priority: 1,
+            weight: 1,
+            failsafe: MilliAmps::ZERO,
+            idle: MilliAmps::ZERO,
+            step: MilliAmps(100),
+            enabled: true,
+            device,
+        });
     }
 
     /// One more three-phase wallbox without quirks for each name.
@@ -121,6 +186,15 @@ impl WorldPlan {
     pub fn with_profile(mut self, change: impl FnOnce(&mut ProfileSettings)) -> Self {
         if let Some(evse) = self.load.evses.last() {
             change(self.profiles.entry(evse.name.clone()).or_default());
+        }
+        self
+    }
+
+    /// Who charges at the EVSE that was added last where no card is presented.
+    #[must_use]
+    pub fn with_fixed_id_tag(mut self, tag: &str) -> Self {
+        if let Some(evse) = self.load.evses.last() {
+            self.fixed_id_tags.insert(evse.name.clone(), tag.into());
         }
         self
     }
@@ -156,13 +230,60 @@ impl WorldPlan {
         });
         Plan {
             stations: stations.collect(),
-            charge_points: Vec::new(),
-            meters: Vec::new(),
+            charge_points: self.charge_points(),
+            meters: self.meters.iter().map(Metered::read).collect(),
             measured_by: BTreeMap::new(),
             load: self.load.clone(),
             authorization: self.authorization.clone(),
             limit_signals: BTreeMap::new(),
         }
+    }
+
+    fn charge_points(&self) -> Vec<ChargePointPlan> {
+        let brains = self.power_brains.iter();
+        let charge_points = brains.filter_map(|brain| {
+            let mut evses = self.load.evses.iter();
+            let evse = evses.find(|evse| evse.name.as_str() == brain.serial)?;
+            Some(ChargePointPlan {
+                evse: evse.name.clone(),
+                address: brain.serial.as_str().into(),
+                unit: brain.unit,
+                phases: evse.phases,
+                min: evse.min,
+                max: evse.max,
+                failsafe: evse.failsafe,
+                voltage: VOLTAGE,
+                fixed_id_tag: self.fixed_id_tags.get(&evse.name).cloned(),
+                open: self.authorization.mode == AuthorizationMode::Open,
+                meter: Metering::Own,
+                observe: self.load.observe,
+            })
+        });
+        charge_points.collect()
+    }
+
+    /// Whether some circuit on the path of an EVSE has a meter.
+    fn is_metered(&self, evse: &EvsePlan) -> bool {
+        let path = self.path(&evse.circuit);
+        self.meters
+            .iter()
+            .any(|meter| path.contains(&meter.circuit))
+    }
+
+    /// The Modbus devices, switched on.
+    pub(super) fn field(&self, random: &mut Random) -> Field {
+        let mut field = Field::default();
+        for plan in &self.power_brains {
+            field.add_brain(PowerBrain::new(plan.clone(), random.next_u64()));
+        }
+        for metered in &self.meters {
+            let meter = Meter::new(metered.plan.clone(), random.next_u64());
+            let path = self.path(&metered.circuit);
+            let name = metered.name.to_string();
+            let place = MeterPlace::new(name, meter, metered.house.clone(), path);
+            field.meters.push(place);
+        }
+        field
     }
 
     fn connectors(&self, wallbox: &WallboxPlan) -> BTreeMap<ConnectorId, ConnectorPlan> {
@@ -178,8 +299,8 @@ impl WorldPlan {
                     idle: evse.idle,
                     max: evse.max,
                     failsafe: evse.failsafe,
-                    dead_man: self.dead_man,
-                    fixed_id_tag: None,
+                    dead_man: self.is_metered(evse).then_some(DEAD_MAN),
+                    fixed_id_tag: self.fixed_id_tags.get(&evse.name).cloned(),
                     profile,
                 };
                 Some((connector, plan))
@@ -189,26 +310,33 @@ impl WorldPlan {
 
     /// How the EVSEs are really wired; where the plan does not know, chance decides.
     pub(super) fn wiring(&mut self) -> Vec<Wired> {
-        let mut all = Vec::new();
+        let mut sockets = Vec::new();
         for wallbox in &self.wallboxes {
             for number in 1..=wallbox.connectors {
                 let connector = ConnectorId(number);
-                let name = evse_name(wallbox, connector);
-                let evse = self.load.evses.iter().find(|evse| evse.name == name);
-                let Some(evse) = evse else {
-                    continue;
-                };
-                let rotation = match evse.rotation {
-                    Rotation::Unknown => any_rotation(&mut self.random),
-                    known @ Rotation::Known(_) => known,
-                };
-                all.push(Wired {
-                    wallbox: wallbox.id.clone(),
-                    connector,
-                    circuits: self.path(&evse.circuit),
-                    rotation,
-                });
+                let socket = Socket::Connector(wallbox.id.clone(), connector);
+                sockets.push((evse_name(wallbox, connector), socket));
             }
+        }
+        for brain in &self.power_brains {
+            let name = EvseName::from(brain.serial.as_str());
+            sockets.push((name, Socket::PowerBrain(brain.serial.clone())));
+        }
+        let mut all = Vec::new();
+        for (name, socket) in sockets {
+            let evse = self.load.evses.iter().find(|evse| evse.name == name);
+            let Some(evse) = evse else {
+                continue;
+            };
+            let rotation = match evse.rotation {
+                Rotation::Unknown => any_rotation(&mut self.random),
+                known @ Rotation::Known(_) => known,
+            };
+            all.push(Wired {
+                socket,
+                circuits: self.path(&evse.circuit),
+                rotation,
+            });
         }
         all
     }
@@ -226,13 +354,44 @@ impl WorldPlan {
     }
 }
 
-/// Where the current of a connector really flows.
+/// Where the current of a socket really flows.
 #[derive(Debug, Clone)]
 pub(super) struct Wired {
-    pub(super) wallbox: ChargeBoxId,
-    pub(super) connector: ConnectorId,
+    pub(super) socket: Socket,
     pub(super) circuits: Vec<CircuitName>,
     pub(super) rotation: Rotation,
+}
+
+/// What a car is plugged into.
+#[derive(Debug, Clone)]
+pub(super) enum Socket {
+    Connector(ChargeBoxId, ConnectorId),
+    PowerBrain(String),
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connector(wallbox, connector) => write!(f, "{wallbox}/{connector}"),
+            Self::PowerBrain(serial) => f.write_str(serial),
+        }
+    }
+}
+
+impl Metered {
+    /// What the site is told of it.
+    fn read(&self) -> Read {
+        Read {
+            name: self.name.clone(),
+            kind: match self.plan.map {
+                MeterMap::Sdm630 => Kind::Sdm630,
+                MeterMap::PowerBrain => Kind::PowerBrain,
+                MeterMap::SunSpec203 | MeterMap::SunSpec213 => Kind::SunSpec,
+            },
+            poll: POLL,
+            invert: self.plan.inverted,
+        }
+    }
 }
 
 fn evse_name(wallbox: &WallboxPlan, connector: ConnectorId) -> EvseName {

@@ -141,7 +141,8 @@ async fn an_answer_in_pieces_is_one() {
 
 #[tokio::test]
 async fn what_answers_another_question_drops_the_connection() {
-    let answers: [(&str, fn(&[u8]) -> Vec<u8>); 7] = [
+    type Spoil = fn(&[u8]) -> Vec<u8>;
+    let answers: [(&str, Spoil); 7] = [
         ("another transaction", |good| {
             [&[0xAB, 0xCD], &good[2..]].concat()
         }),

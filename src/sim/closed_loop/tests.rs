@@ -1,0 +1,74 @@
+use super::*;
+use crate::load::Controller;
+use crate::units::Phase;
+
+fn at(seconds: u64) -> Mono {
+    Mono(Duration::from_secs(seconds))
+}
+
+fn ours(scene: &Scene) -> Controller {
+    Controller::new(now(Mono::START), scene.plan.clone(), &BTreeMap::new())
+}
+
+/// The most that is above the limits by what `of` says of each device, the house included.
+fn excess<M: Manager>(site: &ClosedLoop<M>, of: impl Fn(&Device) -> MilliAmps) -> MilliAmps {
+    let offered = site.sums(of)[0];
+    let house = site.house().current();
+    let above = |phase| offered[phase] + house[phase].max(MilliAmps::ZERO) - site.limits()[0];
+    Phase::ALL.map(above).into_iter().max().unwrap()
+}
+
+#[test]
+fn a_house_that_cooks_is_above_the_fuse_for_no_longer_than_devices_need() {
+    let scene = Scene::ten_on_63_amps(1);
+    let controller = ours(&scene);
+    let mut site = ClosedLoop::new(scene, controller);
+    let (mut house, mut known_at) = (site.house().current(), at(0));
+    site.run_until(at(600), |site| {
+        if site.house().current() != house {
+            house = site.house().current();
+            // By then the meter was read, and the reading has arrived.
+            known_at = site.now() + Duration::from_secs(2);
+        }
+        if site.now() >= known_at {
+            let excess = excess(site, Device::told);
+            assert!(excess <= MilliAmps::ZERO, "{excess} A at {:?}", site.now());
+        }
+    });
+    let longest = site.tally().longest();
+    assert!(longest > Duration::ZERO, "it was put to no test");
+    assert!(longest <= Duration::from_secs(9), "{longest:?}");
+    assert!(site.energy() > WattHours(5000), "{}", site.energy());
+}
+
+#[test]
+fn who_knows_everything_is_above_the_fuse_for_as_long_as_devices_need() {
+    let scene = Scene::ten_on_63_amps(1);
+    let perfect = Perfect::new(scene.plan.clone());
+    let mut site = ClosedLoop::new(scene, perfect);
+    site.run_until(at(600), |site| {
+        let excess = excess(site, Device::told);
+        assert!(excess <= MilliAmps::ZERO, "{excess} A at {:?}", site.now());
+    });
+    let longest = site.tally().longest();
+    assert!(longest > Duration::from_secs(1), "{longest:?}");
+    assert!(longest <= Duration::from_secs(7), "{longest:?}");
+    assert!(site.energy() > WattHours(5000), "{}", site.energy());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    let history = |seed| {
+        let scene = Scene::ten_on_63_amps(seed);
+        let controller = ours(&scene);
+        let mut site = ClosedLoop::new(scene, controller);
+        site.run_until(at(120), |_| {});
+        (
+            site.energy(),
+            site.tally().writes().to_vec(),
+            site.carried(),
+        )
+    };
+    assert_eq!(history(5), history(5));
+    assert_ne!(history(5), history(6));
+}
