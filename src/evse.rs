@@ -42,7 +42,8 @@ pub struct Measured {
 pub enum Report {
     /// The device can be reached, or no longer.
     Online(bool),
-    /// The device restarted; what it was told may be forgotten.
+    /// The device restarted, or what it was told ends and could not be renewed: it may be
+    /// forgotten.
     Booted,
     /// The connector's status.
     Status(ChargePointStatus),

@@ -20,6 +20,7 @@ use crate::ocpp::messages::{
 use crate::ocpp::{Action, ErrorCode, Reading, timestamp};
 use crate::units::MilliAmps;
 
+use super::dead_man::{Floor, Life};
 use super::sample_clock::SampleClock;
 use super::set_up::Boot;
 use super::station::{Context, Station, Waiting};
@@ -141,9 +142,14 @@ impl Station {
         };
         self.reply(id, &answer);
         self.just_booted = true;
+        let ours: Vec<ConnectorId> = self.plan.connectors.keys().copied().collect();
+        for id in ours {
+            self.falls_back(id, None);
+        }
         for connector in self.connectors.values_mut() {
             connector.setpoint.forget();
-            connector.floor_sent = false;
+            connector.floor = Floor::default();
+            connector.life = Life::default();
         }
         // It may have set its clock.
         self.sample_clock = SampleClock::default();

@@ -1,7 +1,7 @@
 //! What we ask of the wallbox: one CALL at a time, the most important first.
 //!
 //! 1. the keys, if nothing is known of this firmware: they say which profile fits,
-//! 2. a limit that lowers, 3. a limit that raises, 4. housekeeping.
+//! 2. a limit that lowers, 3. one that is renewed, 4. one that raises, 5. housekeeping.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::ocpp::messages::{
 use crate::ocpp::rpc::CallFailure;
 use serde_json::value::RawValue;
 
+use super::dead_man::Level;
 use super::limiting::Told;
 use super::plan::ConnectorPlan;
 use super::set_up::{Known, RateUnits, Step};
@@ -56,6 +57,13 @@ pub(super) enum Asked {
         /// What it was told.
         told: Told,
     },
+    /// SetChargingProfile of the floor.
+    Floor {
+        /// Which connector.
+        connector: ConnectorId,
+        /// What it allows, and in which form.
+        level: Level,
+    },
     /// A stage of a release.
     Release {
         /// Which connector.
@@ -76,6 +84,7 @@ impl Station {
             self.begin(now.mono, !self.known.keys_read);
         }
         self.watch_held_back(now.mono);
+        self.weigh_lives(now.mono);
         self.make_room(now.mono);
         while self.rpc.is_idle() && self.ask_next(context) {}
     }
@@ -101,7 +110,7 @@ impl Station {
         let retries = self
             .connectors
             .values()
-            .filter_map(|c| c.setpoint.retry_at())
+            .filter_map(|c| c.setpoint.poll_timeout())
             .min();
         self.set_up
             .poll_timeout(self.known.boot.is_some())
@@ -119,14 +128,16 @@ impl Station {
         let waits = self
             .connectors
             .values()
-            .filter_map(|c| c.setpoint.lowers_from())
+            .filter_map(|c| c.setpoint.presses_from())
             .min()?;
         Some(waits.max(since + MAKE_ROOM))
     }
 
     fn make_room(&mut self, now: Mono) {
-        if self.room_made_at().is_some_and(|at| at <= now) {
-            self.rpc.give_up();
+        if self.room_made_at().is_some_and(|at| at <= now)
+            && let Some(Asked::Floor { connector, .. }) = self.rpc.give_up()
+        {
+            self.floor_unanswered(connector, false);
         }
     }
 
@@ -137,7 +148,7 @@ impl Station {
         if !self.set_up.is_ready() || self.set_up.comes_before_limits(self.known.keys_read) {
             return self.ask_step(context);
         }
-        for direction in [Direction::Lowers, Direction::Raises] {
+        for direction in [Direction::Lowers, Direction::Renews, Direction::Raises] {
             if let Some(id) = self.waiting_limit(now.mono, direction) {
                 self.ask_limit(context, id, direction);
                 return false;
@@ -237,6 +248,11 @@ impl Station {
                 self.call(context, &request, Asked::Housekeeping, false);
             }
             Step::ClearAll => {
+                self.plan
+                    .connectors
+                    .clone()
+                    .into_keys()
+                    .for_each(|id| self.note_told(id, None));
                 let request = ClearChargingProfile::default();
                 self.call(context, &request, Asked::Housekeeping, false);
             }
@@ -342,6 +358,9 @@ impl Station {
             Asked::Limit { connector, told } => {
                 self.handle_limit_answer(now.mono, connector, told, result);
             }
+            Asked::Floor { connector, level } => {
+                self.handle_floor_answer(connector, level, result);
+            }
             Asked::Release { connector, offer } => {
                 self.handle_release_answer(now.mono, connector, offer, result);
             }
@@ -359,11 +378,9 @@ impl Station {
             self.ping();
         }
         match asked {
-            Asked::Limit {
-                connector,
-                told: Told { offer, .. },
-            }
-            | Asked::Release { connector, offer } => {
+            Asked::Floor { connector, .. } => self.floor_unanswered(connector, true),
+            Asked::Limit { connector, told } => self.limit_unanswered(now, connector, told),
+            Asked::Release { connector, offer } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {
                     connector.setpoint.unanswered(now, offer);
                 }

@@ -4,6 +4,7 @@ use crate::clock::Mono;
 use crate::evse::{Demand, Measured};
 use crate::ocpp::ChargePointStatus;
 
+use super::dead_man::{Floor, Life};
 use super::ladder::Ladder;
 use super::plan::ConnectorPlan;
 use super::releasing::Release;
@@ -43,8 +44,10 @@ pub(super) struct Connector {
     pub reported: Demand,
     /// `Available` was reported although a transaction is open; the wallbox has until then to stop it.
     pub stop_due: Option<Mono>,
-    /// The floor below our profile was offered on this connection.
-    pub floor_sent: bool,
+    /// The profile below ours.
+    pub floor: Floor,
+    /// Whether ours ends by itself.
+    pub life: Life,
     /// A form was told everywhere, and its profiles may lie there.
     pub told_everywhere: bool,
     /// It holds a car back that may charge, since then.
@@ -67,7 +70,8 @@ impl Connector {
             standing: Standing::Refused,
             reported: Demand::None,
             stop_due: None,
-            floor_sent: false,
+            floor: Floor::default(),
+            life: Life::default(),
             told_everywhere: false,
             held_since: None,
             errors: 0,

@@ -10,14 +10,13 @@ use crate::clock::Mono;
 use crate::evse::{Limit, Report};
 use crate::ids::{ConnectorId, OfferNumber};
 use crate::ocpp::ErrorCode;
-use crate::ocpp::messages::{
-    self, ChargingProfileStatus, SetChargingProfile, SetChargingProfileResponse,
-};
+use crate::ocpp::messages::{self, ChargingProfileStatus, SetChargingProfileResponse};
 use crate::ocpp::rpc::CallFailure;
 use crate::units::MilliAmps;
 
 use super::asking::Asked;
 use super::connector::Connector;
+use super::dead_man::Floor;
 use super::ladder::Ladder;
 use super::plan::{Kind, Purpose};
 use super::profile::{Shape, Terms, start_of_schedule};
@@ -29,7 +28,7 @@ use super::station::{Context, Station};
 const HELD_FOR: Duration = Duration::from_secs(10);
 
 /// So many errors that are no verdict, and the form counts as refused.
-const MOST_ERRORS: u32 = 3;
+pub(super) const MOST_ERRORS: u32 = 3;
 
 /// A limit as a wallbox was told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +41,12 @@ pub(super) struct Told {
     pub(super) amps: MilliAmps,
     /// In which form.
     pub(super) shape: Shape,
+    /// It ends by itself unless it is told again then.
+    pub(super) renew_at: Option<Mono>,
 }
 
 /// What the wallbox said to a limit.
-enum Verdict {
+pub(super) enum Verdict {
     Took,
     Refused(String),
     /// An error, or nonsense.
@@ -123,6 +124,7 @@ impl Station {
             voltage: self.plan.voltage,
             transaction: self.ledger.open_of(id).map(|open| open.wallbox_id),
             start: start_of_schedule(context.now.wall, self.clock_is_set),
+            duration: None,
         })
     }
 
@@ -138,7 +140,7 @@ impl Station {
         id: ConnectorId,
         direction: Direction,
     ) {
-        let (Some(shape), Some(terms)) = (self.shape(id), self.terms(context, id)) else {
+        let (Some(shape), Some(mut terms)) = (self.shape(id), self.terms(context, id)) else {
             return;
         };
         let pending = self
@@ -153,7 +155,15 @@ impl Station {
                 if let Some(connector) = self.connectors.get_mut(&id) {
                     connector.release = None;
                 }
-                self.tell(context, shape, &terms, amps, (number, limit), direction);
+                let renew_at = self.give_life(context.now, &mut terms, amps);
+                let told = Told {
+                    offer: number,
+                    limit,
+                    amps,
+                    shape,
+                    renew_at,
+                };
+                self.tell(context, told, &terms, direction);
             }
             Limit::Released => self.ask_release(context, id, number),
         }
@@ -163,10 +173,8 @@ impl Station {
     pub(super) fn tell(
         &mut self,
         context: &mut Context<'_>,
-        shape: Shape,
+        told: Told,
         terms: &Terms,
-        amps: MilliAmps,
-        (offer, limit): (OfferNumber, Limit),
         direction: Direction,
     ) {
         let in_transaction = self.knows_transaction(terms.connector);
@@ -177,41 +185,22 @@ impl Station {
             .ladder
             .as_ref()
             .map(|it| it.places(in_transaction));
+        let (shape, amps) = (told.shape, told.amps);
         let requests = shape.requests(&places.unwrap_or_default(), terms, amps);
-        let next = connector.setpoint.next_of(offer, shape, requests.len());
+        let next = connector
+            .setpoint
+            .next_of(told.offer, shape, requests.len());
         let Some(request) = requests.into_iter().nth(next) else {
             return;
         };
         let asked = Asked::Limit {
             connector: terms.connector,
-            told: Told {
-                offer,
-                limit,
-                amps,
-                shape,
-            },
+            told,
         };
-        let lowers = direction == Direction::Lowers && connector.setpoint.may_overtake();
+        // A renewal waits for the journal no more than a lowering: it asks for nothing new.
+        let lowers = direction != Direction::Raises && connector.setpoint.may_overtake();
+        self.note_told(terms.connector, told.renew_at);
         self.call(context, &request, asked, lowers);
-    }
-
-    /// Lays the profile below ours; false where there is none to lay.
-    pub(super) fn ask_floor(&mut self, context: &mut Context<'_>, id: ConnectorId) -> bool {
-        let (Some(shape), Some(terms)) = (self.shape(id), self.terms(context, id)) else {
-            return false;
-        };
-        let Some(plan) = self.connectors.get(&id).and_then(|c| c.plan.as_ref()) else {
-            return false;
-        };
-        let Some(profile) = shape.floor(&terms, plan.idle) else {
-            return false;
-        };
-        let request = SetChargingProfile {
-            connector_id: shape.connector(id),
-            cs_charging_profiles: profile,
-        };
-        self.call(context, &request, Asked::Housekeeping, false);
-        true
     }
 
     /// The wallbox answered a limit.
@@ -252,7 +241,8 @@ impl Station {
                     .as_mut()
                     .and_then(|l| l.accepted(told.shape));
                 self.clear_what_is_left(now, id, told.shape);
-                self.took(now, id, told.offer, told.limit);
+                self.took(now, id, (told.offer, told.limit), told.renew_at);
+                self.took_life(id, told);
                 if worked.is_some() {
                     self.remember_shape(id, worked);
                 }
@@ -269,6 +259,20 @@ impl Station {
         }
     }
 
+    /// The wallbox did not answer a limit. Some fall silent at what they do not know.
+    pub(super) fn limit_unanswered(&mut self, now: Mono, id: ConnectorId, told: Told) {
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        connector.setpoint.unanswered(now, told.offer);
+        if told.renew_at.is_some() {
+            connector.errors += 1;
+            if connector.errors >= MOST_ERRORS {
+                self.suspect_life(id, told);
+            }
+        }
+    }
+
     /// Lets those profiles of ours be cleared that another form has left behind.
     fn clear_what_is_left(&mut self, now: Mono, id: ConnectorId, shape: Shape) {
         let Some(connector) = self.connectors.get_mut(&id) else {
@@ -280,34 +284,44 @@ impl Station {
             for profile in Shape::ids_of_everywhere(id) {
                 self.set_up.first(now, Step::Clear(profile));
             }
-            connector.floor_sent = false;
+            connector.floor = Floor::default();
         }
-        if !has_floor && (was_everywhere || connector.floor_sent) {
+        if !has_floor && (was_everywhere || connector.floor.may_lie()) {
+            connector.floor = Floor::default();
             self.set_up.first(now, Step::Clear(Shape::floor_id(id)));
-        }
-        if shape.everywhere {
-            connector.floor_sent = has_floor;
         }
     }
 
-    pub(super) fn took(&mut self, now: Mono, id: ConnectorId, offer: OfferNumber, limit: Limit) {
+    pub(super) fn took(
+        &mut self,
+        now: Mono,
+        id: ConnectorId,
+        (offer, limit): (OfferNumber, Limit),
+        renew_at: Option<Mono>,
+    ) {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
-        connector.setpoint.took(now, offer, limit);
         connector.release = None;
+        if limit == Limit::Released {
+            connector.floor = Floor::default();
+        }
+        if !connector.setpoint.took(now, (offer, limit), renew_at) {
+            return;
+        }
         if connector.ladder.as_ref().is_some_and(Ladder::is_in_doubt) {
             let look = Step::TriggerMeterValues(id);
             self.set_up.first(now + FOLLOWS_WITHIN, look);
-        }
-        if !connector.floor_sent && limit != Limit::Released {
-            connector.floor_sent = true;
-            self.set_up.first(now, Step::Floor(id));
         }
         self.report(id, Report::Took(offer));
     }
 
     fn refused(&mut self, id: ConnectorId, told: Told, why: String) {
+        if self.suspect_life(id, told) {
+            debug!(charge_point = %self.plan.id, connector = id.0, why = why.as_str(), "a limit that ends by itself was refused: it is told without");
+            return;
+        }
+        self.clear_suspicion(id);
         let in_transaction = self.knows_transaction(id);
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
@@ -344,7 +358,7 @@ impl Station {
     }
 }
 
-fn verdict(result: Result<&RawValue, CallFailure>) -> Verdict {
+pub(super) fn verdict(result: Result<&RawValue, CallFailure>) -> Verdict {
     match result {
         Ok(raw) => match messages::parse::<SetChargingProfileResponse>(raw) {
             Ok(answer) if answer.status == ChargingProfileStatus::Accepted => Verdict::Took,

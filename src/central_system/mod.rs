@@ -8,6 +8,7 @@
 //! | `asking` | what we ask: limits and housekeeping, one CALL at a time |
 //! | `limiting`, `setpoint` | limits: what is wanted, told and taken |
 //! | `ladder`, `rungs`, `profile` | which form of limit a wallbox takes and obeys |
+//! | `dead_man` | limits that end by themselves, and the floor below them |
 //! | `releasing` | how it is handed back clean |
 //! | `set_up` | the order of housekeeping after a wallbox appears |
 //! | `ledger` | open and recent transactions, and which one a message means |
@@ -19,6 +20,7 @@
 mod answering;
 mod asking;
 mod connector;
+mod dead_man;
 mod ladder;
 mod ledger;
 mod limiting;

@@ -4,6 +4,8 @@
 //! whose limit is updated in place: it needs no transaction id and acts on running transactions
 //! too (errata v4).
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,9 @@ const WHOLE_BOX_ID: i64 = 5000;
 /// An absolute schedule starts this long ago, so that a wallbox whose clock lags has begun it.
 const STARTED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
 
+/// One that ends by itself starts this long ago.
+pub(super) const BEGUN_BEFORE: Duration = Duration::from_mins(1);
+
 /// When an absolute schedule starts. A wallbox whose clock was never set would not begin one of
 /// this year: its schedule starts when its clock did.
 pub(super) fn start_of_schedule(wall: Timestamp, clock_is_set: bool) -> Timestamp {
@@ -37,6 +42,13 @@ pub(super) fn start_of_schedule(wall: Timestamp, clock_is_set: bool) -> Timestam
     } else {
         Timestamp::UNIX_EPOCH
     }
+}
+
+/// When the schedule of a limit with a life starts: a wallbox whose clock lags more, or is far
+/// ahead, falls to the floor below, and not to an older day.
+pub(super) fn start_of_life(wall: Timestamp) -> Timestamp {
+    let before = SignedDuration::try_from(BEGUN_BEFORE).unwrap_or_default();
+    wall.checked_sub(before).unwrap_or(wall)
 }
 
 /// What a profile for a connector looks like, apart from its limit.
@@ -78,6 +90,8 @@ pub(super) struct Terms {
     pub transaction: Option<i64>,
     /// When an absolute schedule starts.
     pub start: Timestamp,
+    /// How long after that it ends; `None` = never. The floor never does.
+    pub duration: Option<Duration>,
 }
 
 impl Shape {
@@ -116,6 +130,12 @@ impl Shape {
     /// The id of the floor on a connector.
     pub(super) fn floor_id(connector: ConnectorId) -> i64 {
         FLOOR_ID + i64::from(connector.0)
+    }
+
+    /// There is a stack level for a floor below our profile, and it is told alone.
+    pub(super) fn has_floor(self) -> bool {
+        let absolute_default = self.kind == Kind::Absolute && self.purpose == Purpose::TxDefault;
+        absolute_default && self.stack_level > 0 && !self.everywhere
     }
 
     /// The connector that the profile is installed on.
@@ -193,9 +213,9 @@ impl Shape {
                 (ChargingRateUnit::Watts, Tenths::of_watts(watts), stated)
             }
         };
-        let start = match self.kind {
-            Kind::Absolute => Some(terms.start),
-            Kind::Relative => None,
+        let (start, duration) = match self.kind {
+            Kind::Absolute => (Some(terms.start), terms.duration),
+            Kind::Relative => (None, None),
         };
         ChargingProfile {
             charging_profile_id: id,
@@ -214,7 +234,7 @@ impl Shape {
             valid_from: None,
             valid_to: None,
             charging_schedule: ChargingSchedule {
-                duration: None,
+                duration: duration.and_then(|it| i64::try_from(it.as_secs()).ok()),
                 start_schedule: start,
                 charging_rate_unit: unit,
                 charging_schedule_period: vec![ChargingSchedulePeriod {
@@ -250,6 +270,7 @@ mod tests {
             voltage: MilliVolts(230_000),
             transaction: Some(77),
             start: start_of_schedule("2026-01-15T10:00:00Z".parse().unwrap(), true),
+            duration: None,
         }
     }
 
@@ -272,6 +293,21 @@ mod tests {
             },
         });
         assert_eq!(profile, expected);
+    }
+
+    #[test]
+    fn a_life_is_told_beside_its_start_and_never_to_the_floor() {
+        let ten = "2026-01-15T10:00:00Z".parse().unwrap();
+        let terms = Terms {
+            start: start_of_life(ten),
+            duration: Some(BEGUN_BEFORE + Duration::from_mins(10)),
+            ..terms(3)
+        };
+        let schedule = AMPS.profile(&terms, MilliAmps(6000)).charging_schedule;
+        assert_eq!(schedule.duration, Some(660));
+        assert_eq!(schedule.start_schedule, "2026-01-15T09:59:00Z".parse().ok());
+        let floor = AMPS.floor(&terms, MilliAmps(0)).unwrap().charging_schedule;
+        assert_eq!((floor.start_schedule, floor.duration), (None, None));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::ocpp::rpc::CallFailure;
 use crate::units::MilliAmps;
 
 use super::asking::Asked;
+use super::limiting::Told;
 use super::profile::Shape;
 use super::setpoint::Direction;
 use super::station::{Context, Station};
@@ -76,11 +77,18 @@ impl Station {
         match release.stages.front() {
             Some(Stage::Clear(request)) => {
                 let request = request.clone();
+                self.note_told(id, None);
                 self.call(context, &request, asked, false);
             }
             Some(Stage::Maximum) => {
-                let number = (offer, Limit::Released);
-                self.tell(context, shape, &terms, max, number, Direction::Raises);
+                let told = Told {
+                    offer,
+                    limit: Limit::Released,
+                    amps: max,
+                    shape,
+                    renew_at: None,
+                };
+                self.tell(context, told, &terms, Direction::Raises);
             }
             Some(Stage::Verify) => {
                 let request = GetCompositeSchedule {
@@ -90,7 +98,7 @@ impl Station {
                 };
                 self.call(context, &request, asked, false);
             }
-            None => self.took(context.now.mono, id, offer, Limit::Released),
+            None => self.took(context.now.mono, id, (offer, Limit::Released), None),
         }
     }
 
@@ -145,7 +153,7 @@ impl Station {
             }
         }
         if done {
-            self.took(now, id, offer, Limit::Released);
+            self.took(now, id, (offer, Limit::Released), None);
         }
     }
 }

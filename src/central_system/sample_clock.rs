@@ -28,6 +28,12 @@ pub(super) struct SampleClock {
 }
 
 impl SampleClock {
+    /// By how much it is behind, as far as it was seen since the wallbox booted; less than nothing
+    /// where it is ahead.
+    pub(super) fn lag(&self) -> Option<SignedDuration> {
+        self.lag
+    }
+
     /// Was this sampled long before it arrived?
     pub(super) fn is_of_the_past(&mut self, now: Now, sampled: Timestamp) -> bool {
         let lag = now.wall.duration_since(sampled);

@@ -2,7 +2,7 @@
 //!
 //! Every step is best effort: an error or silence leads to the next one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,9 @@ pub(super) struct Known {
     /// Of the measurands that we want those that it takes together, where that is not all.
     #[serde(default)]
     pub measurands: Option<String>,
+    /// Connectors that take no limit that ends by itself, or no floor below it.
+    #[serde(default)]
+    pub takes_no_dead_man: BTreeSet<ConnectorId>,
     /// The keys were read since it last booted.
     pub keys_read: bool,
 }

@@ -21,7 +21,9 @@ pub(super) const FOLLOWS_WITHIN: Duration = Duration::from_secs(8);
 pub(super) struct Setpoint {
     wanted: Option<Offer>,
     /// Accepted by the wallbox since it last (re)started, as far as we know.
-    taken: Option<(OfferNumber, Limit)>,
+    taken: Option<Taken>,
+    /// A limit shall end by itself unless it is told again.
+    shall_live: bool,
     /// When that was.
     taken_at: Mono,
     /// What was accepted so far of the newest offer, where that takes several profiles.
@@ -30,6 +32,15 @@ pub(super) struct Setpoint {
     last: Option<Limit>,
     refused: Option<OfferNumber>,
     not_before: Option<Mono>,
+}
+
+/// What the wallbox accepted.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    number: OfferNumber,
+    limit: Limit,
+    /// It ends by itself unless it is told again then.
+    renew_at: Option<Mono>,
 }
 
 /// The profiles of an offer, told one after the other.
@@ -49,6 +60,8 @@ pub(super) enum Direction {
     Lowers,
     /// Up: after other commands.
     Raises,
+    /// Stays, but is told again before it ends by itself, or so that it does.
+    Renews,
 }
 
 impl Setpoint {
@@ -61,23 +74,40 @@ impl Setpoint {
     /// The command that waits to be sent, and which way it goes.
     pub(super) fn pending(&self, now: Mono) -> Option<(&Offer, Direction)> {
         let wanted = self.wanted.as_ref()?;
-        let done = self
-            .taken
-            .is_some_and(|(number, _)| number == wanted.number)
-            || self.refused == Some(wanted.number)
-            || self.not_before.is_some_and(|at| now < at);
-        if done {
+        let rests =
+            self.refused == Some(wanted.number) || self.not_before.is_some_and(|at| now < at);
+        if rests {
             return None;
         }
-        let raises = self.taken.is_some_and(|(_, limit)| wanted.limit > limit);
-        Some((
-            wanted,
-            if raises {
-                Direction::Raises
-            } else {
-                Direction::Lowers
-            },
-        ))
+        let way = match self.taken {
+            Some(taken) if taken.number == wanted.number => {
+                let is_due = match taken.renew_at {
+                    Some(at) => at <= now,
+                    None => self.shall_live && taken.limit != Limit::Released,
+                };
+                is_due.then_some(Direction::Renews)?
+            }
+            Some(taken) if wanted.limit > taken.limit => Direction::Raises,
+            Some(_) | None => Direction::Lowers,
+        };
+        Some((wanted, way))
+    }
+
+    /// Whether a limit shall end by itself. One that does is told in the other manner when it is
+    /// told again.
+    pub(super) fn live(&mut self, shall: bool) {
+        self.shall_live = shall;
+    }
+
+    /// Whether the limit that is told next shall end by itself.
+    pub(super) fn shall_live(&self) -> bool {
+        self.shall_live
+    }
+
+    /// Whether the limit that the wallbox took ends by itself; `None` where it took no current.
+    pub(super) fn lives(&self) -> Option<bool> {
+        let taken = self.taken.filter(|taken| taken.limit != Limit::Released)?;
+        Some(taken.renew_at.is_some())
     }
 
     /// Asks for no more than what was accepted last, so that it need not wait for the journal:
@@ -117,13 +147,27 @@ impl Setpoint {
         })
     }
 
-    /// The wallbox accepted.
-    pub(super) fn took(&mut self, now: Mono, number: OfferNumber, limit: Limit) {
+    /// The wallbox accepted, until `renew_at` if it then ends by itself. True if this is news, and
+    /// not the renewal of what it had taken.
+    pub(super) fn took(
+        &mut self,
+        now: Mono,
+        (number, limit): (OfferNumber, Limit),
+        renew_at: Option<Mono>,
+    ) -> bool {
+        let is_news = self.taken.is_none_or(|taken| taken.number != number);
+        if is_news {
+            self.taken_at = now;
+        }
         self.not_before = None;
-        self.taken = Some((number, limit));
-        self.taken_at = now;
+        self.taken = Some(Taken {
+            number,
+            limit,
+            renew_at,
+        });
         self.last = Some(limit);
         self.refused = None;
+        is_news
     }
 
     /// The wallbox refused in every form that was tried.
@@ -150,7 +194,7 @@ impl Setpoint {
 
     /// The wallbox said yes to this offer, it is the newest one, and there was time to follow it.
     pub(super) fn should_be_followed(&self, now: Mono, number: OfferNumber) -> bool {
-        self.taken.is_some_and(|(taken, _)| taken == number)
+        self.taken.is_some_and(|taken| taken.number == number)
             && self
                 .wanted
                 .as_ref()
@@ -161,7 +205,7 @@ impl Setpoint {
     /// The wallbox said yes to current.
     pub(super) fn allows_current(&self) -> bool {
         self.taken
-            .is_some_and(|(_, limit)| limit > Limit::Current(MilliAmps::ZERO))
+            .is_some_and(|taken| taken.limit > Limit::Current(MilliAmps::ZERO))
     }
 
     /// The connector shall be, or is, free of limits.
@@ -171,17 +215,21 @@ impl Setpoint {
             .is_some_and(|wanted| wanted.limit == Limit::Released)
     }
 
-    /// From when on a lowering waits to be sent.
-    pub(super) fn lowers_from(&self) -> Option<Mono> {
-        let at = self.not_before.unwrap_or(Mono::START);
+    /// From when on something waits to be sent that is no raise.
+    pub(super) fn presses_from(&self) -> Option<Mono> {
+        let at = self.poll_timeout().unwrap_or(Mono::START);
         self.pending(at)
-            .filter(|(_, way)| *way == Direction::Lowers)
+            .filter(|(_, way)| *way != Direction::Raises)
             .map(|_| at)
     }
 
-    /// When a retry is due.
-    pub(super) fn retry_at(&self) -> Option<Mono> {
-        self.not_before
+    /// When a retry or a renewal is due.
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+        self.not_before.or_else(|| {
+            let wanted = self.wanted.as_ref()?.number;
+            let taken = self.taken.filter(|taken| taken.number == wanted)?;
+            taken.renew_at.filter(|_| self.refused != Some(wanted))
+        })
     }
 }
 
@@ -198,6 +246,10 @@ mod tests {
             reason: Reason::OwnMaximum,
             single_phase: false,
         }
+    }
+
+    fn taken(number: u64, milliamps: i32) -> (OfferNumber, Limit) {
+        (OfferNumber(number), Limit::Current(MilliAmps(milliamps)))
     }
 
     fn direction(setpoint: &Setpoint, seconds: u64) -> Option<(u64, Direction)> {
@@ -224,17 +276,34 @@ mod tests {
             Some((1, Direction::Lowers)),
             "from an unknown place"
         );
-        setpoint.took(Mono::START, OfferNumber(1), Limit::Current(MilliAmps(0)));
+        setpoint.took(Mono::START, taken(1, 0), None);
         assert_eq!(direction(&setpoint, 0), None);
         setpoint.want(offer(2, 16_000));
         assert_eq!(direction(&setpoint, 0), Some((2, Direction::Raises)));
     }
 
     #[test]
+    fn what_ends_by_itself_is_told_again_in_time_and_the_renewal_is_no_news() {
+        let at = |seconds| Some(Mono(Duration::from_secs(seconds)));
+        let mut setpoint = Setpoint::default();
+        setpoint.want(offer(1, 8000));
+        assert!(setpoint.took(Mono::START, taken(1, 8000), None));
+        assert_eq!(direction(&setpoint, 99), None, "it holds for ever");
+        setpoint.live(true);
+        assert_eq!(direction(&setpoint, 0), Some((1, Direction::Renews)));
+        assert!(!setpoint.took(Mono::START, taken(1, 8000), at(300)));
+        assert_eq!(direction(&setpoint, 299), None);
+        assert_eq!(setpoint.poll_timeout(), at(300));
+        assert_eq!(direction(&setpoint, 300), Some((1, Direction::Renews)));
+        setpoint.want(offer(2, 6000));
+        assert_eq!(direction(&setpoint, 0), Some((2, Direction::Lowers)));
+    }
+
+    #[test]
     fn after_silence_the_same_limit_is_tried_again_and_counts_as_lowering() {
         let mut setpoint = Setpoint::default();
         setpoint.want(offer(1, 0));
-        setpoint.took(Mono::START, OfferNumber(1), Limit::Current(MilliAmps(0)));
+        setpoint.took(Mono::START, taken(1, 0), None);
         setpoint.want(offer(2, 16_000));
         setpoint.unanswered(Mono(Duration::from_secs(5)), OfferNumber(2));
         assert_eq!(direction(&setpoint, 14), None);

@@ -15,6 +15,7 @@ use crate::ocpp::rpc::{Received, Rpc};
 
 use super::asking::Asked;
 use super::connector::{Connector, Standing};
+use super::dead_man::Floor;
 use super::ledger::Ledger;
 use super::liveness::{Act, Liveness};
 use super::plan::{ConnectorPlan, StationPlan};
@@ -96,6 +97,9 @@ pub struct ConnectorView<'a> {
     pub measured: Measured,
     /// The open transaction.
     pub transaction: Option<&'a Transaction>,
+    /// It should fall back to its failsafe current by itself (`manager.dead-man`) and does not: it
+    /// keeps its last limit when nobody reaches it.
+    pub keeps_limit: bool,
 }
 
 /// One wallbox.
@@ -220,7 +224,8 @@ impl Station {
             .retain(|_, waiting| matches!(waiting, Waiting::Start { .. }));
         for connector in self.connectors.values_mut() {
             connector.status_is_fresh = false;
-            connector.floor_sent = false;
+            connector.floor = Floor::default();
+            connector.life.begin_again();
             connector.setpoint.forget();
             connector.held_since = None;
             connector.forget_draw();
@@ -336,6 +341,7 @@ impl Station {
         if self.link.is_some() {
             self.end_stale_transactions(now);
         }
+        self.end_lives(now.mono);
         self.go_on(context);
     }
 
@@ -349,6 +355,7 @@ impl Station {
             stale,
             self.rpc.poll_timeout(),
             self.asking_timeout(),
+            self.lives_end_at(),
         ]
         .into_iter()
         .flatten()
@@ -376,6 +383,7 @@ impl Station {
             status: connector.status,
             measured: connector.measured,
             transaction: self.ledger.open_of(id),
+            keeps_limit: self.keeps_limit(id),
         })
     }
 

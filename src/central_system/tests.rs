@@ -1,5 +1,6 @@
 //! A station and a wallbox that is written down frame by frame.
 
+mod dead_man;
 mod everything_else;
 mod limits;
 mod orders_of_events;
@@ -43,11 +44,14 @@ struct Bench {
 
 impl Bench {
     fn with(connectors: u32, disk: Recovered) -> Self {
+        let connectors = (1..=connectors).map(|n| (ConnectorId(n), connector(n)));
+        Self::of(connectors.collect(), disk)
+    }
+
+    fn of(connectors: BTreeMap<ConnectorId, ConnectorPlan>, disk: Recovered) -> Self {
         let plan = StationPlan {
             id: "CB".into(),
-            connectors: (1..=connectors)
-                .map(|n| (ConnectorId(n), connector(n)))
-                .collect(),
+            connectors,
             heartbeat_interval: Duration::from_mins(5),
             meter_interval: Duration::from_secs(10),
             voltage: MilliVolts(230_000),

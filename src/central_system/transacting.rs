@@ -46,6 +46,9 @@ impl Station {
             reservation_id: None,
             timestamp: String::new(),
         });
+        if let Some(started) = timestamp::parse_lenient(&start.timestamp) {
+            self.sample_clock.is_of_the_past(context.now, started);
+        }
         let id = self.connector_of_start(start.connector_id);
         let tag = start.id_tag.clone();
         let meter_start = start.meter_start.and_then(plausible_register);

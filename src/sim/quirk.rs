@@ -85,6 +85,7 @@ quirks! {
     OnlyConnector0 = "only-connector-0", "Refuses profiles that are not for connector 0.";
     OnlyAmps = "only-amps", "Refuses limits in watts.";
     RefusesFractions = "refuses-fractions", "Refuses limits that are not whole amperes.";
+    RefusesDurations = "refuses-durations", "Refuses profiles that end by themselves.";
     CoarseSteps = "coarse-steps", "Sets 6, 8, 10, 13 or 16 A, rounded down.";
     NeverBoots = "never-boots", "Sends no BootNotification unless it is asked to.";
     BootLoop = "boot-loop", "Sends a BootNotification every 5 seconds for a minute.";

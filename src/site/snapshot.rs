@@ -68,6 +68,12 @@ impl Site {
         for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
             errors.push(format!("{}: {}", evse.name, evse.reason));
         }
+        let all = self.plan.load.evses.iter().map(|evse| &evse.name);
+        for name in all.filter(|name| self.device(name).keeps_limit) {
+            errors.push(format!(
+                "{name}: takes no dead-man; it keeps its last limit when nobody reaches it"
+            ));
+        }
         errors
     }
 
@@ -110,6 +116,7 @@ impl Site {
                     id: connector.0,
                     status: view.as_ref().and_then(|view| view.status),
                     transaction: view.as_ref().and_then(|view| view.transaction),
+                    keeps_limit: view.as_ref().is_some_and(|view| view.keeps_limit),
                     measured: view.map(|view| view.measured).unwrap_or_default(),
                 }
             }
@@ -124,6 +131,7 @@ impl Site {
                         status: view.status,
                         transaction: view.transaction,
                         measured: view.measured,
+                        keeps_limit: false,
                     }
                 })
             }
@@ -191,6 +199,8 @@ struct DeviceView<'a> {
     status: Option<ChargePointStatus>,
     transaction: Option<&'a Transaction>,
     measured: Measured,
+    /// It should fall back by itself (`manager.dead-man`) and does not.
+    keeps_limit: bool,
 }
 
 fn transaction_status(open: &Transaction, register: Option<WattHours>) -> TransactionStatus {

@@ -23,3 +23,4 @@ mod server_sockets;
 mod service;
 mod status_command;
 mod world;
+mod world_dead_man;

@@ -264,6 +264,7 @@ impl Wallbox {
             Quirk::OnlyChargePointMax => purpose != ChargingProfilePurpose::ChargePointMaxProfile,
             Quirk::OnlyConnector0 => connector != ConnectorId(0),
             Quirk::RefusesFractions => has_fraction(profile),
+            Quirk::RefusesDurations => profile.charging_schedule.duration.is_some(),
             _ => false,
         })
     }
