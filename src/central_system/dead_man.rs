@@ -277,10 +277,9 @@ impl Station {
         let is_last = connector.life.told == told.renew_at;
         match told.renew_at {
             Some(_) if is_last => self.falls_back(id, Some(falls_back_after(dead_man))),
-            // A late answer to an older one.
-            Some(_) => {}
             None if was_suspect => self.takes_no_dead_man(id, "it takes the same limit without"),
-            None => {}
+            // `Some`: a late answer to an older one.
+            Some(_) | None => {}
         }
     }
 

@@ -40,13 +40,12 @@ pub fn without(json: &str, name: &str) -> Option<String> {
     let before = before.trim_end().strip_suffix(':')?.trim_end();
     let before = before.get(..start_of_string(before)?)?;
     // One of the two commas around it goes, too.
-    Some(match after.trim_start().strip_prefix(',') {
-        Some(after) => format!("{before}{}", after.trim_start()),
-        None => {
-            let trimmed = before.trim_end();
-            format!("{}{after}", trimmed.strip_suffix(',').unwrap_or(before))
-        }
-    })
+    if let Some(after) = after.trim_start().strip_prefix(',') {
+        return Some(format!("{before}{}", after.trim_start()));
+    }
+    let trimmed = before.trim_end();
+    let before = trimmed.strip_suffix(',').unwrap_or(before);
+    Some(format!("{before}{after}"))
 }
 
 /// Where `part`, a slice of `whole`, lies in it.

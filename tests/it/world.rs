@@ -14,7 +14,7 @@ use crate::schema::Checker;
 
 const C1: ConnectorId = ConnectorId(1);
 
-pub fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -24,7 +24,7 @@ fn garage(fuse: i32, names: &[&str]) -> WorldPlan {
 
 /// Past the start-up hold, everybody connected and told to wait. Every frame that a wallbox gets
 /// is checked.
-pub fn started(plan: WorldPlan) -> World {
+pub(crate) fn started(plan: WorldPlan) -> World {
     let mut world = plan.start();
     let ids: Vec<String> = world.wallboxes().map(ToString::to_string).collect();
     for id in ids {
@@ -39,7 +39,7 @@ pub fn started(plan: WorldPlan) -> World {
     world
 }
 
-pub fn allowed(world: &World, names: &[&str]) -> Vec<i32> {
+pub(crate) fn allowed(world: &World, names: &[&str]) -> Vec<i32> {
     names.iter().map(|name| world.allowed(name).0).collect()
 }
 
@@ -62,7 +62,7 @@ fn settles_at(world: &mut World, names: &[&str], expected: &[i32]) {
     assert_eq!(sorted(world), expected, "it does not last");
 }
 
-pub fn charge_all(world: &mut World, names: &[&str]) {
+pub(crate) fn charge_all(world: &mut World, names: &[&str]) {
     for name in names {
         world.charge(name, Car::default());
     }
@@ -317,7 +317,7 @@ fn a_wallbox_that_reboots_is_told_its_limit_again() {
     settles_at(&mut world, &["A", "B"], &[11_000, 11_000]);
 }
 
-pub const NAMES: [&str; 5] = ["A", "B", "C", "D", "E"];
+pub(crate) const NAMES: [&str; 5] = ["A", "B", "C", "D", "E"];
 
 /// Everything at once: drivers, power cuts, lines that break, die or crawl, late answers, a site
 /// that dies. Afterwards it calms down, and everybody must have been served.
@@ -349,7 +349,7 @@ fn storm(seed: u64) -> World {
     world
 }
 
-pub fn blow(world: &mut World, name: &str, random: &mut Random) {
+pub(crate) fn blow(world: &mut World, name: &str, random: &mut Random) {
     let phases = if random.below(3) == 0 { 1 } else { 3 };
     match random.below(12) {
         0..=2 => world.charge(name, Car::default().phases(phases)),

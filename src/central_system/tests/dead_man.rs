@@ -92,6 +92,10 @@ fn pass(bench: &mut Bench, seconds: u64) -> Vec<Told> {
 }
 
 /// The last word on falling back, if there was one.
+#[expect(
+    clippy::option_option,
+    reason = "nothing was said, or that it never does"
+)]
 fn falls_back(bench: &Bench) -> Option<Option<Duration>> {
     bench.reports.iter().rev().find_map(|report| match report {
         Report::FallsBack(after) => Some(*after),
