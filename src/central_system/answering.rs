@@ -142,10 +142,7 @@ impl Station {
         };
         self.reply(id, &answer);
         self.just_booted = true;
-        let ours: Vec<ConnectorId> = self.plan.connectors.keys().copied().collect();
-        for id in ours {
-            self.falls_back(id, None);
-        }
+        self.nobody_falls_back();
         for connector in self.connectors.values_mut() {
             connector.setpoint.forget();
             connector.floor = Floor::default();

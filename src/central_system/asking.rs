@@ -248,11 +248,7 @@ impl Station {
                 self.call(context, &request, Asked::Housekeeping, false);
             }
             Step::ClearAll => {
-                self.plan
-                    .connectors
-                    .clone()
-                    .into_keys()
-                    .for_each(|id| self.note_told(id, None));
+                self.nobody_falls_back();
                 let request = ClearChargingProfile::default();
                 self.call(context, &request, Asked::Housekeeping, false);
             }

@@ -276,10 +276,13 @@ impl Station {
         let was_suspect = std::mem::take(&mut connector.life.is_suspect);
         let is_last = connector.life.told == told.renew_at;
         match told.renew_at {
-            Some(_) if is_last => self.falls_back(id, Some(falls_back_after(dead_man))),
+            Some(_) => {
+                // Not where this is a late answer and something else was told since.
+                let after = is_last.then(|| falls_back_after(dead_man));
+                self.falls_back(id, after);
+            }
             None if was_suspect => self.takes_no_dead_man(id, "it takes the same limit without"),
-            // `Some`: a late answer to an older one.
-            Some(_) | None => {}
+            None => {}
         }
     }
 
@@ -300,8 +303,16 @@ impl Station {
         }
     }
 
+    /// What all of them were told may be forgotten.
+    pub(super) fn nobody_falls_back(&mut self) {
+        let ours: Vec<ConnectorId> = self.plan.connectors.keys().copied().collect();
+        for id in ours {
+            self.note_told(id, None);
+        }
+    }
+
     /// It falls back to its failsafe current by itself so long after the last contact.
-    pub(super) fn falls_back(&mut self, id: ConnectorId, after: Option<Duration>) {
+    fn falls_back(&mut self, id: ConnectorId, after: Option<Duration>) {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };

@@ -54,8 +54,9 @@ pub struct ConnectorPlan {
     pub max: MilliAmps,
     /// What it may draw when nobody can reach it.
     pub failsafe: MilliAmps,
-    /// `manager.dead-man`: how long a limit lives, where the house load is metered; then `failsafe`
-    /// holds. `None` = for ever.
+    /// `manager.dead-man`: where the house load is metered, a limit that nobody renews ends after
+    /// half of it or later, and after all of it at the latest; then `failsafe` holds. `None` = a
+    /// limit holds for ever.
     pub dead_man: Option<Duration>,
     /// `evse.fixed-id-tag`: the tag of a start that we ask for (`remote-start`).
     pub fixed_id_tag: Option<IdTag>,

@@ -79,7 +79,7 @@ fn when_the_daemon_dies_in_mid_transaction_every_wallbox_falls_back_by_itself() 
     assert_eq!(allowed(&world, &names), before);
     world.run_for(LONG_ENOUGH).unwrap();
     assert_eq!(allowed(&world, &names), [6_000; 2]);
-    world.run_for(Duration::from_hours(30)).unwrap();
+    world.run_for(Duration::from_hours(2)).unwrap();
     assert_eq!(
         allowed(&world, &names),
         [6_000; 2],
@@ -142,7 +142,7 @@ fn a_clock_of_1970_and_one_that_is_two_hours_ahead_cost_the_dead_man_and_no_curr
 
 #[test]
 fn the_fuse_holds_in_every_storm_and_in_the_silence_after_it() {
-    for seed in 0..10 {
+    for seed in 0..4 {
         // 30 A for five wallboxes is what they fall back to.
         let mut world = started(metered(seed, 32, NAMES.map(WallboxPlan::new)));
         let mut random = Random::new(seed);
