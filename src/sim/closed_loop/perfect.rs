@@ -13,8 +13,9 @@ use super::{Device, Manager, Truth};
 
 /// The best that can be done with devices that are slow: it sees the house, the limits in force
 /// and what every car draws and wants without delay or error, and acts on it in the same instant,
-/// by the same allocator and the same transition rule, without reserve, hold, ramp or rest, and
-/// without any thought for the number of writes.
+/// by the same allocator and the same transition rule, without hold, ramp or rest, and without any
+/// thought for the number of writes. The reserve it keeps as the plan says: what is never given out
+/// is a matter of the site, and not of what is known.
 #[derive(Debug)]
 pub struct Perfect {
     plan: LoadPlan,
@@ -34,7 +35,6 @@ impl Perfect {
     pub fn new(mut plan: LoadPlan) -> Self {
         let evses = plan.evses.len();
         for circuit in &mut plan.circuits {
-            circuit.reserve = MilliAmps::ZERO;
             circuit.meter = None;
         }
         // To the allocator the house is three more EVSEs that nobody can move.
