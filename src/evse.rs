@@ -51,11 +51,9 @@ pub enum Report {
     Demand(Demand),
     /// What it draws.
     Measured(Measured),
-    /// The device falls back to its failsafe current by itself so long after the last contact;
-    /// `None` = it keeps what it was told.
+    /// The device is at its failsafe current or below so long after it left, by itself, and when
+    /// it is back until it takes an offer; `None` = it keeps what it was told.
     FallsBack(Option<Duration>),
-    /// It gave no good answer, but may have heard the question: its time to fall back begins anew.
-    Contacted,
     /// Whether the device can connect its car with one phase or with all, as it is told.
     Switchable(bool),
     /// Whether the device has connected its car with its first phase alone.

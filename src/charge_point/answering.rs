@@ -8,7 +8,7 @@ use crate::evse::Report;
 use crate::modbus::power_brain::{
     AttachedMeter, Block, Defaults, Identity, Poll, RESTARTS, Registers, Write, milliamps,
 };
-use crate::modbus::{Address, Answer, Failure};
+use crate::modbus::{Answer, Failure};
 use crate::ocpp::messages::StopReason;
 
 use super::charge_point::{Asked, ChargePoint, Context};
@@ -30,28 +30,6 @@ const MOST_COMPLAINTS: usize = 5;
 
 impl ChargePoint {
     pub(super) fn take_answer(&mut self, context: &mut Context<'_>, asked: Asked, answer: Answer) {
-        let heard = self.may_have_heard(&answer);
-        self.judge_answer(context, asked, answer);
-        if heard && !self.polling.is_identified() {
-            self.report(Report::Contacted);
-        }
-    }
-
-    /// Whether the device may have heard the question: then it does not fall back yet. On a serial
-    /// line silence is that of a device that is gone; one behind a socket took the connection.
-    fn may_have_heard(&self, answer: &Answer) -> bool {
-        match answer {
-            Ok(_) => true,
-            Err(Failure::Exception(code)) => !NO_PATH.contains(code),
-            Err(Failure::Silent) => {
-                let address = Address::parse(self.plan.address.as_str());
-                !matches!(address, Some(Address::Serial { .. }))
-            }
-            Err(Failure::NoConnection(_)) => false,
-        }
-    }
-
-    fn judge_answer(&mut self, context: &mut Context<'_>, asked: Asked, answer: Answer) {
         match (asked, answer) {
             (_, Err(Failure::Exception(code))) if NO_PATH.contains(&code) => {
                 self.fail(context, &Failure::Exception(code).to_string());
@@ -67,6 +45,11 @@ impl ChargePoint {
                 self.polling.answered(context.now.mono);
                 self.take_refusal(context, block, code);
             }
+            (Asked::Greeting, Ok(_) | Err(Failure::Exception(_))) => {
+                self.polling.answered(context.now.mono);
+                self.greeted = true;
+                self.setpoint.lost();
+            }
             (Asked::Write(write), Ok(_)) => {
                 self.polling.answered(context.now.mono);
                 self.take_written(context, write);
@@ -80,7 +63,9 @@ impl ChargePoint {
                 self.fail_safe.lost(write);
                 self.fail(context, &failure.to_string());
             }
-            (Asked::Read(_), Err(failure)) => self.fail(context, &failure.to_string()),
+            (Asked::Read(_) | Asked::Greeting, Err(failure)) => {
+                self.fail(context, &failure.to_string());
+            }
         }
     }
 
@@ -178,6 +163,7 @@ impl ChargePoint {
         if self.polling.arrive(now) {
             self.complaints.clear();
             self.meddled = false;
+            self.memory.known.fallen_back = false;
             info!(evse = %self.plan.evse, address = %self.plan.address, unit = self.plan.unit, "a wallbox is online");
             self.report(Report::Online(true));
         }
@@ -289,6 +275,7 @@ impl ChargePoint {
         debug!(evse = %self.plan.evse, why, "a wallbox gives no good answer");
         self.polling.fail(context.now.mono, context.random);
         self.image = None;
+        self.greeted = false;
         if !self.polling.is_online() {
             self.complain(why);
         }

@@ -12,7 +12,7 @@ use crate::ocpp::ChargePointStatus;
 
 use super::card_reader::CardReader;
 use super::energy::EnergyRegister;
-use super::fail_safe::FailSafe;
+use super::fail_safe::{self, FailSafe};
 use super::plan::{ChargePointPlan, Metering};
 use super::polling::Polling;
 use super::session::{Running, Session, Stage};
@@ -65,6 +65,8 @@ pub struct View<'a> {
 /// What the device was asked and has not answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asked {
+    /// What it may draw at most, before anything else is said.
+    Greeting,
     Read(Block),
     Write(Write),
 }
@@ -75,6 +77,8 @@ pub struct ChargePoint {
     pub(super) plan: ChargePointPlan,
     pub(super) polling: Polling,
     asked: Option<Asked>,
+    /// It took the first word of this contact.
+    pub(super) greeted: bool,
     /// Its registers, as they were read or written last on this connection.
     pub(super) image: Option<Poll>,
     /// The first part of a poll in two parts.
@@ -117,6 +121,7 @@ impl ChargePoint {
         let mut charge_point = Self {
             polling: Polling::new(now.mono),
             asked: None,
+            greeted: false,
             image: None,
             outputs_read: None,
             defaults: None,
@@ -236,6 +241,7 @@ impl ChargePoint {
 
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.step_session(context);
+        self.note_absence(context.now.mono);
         self.remember(context.now.mono);
         self.tell();
         self.tell_took(false);
@@ -252,18 +258,30 @@ impl ChargePoint {
         if self.asked.is_some() {
             return;
         }
-        let asked = match self.next_write(context) {
-            Some(write) => Asked::Write(write),
-            None => match self.polling.next(context.now.mono) {
-                Some(block) => Asked::Read(block),
-                None => return,
-            },
+        let (asked, request) = if let Some(write) = self.greeting(context.now.mono) {
+            (Asked::Greeting, write.request())
+        } else if let Some(write) = self.next_write(context) {
+            (Asked::Write(write), write.request())
+        } else if let Some(block) = self.polling.next(context.now.mono) {
+            (Asked::Read(block), block.request())
+        } else {
+            return;
         };
         self.asked = Some(asked);
-        self.output(Output::Ask(match asked {
-            Asked::Read(block) => block.request(),
-            Asked::Write(write) => write.request(),
-        }));
+        self.output(Output::Ask(request));
+    }
+
+    fn note_absence(&mut self, now: Mono) {
+        let falls_back = self.told.falls_back.is_some() && !self.plan.observe;
+        self.memory.known.fallen_back |= falls_back && self.polling.is_long_gone(now);
+    }
+
+    /// The first word to a device that may have fallen back: whatever it hears brings back what it
+    /// was told before, and that has been given to others. Until it answers it hears nothing else,
+    /// so it falls back even if it is only we who do not hear it.
+    fn greeting(&self, now: Mono) -> Option<Write> {
+        let due = self.memory.known.fallen_back && !self.greeted && self.polling.begins_turn(now);
+        due.then(|| fail_safe::as_told(self.plan.failsafe))
     }
 
     fn next_write(&mut self, context: &Context<'_>) -> Option<Write> {

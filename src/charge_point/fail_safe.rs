@@ -7,8 +7,13 @@ use tracing::warn;
 use crate::modbus::power_brain::{Defaults, LEAST_LIMIT, Write, tenths};
 use crate::units::MilliAmps;
 
+use super::polling::ASKED_AS_EVER;
+
 /// So long after the last request a device falls back.
 const FALLS_BACK_AFTER_S: u16 = 180;
+
+/// Its car follows within this.
+const CAR_FOLLOWS: Duration = Duration::from_secs(10);
 
 /// A write that was lost with its connection is repeated where it did not arrive, but not for ever.
 const MOST_LOSSES: u32 = 2;
@@ -69,12 +74,21 @@ impl FailSafe {
     }
 }
 
-/// After what time the device is at the failsafe current or below without being told; `None` if it
-/// may not be.
+/// So long after it was lost its car is at the failsafe current or below, without being told;
+/// `None` if it may not be. It may hear for a while what it is asked, though we do not hear it.
 pub(super) fn falls_back(defaults: Defaults, failsafe: MilliAmps) -> Option<Duration> {
     let harmless = defaults.fail_safe_current <= register_of(failsafe);
-    (harmless && defaults.fail_safe_after > 0)
-        .then(|| Duration::from_secs(u64::from(defaults.fail_safe_after)))
+    (harmless && defaults.fail_safe_after > 0).then(|| {
+        ASKED_AS_EVER + Duration::from_secs(u64::from(defaults.fail_safe_after)) + CAR_FOLLOWS
+    })
+}
+
+/// What the device falls back to by itself, as a command.
+pub(super) fn as_told(failsafe: MilliAmps) -> Write {
+    match register_of(failsafe) {
+        0 => Write::Enable(false),
+        limit => Write::Limit(limit),
+    }
 }
 
 /// Below 6 A a device can only be off.
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn only_a_device_that_falls_to_the_failsafe_current_counts_as_falling_back() {
-        let after = |seconds| Some(Duration::from_secs(seconds));
+        let after = |seconds: u64| Some(Duration::from_secs(seconds + 70));
         assert_eq!(falls_back(defaults(180, 60), SIX), after(180));
         assert_eq!(falls_back(defaults(300, 0), SIX), after(300));
         assert_eq!(falls_back(defaults(180, 61), SIX), None);

@@ -21,6 +21,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// … and then less and less often, down to this.
 const LAST_RETRY: Duration = Duration::from_secs(10);
 
+/// So long after it left a device is asked as ever; then it must be able to fall back.
+pub(super) const ASKED_AS_EVER: Duration = Duration::from_mins(1);
+
 /// What is asked of the device when nothing is to be written.
 #[derive(Debug)]
 pub(super) struct Polling {
@@ -35,6 +38,8 @@ pub(super) struct Polling {
     failures: u32,
     answered: Mono,
     arrived: Mono,
+    /// When it left, until it is back.
+    gone: Option<Mono>,
 }
 
 impl Polling {
@@ -48,6 +53,7 @@ impl Polling {
             failures: 0,
             answered: now,
             arrived: now,
+            gone: None,
         }
     }
 
@@ -87,9 +93,14 @@ impl Polling {
         self.identified = true;
     }
 
-    /// It said who it is, and has given good answers since.
-    pub(super) fn is_identified(&self) -> bool {
-        self.identified
+    /// A turn may begin now.
+    pub(super) fn begins_turn(&self, now: Mono) -> bool {
+        self.left.is_empty() && self.next <= now
+    }
+
+    /// It was there and has been away for a while.
+    pub(super) fn is_long_gone(&self, now: Mono) -> bool {
+        self.gone.is_some_and(|at| now.since(at) >= ASKED_AS_EVER)
     }
 
     /// It answered.
@@ -100,6 +111,7 @@ impl Polling {
     /// What changes was read: it is there. True if it was not before.
     pub(super) fn arrive(&mut self, now: Mono) -> bool {
         self.failures = 0;
+        self.gone = None;
         let arrives = !std::mem::replace(&mut self.online, true);
         if arrives {
             self.arrived = now;
@@ -126,6 +138,7 @@ impl Polling {
         let leaves = self.online && (silent || self.failures >= MOST_FAILURES);
         if leaves {
             self.online = false;
+            self.gone = Some(now);
             self.identified = false;
             self.left.clear();
         }

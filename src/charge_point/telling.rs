@@ -19,7 +19,7 @@ use super::session::{Session, Stage};
 pub(super) struct Told {
     pub(super) status: Option<ChargePointStatus>,
     pub(super) demand: Demand,
-    falls_back: Option<Duration>,
+    pub(super) falls_back: Option<Duration>,
     switchable: bool,
     single_phase: bool,
 }

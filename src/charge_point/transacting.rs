@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) register: Option<WattHours>,
     /// The transaction of the plugged car is over.
     pub(super) over: bool,
+    /// It has been away for so long that it may have fallen back.
+    pub(super) fallen_back: bool,
 }
 
 /// What is known, and what the disk knows of it.

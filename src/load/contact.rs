@@ -12,8 +12,6 @@ const AWAY_AFTER: Duration = Duration::from_secs(3);
 pub(super) struct Contact {
     link: Link,
     falls_back: Option<Duration>,
-    /// It may have heard us then, though we did not hear it.
-    heard: Mono,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,11 +37,6 @@ impl Contact {
     /// keeps what it was told.
     pub(super) fn falls_back(&mut self, after: Option<Duration>) {
         self.falls_back = after;
-    }
-
-    /// It may have heard us: from now on it keeps what it was told for as long as ever.
-    pub(super) fn renew(&mut self, now: Mono) {
-        self.heard = now;
     }
 
     /// Can be reached.
@@ -78,7 +71,7 @@ impl Contact {
     }
 
     fn falls_back_at(&self) -> Option<Mono> {
-        Some(self.lost_at()?.max(self.heard) + self.falls_back?)
+        Some(self.lost_at()? + self.falls_back?)
     }
 
     fn lost_at(&self) -> Option<Mono> {
@@ -86,27 +79,5 @@ impl Contact {
             Link::LostAt(lost) => Some(lost),
             Link::NeverSeen | Link::Online => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Mono {
-        Mono(Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn who_may_still_hear_us_does_not_fall_back() {
-        let mut contact = Contact::default();
-        contact.falls_back(Some(Duration::from_mins(3)));
-        contact.begin();
-        contact.lose(at(10));
-        assert!(!contact.has_fallen_back(at(189)) && contact.has_fallen_back(at(190)));
-        contact.renew(at(200));
-        assert!(!contact.has_fallen_back(at(379)) && contact.has_fallen_back(at(380)));
-        assert_eq!(contact.poll_timeout(at(200)), Some(at(380)));
-        assert!(contact.is_away(at(200)));
     }
 }

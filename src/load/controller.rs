@@ -212,10 +212,6 @@ impl Controller {
                 evse.booking.contact.falls_back(*after);
                 true
             }
-            Report::Contacted => {
-                evse.booking.contact.renew(now);
-                true
-            }
             Report::Status(_) => false,
             Report::Switchable(can) => {
                 evse.switch.can = *can;

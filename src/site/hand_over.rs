@@ -71,7 +71,6 @@ impl Site {
             | Report::Booted
             | Report::Status(_)
             | Report::FallsBack(_)
-            | Report::Contacted
             | Report::Switchable(_)
             | Report::SinglePhase(_)
             | Report::Demand(_)

@@ -1,6 +1,7 @@
 //! Lost links, restarts, power cuts, and devices that are not what they should be.
 
 use super::*;
+use crate::modbus::power_brain::{Block, Write};
 
 fn lose(bench: &mut Bench, seconds: u64) {
     bench.brain.failure = Some(Failure::NoConnection("refused".to_owned()));
@@ -95,25 +96,71 @@ fn a_link_that_is_lost_for_ten_minutes_ends_no_transaction() {
     assert_eq!(energy, Some(WattHours(6500)));
 }
 
+/// What it is asked next, and how that fails.
+fn next_question(bench: &mut Bench) -> Request {
+    while bench.asked.is_none() {
+        bench.time += Duration::from_millis(50);
+        bench.act(ChargePoint::handle_timeout);
+    }
+    let asked = bench.asked.take().unwrap();
+    bench.act(|it, context| it.handle_answer(context, Err(Failure::Silent)));
+    asked
+}
+
 #[test]
-fn a_device_that_may_hear_us_and_does_not_answer_does_not_fall_back() {
-    let heard = |address: &str, failure: Failure| {
-        let mut bench = Bench::new(ChargePointPlan {
-            address: address.into(),
-            ..plan()
-        });
-        assert_eq!(bench.count(&Report::Contacted), 0);
-        bench.brain.failure = Some(failure);
-        bench.run(600);
-        bench.count(&Report::Contacted)
+fn after_a_minute_away_a_device_hears_its_failsafe_current_before_anything_else() {
+    let mut bench = Bench::charging();
+    bench.brain.failure = Some(Failure::Silent);
+    bench.run(75);
+    let greeting = Write::Limit(60).request();
+    for _ in 0..5 {
+        assert_eq!(next_question(&mut bench), greeting);
+    }
+    let mut bench = bench.restart();
+    assert_eq!(next_question(&mut bench), greeting);
+    bench.brain.failure = None;
+    let number = bench.offer(16_000);
+    bench.run(12);
+    assert!(bench.is_online() && bench.took(number));
+    assert_eq!(bench.brain.written(8093), [60, 160]);
+    assert_eq!((bench.open(), bench.count(&Report::Booted)), (1, 0));
+    let mut bench = bench.restart();
+    assert_eq!(next_question(&mut bench), Block::Identity.request());
+}
+
+#[test]
+fn a_device_whose_failsafe_current_is_0_is_switched_off_after_a_minute_away() {
+    let plan = ChargePointPlan {
+        failsafe: MilliAmps::ZERO,
+        ..plan()
     };
-    let (tcp, rtu) = ("192.168.1.60:4701", "/dev/ttyUSB0,9600,8,n,1");
-    assert!(heard(tcp, Failure::Silent) > 50);
-    assert!(heard(rtu, Failure::Exception(4)) > 50);
-    let refused = || Failure::NoConnection("refused".to_owned());
-    assert_eq!(heard(tcp, refused()), 0);
-    assert_eq!(heard(tcp, Failure::Exception(11)), 0);
-    assert_eq!(heard(rtu, Failure::Silent), 0);
+    let mut bench = Bench::new(plan);
+    lose(&mut bench, 75);
+    assert_eq!(next_question(&mut bench), Write::Enable(false).request());
+}
+
+#[test]
+fn a_device_that_was_away_for_less_than_a_minute_or_never_falls_back_goes_on_as_it_was() {
+    let mut bench = Bench::charging();
+    lose(&mut bench, 50);
+    bench.run(12);
+    assert!(bench.brain.written(8093).is_empty());
+    let mut brain = Brain::new();
+    brain.set(8085, 160);
+    brain.forgets.insert(8085);
+    let mut bench = Bench::with(plan(), brain, Recovered::default());
+    bench.run(5);
+    lose(&mut bench, 200);
+    assert_eq!(next_question(&mut bench), Block::Identity.request());
+}
+
+#[test]
+fn a_device_that_refuses_its_failsafe_current_is_read_all_the_same() {
+    let mut bench = Bench::charging();
+    bench.brain.refuses.insert(8093, 4);
+    lose(&mut bench, 200);
+    bench.run(12);
+    assert!(bench.is_online());
 }
 
 #[test]
