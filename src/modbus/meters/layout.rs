@@ -61,6 +61,8 @@ enum Coding {
     Accumulator,
     /// Signed, -1 = none.
     PowerBrainPower,
+    /// Quirk: cFos S0 unit: the nominal voltage is a setting, and 0 where nobody made it.
+    PowerBrainVoltage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,6 +101,9 @@ impl Field {
                 .filter(|it| *it != 0.0)?,
             Coding::PowerBrainPower if words.starts_with(&[0xFFFF, 0xFFFF]) => return None,
             Coding::PowerBrainPower => RegisterType::I32.decode(words, WordOrder::Big)?,
+            Coding::PowerBrainVoltage => RegisterType::U16
+                .decode(words, WordOrder::Big)
+                .filter(|it| *it != 0.0)?,
         };
         let scaled = match self.scale {
             Scale::Factor(factor) => number * factor,
@@ -120,6 +125,7 @@ impl Field {
         match self.coding {
             Coding::Number(kind, _) => kind.count(),
             Coding::Accumulator | Coding::PowerBrainPower => 2,
+            Coding::PowerBrainVoltage => 1,
         }
     }
 
@@ -230,7 +236,10 @@ impl Layout {
             count: 3,
             pace: Pace::Seldom,
             fields: nominal
-                .map(|(at, value)| Field::number(value, at, RegisterType::U16, 1.0))
+                .map(|(at, value)| Field {
+                    coding: Coding::PowerBrainVoltage,
+                    ..Field::number(value, at, RegisterType::U16, 1.0)
+                })
                 .collect(),
         };
         Self {

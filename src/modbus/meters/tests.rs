@@ -312,6 +312,17 @@ fn a_power_brains_meter_is_read_in_steps_of_a_tenth() {
 }
 
 #[test]
+fn quirk_cfos_s0_unit_without_a_nominal_voltage_measures_all_the_same() {
+    let mut device = power_brain(2300, [100, 0, 0], 500);
+    device.put(Table::Holding, 8045, &[0, 0, 0]);
+    let mut bench = Bench::new(Kind::PowerBrain, device);
+    bench.poll();
+    let sample = bench.sample();
+    assert_eq!(sample.current, amps([10_000, 0, 0]));
+    assert_eq!(sample.voltage, None);
+}
+
+#[test]
 fn an_s0_unit_that_knows_only_its_power_may_carry_it_on_any_phase() {
     let mut device = power_brain(2400, [0, 0, 0], 500);
     device.put(Table::Holding, 8045, &[240, 240, 240]);
