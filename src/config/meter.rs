@@ -31,7 +31,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What the machine that reads it is told.
+    /// What the machine that reads it is told, if it bills nobody.
     pub fn plan(&self) -> MeterPlan {
         MeterPlan {
             name: MeterName::from(self.name.as_str()),
@@ -44,6 +44,7 @@ impl Meter {
             },
             poll: self.poll,
             invert: self.invert,
+            bills: false,
         }
     }
 }

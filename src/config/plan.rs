@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use super::circuit::Circuit;
 use super::evse::{DEFAULT_STEP, Evse, EvseMeter};
 use super::manager::{LoadManagement, Manager};
-use super::meter::{Meter, MeterDevice};
+use super::meter::Meter;
 use super::server::Server;
 use crate::central_system::{ConnectorPlan, StationPlan};
 use crate::charge_point::ChargePointPlan;
@@ -15,7 +15,6 @@ use crate::config;
 use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, MeterName};
 use crate::load::{self, CircuitPlan, EvsePlan, LoadPlan, MeterPlan};
 use crate::modbus;
-use crate::modbus::meters::Kind;
 use crate::site::{AuthorizationMode, AuthorizationPlan, MeasuredBy, Plan};
 use crate::units::MilliAmps;
 
@@ -54,7 +53,7 @@ pub(super) fn build(
             observe: manager.load_management == LoadManagement::Observe,
         },
         charge_points: charge_points(manager, &authorization, evses, failsafe),
-        meters: meters.iter().map(device_plan).collect(),
+        meters: meters.iter().map(|it| device_plan(it, evses)).collect(),
         measured_by: evses.iter().filter_map(measured_by).collect(),
         stations: stations(manager, server, circuits, evses, failsafe),
         authorization,
@@ -106,19 +105,11 @@ fn meter_plan(meter: &Meter) -> MeterPlan {
     }
 }
 
-fn device_plan(meter: &Meter) -> modbus::meters::MeterPlan {
-    let registers = || meter.registers.clone();
+fn device_plan(meter: &Meter, evses: &[Evse]) -> modbus::meters::MeterPlan {
+    let by_it = |evse: &Evse| matches!(&evse.meter, EvseMeter::Meter(name) if *name == meter.name);
     modbus::meters::MeterPlan {
-        name: MeterName::from(meter.name.as_str()),
-        kind: match meter.device {
-            MeterDevice::Sdm630 => Kind::Sdm630,
-            MeterDevice::Sdm72 => Kind::Sdm72,
-            MeterDevice::PowerBrain => Kind::PowerBrain,
-            MeterDevice::SunSpec => Kind::SunSpec,
-            MeterDevice::Custom => Kind::Custom(registers()),
-        },
-        poll: meter.poll,
-        invert: meter.invert,
+        bills: evses.iter().any(by_it),
+        ..meter.plan()
     }
 }
 

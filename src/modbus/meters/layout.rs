@@ -249,6 +249,19 @@ impl Layout {
         }
     }
 
+    /// The same with its energy registers read for each sample.
+    pub(super) fn billing(mut self) -> Self {
+        let energy =
+            |field: &Field| matches!(field.value, Value::ImportEnergy | Value::ExportEnergy);
+        for block in &mut self.blocks {
+            if block.pace == Pace::Seldom && block.fields.iter().any(energy) {
+                block.pace = Pace::Each;
+            }
+        }
+        self.blocks.sort_by_key(|block| block.pace != Pace::Each);
+        self
+    }
+
     /// A SunSpec model 201–204 or 211–214 whose id is in this holding register.
     pub(super) fn sunspec(model: u16, id: u16) -> Option<Self> {
         let phases = match model {

@@ -110,7 +110,7 @@ impl Meter {
     pub fn new(now: Mono, plan: MeterPlan) -> Self {
         let source = Layout::of(&plan.kind).map_or_else(
             || Source::Searching(Search::default()),
-            |layout| Source::known(layout, None),
+            |layout| Source::known(&plan, layout, None),
         );
         Self {
             plan,
@@ -204,7 +204,7 @@ impl Meter {
             }
             Step::Found { model, at, layout } => {
                 debug!(meter = %self.plan.name, model, at, "a SunSpec meter model was found");
-                self.source = Source::known(layout, Some(search.clone()));
+                self.source = Source::known(&self.plan, layout, Some(search.clone()));
                 self.ask_next(now, 0, Pace::Each);
             }
             Step::Failed(failure) => {
@@ -349,7 +349,8 @@ impl Meter {
 }
 
 impl Source {
-    fn known(layout: Layout, search: Option<Search>) -> Self {
+    fn known(plan: &MeterPlan, layout: Layout, search: Option<Search>) -> Self {
+        let layout = if plan.bills { layout.billing() } else { layout };
         Self::Known {
             due: vec![Due::default(); layout.blocks.len()],
             layout,

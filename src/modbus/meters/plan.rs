@@ -18,6 +18,8 @@ pub struct MeterPlan {
     pub poll: Duration,
     /// Import reads negative: every sign is turned.
     pub invert: bool,
+    /// Transactions are billed by it: its energy registers are read for each sample.
+    pub bills: bool,
 }
 
 /// Which registers a meter has.
@@ -46,7 +48,7 @@ pub struct Sample {
     pub phase_power: Option<PerPhase<Watts>>,
     /// To neutral. The S0 units of a Power Brain say the nominal one.
     pub voltage: Option<PerPhase<MilliVolts>>,
-    /// Register of the energy taken; up to some ten seconds older than the rest.
+    /// Register of the energy taken; up to some ten seconds older than the rest, unless it bills.
     pub import: Option<WattHours>,
     /// Register of the energy given back; as old as `import`.
     pub export: Option<WattHours>,

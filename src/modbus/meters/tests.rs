@@ -67,6 +67,16 @@ impl Device {
     }
 }
 
+fn plan(kind: Kind) -> MeterPlan {
+    MeterPlan {
+        name: MeterName::from("grid"),
+        kind,
+        poll: Duration::from_secs(1),
+        invert: false,
+        bills: false,
+    }
+}
+
 struct Bench {
     meter: Meter,
     device: Device,
@@ -82,11 +92,13 @@ impl Bench {
 
     fn with(kind: Kind, device: Device, invert: bool) -> Self {
         let plan = MeterPlan {
-            name: MeterName::from("grid"),
-            kind,
-            poll: Duration::from_secs(1),
             invert,
+            ..plan(kind)
         };
+        Self::of(plan, device)
+    }
+
+    fn of(plan: MeterPlan, device: Device) -> Self {
         Self {
             meter: Meter::new(Mono::START, plan),
             device,
@@ -184,6 +196,23 @@ fn the_sample_is_said_before_slow_values_are_asked_for_and_these_every_ten_secon
         }
     }
     assert_eq!(slow, [0, 11, 22]);
+}
+
+#[test]
+fn a_meter_that_bills_says_its_energy_with_each_sample() {
+    let float = |device: &mut Device, wh: f32| device.float(0x48, wh / 1000.0);
+    let mut device = Device::sdm([2300.0, 0.0, 0.0]);
+    float(&mut device, 5000.0);
+    let plan = MeterPlan {
+        bills: true,
+        ..plan(Kind::Sdm630)
+    };
+    let mut bench = Bench::of(plan, device);
+    for wh in [5000, 5003, 5006] {
+        float(&mut bench.device, f32::from(u16::try_from(wh).unwrap()));
+        let sample = bench.sample();
+        assert_eq!(sample.import, Some(WattHours(wh)));
+    }
 }
 
 #[test]

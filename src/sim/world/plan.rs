@@ -16,7 +16,7 @@ use crate::load::{
 };
 use crate::modbus::meters::{Kind, MeterPlan as Read};
 use crate::sim::{House, Meter, MeterMap, MeterPlan, PowerBrain, PowerBrainPlan, WallboxPlan};
-use crate::site::{AuthorizationMode, AuthorizationPlan, Plan};
+use crate::site::{AuthorizationMode, AuthorizationPlan, MeasuredBy, Plan};
 use crate::units::{MilliAmps, MilliVolts, Phase};
 
 const VOLTAGE: MilliVolts = MilliVolts(230_000);
@@ -50,6 +50,7 @@ pub struct WorldPlan {
     authorization: AuthorizationPlan,
     fixed_id_tags: BTreeMap<EvseName, IdTag>,
     profiles: BTreeMap<EvseName, ProfileSettings>,
+    measured_by: BTreeMap<EvseName, MeasuredBy>,
 }
 
 impl WorldPlan {
@@ -75,6 +76,7 @@ impl WorldPlan {
             authorization: AuthorizationPlan::default(),
             fixed_id_tags: BTreeMap::new(),
             profiles: BTreeMap::new(),
+            measured_by: BTreeMap::new(),
         }
     }
 
@@ -199,6 +201,15 @@ impl WorldPlan {
         self
     }
 
+    /// What measures the EVSE that was added last, if it is not the EVSE itself.
+    #[must_use]
+    pub fn measured_by(mut self, by: MeasuredBy) -> Self {
+        if let Some(evse) = self.load.evses.last() {
+            self.measured_by.insert(evse.name.clone(), by);
+        }
+        self
+    }
+
     /// Changes what the load manager is told.
     #[must_use]
     pub fn with_load(mut self, change: impl FnOnce(&mut LoadPlan)) -> Self {
@@ -231,11 +242,28 @@ impl WorldPlan {
         Plan {
             stations: stations.collect(),
             charge_points: self.charge_points(),
-            meters: self.meters.iter().map(Metered::read).collect(),
-            measured_by: BTreeMap::new(),
+            meters: self.meters.iter().map(|it| self.read(it)).collect(),
+            measured_by: self.measured_by.clone(),
             load: self.load.clone(),
             authorization: self.authorization.clone(),
             limit_signals: BTreeMap::new(),
+        }
+    }
+
+    /// What the site is told of a meter.
+    fn read(&self, metered: &Metered) -> Read {
+        let name = metered.name.clone();
+        let mut others = self.measured_by.values();
+        Read {
+            bills: others.any(|by| matches!(by, MeasuredBy::Meter(meter) if *meter == name)),
+            name,
+            kind: match metered.plan.map {
+                MeterMap::Sdm630 => Kind::Sdm630,
+                MeterMap::PowerBrain => Kind::PowerBrain,
+                MeterMap::SunSpec203 | MeterMap::SunSpec213 => Kind::SunSpec,
+            },
+            poll: POLL,
+            invert: metered.plan.inverted,
         }
     }
 
@@ -255,7 +283,11 @@ impl WorldPlan {
                 voltage: VOLTAGE,
                 fixed_id_tag: self.fixed_id_tags.get(&evse.name).cloned(),
                 open: self.authorization.mode == AuthorizationMode::Open,
-                meter: Metering::Own,
+                meter: match self.measured_by.get(&evse.name) {
+                    None => Metering::Own,
+                    Some(MeasuredBy::Meter(_)) => Metering::Other,
+                    Some(MeasuredBy::Nothing) => Metering::None,
+                },
                 observe: self.load.observe,
             })
         });
@@ -374,22 +406,6 @@ impl fmt::Display for Socket {
         match self {
             Self::Connector(wallbox, connector) => write!(f, "{wallbox}/{connector}"),
             Self::PowerBrain(serial) => f.write_str(serial),
-        }
-    }
-}
-
-impl Metered {
-    /// What the site is told of it.
-    fn read(&self) -> Read {
-        Read {
-            name: self.name.clone(),
-            kind: match self.plan.map {
-                MeterMap::Sdm630 => Kind::Sdm630,
-                MeterMap::PowerBrain => Kind::PowerBrain,
-                MeterMap::SunSpec203 | MeterMap::SunSpec213 => Kind::SunSpec,
-            },
-            poll: POLL,
-            invert: self.plan.inverted,
         }
     }
 }
