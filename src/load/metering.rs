@@ -62,6 +62,8 @@ struct Meter {
     name: MeterName,
     watch: MeterWatch,
     last: Option<(PerPhase<MilliAmps>, Option<Watts>)>,
+    /// The newest reading, if it cannot be true.
+    incredible: Option<MilliAmps>,
 }
 
 /// A circuit with a meter.
@@ -109,6 +111,7 @@ impl Metering {
                 name: name.clone(),
                 watch: MeterWatch::new(now, poll, timeout),
                 last: None,
+                incredible: None,
             });
             meters.len() - 1
         })
@@ -239,12 +242,17 @@ impl Controller {
         let Some(&index) = self.metering.names.get(meter) else {
             return;
         };
-        if !self.is_credible(index, current) {
-            return;
-        }
+        let incredible = self.incredible(index, current);
         let Some(meter) = self.metering.meters.get_mut(index) else {
             return;
         };
+        let before = std::mem::replace(&mut meter.incredible, incredible);
+        if let Some(amps) = incredible {
+            if before.is_none() {
+                warn!(meter = %meter.name, amps = amps.as_amps(), "a meter reads a current that no fuse of its circuits carries");
+            }
+            return;
+        }
         if let Some(change) = meter.watch.read(now) {
             meter.tell(change);
         }
@@ -273,14 +281,19 @@ impl Controller {
         })
     }
 
-    fn is_credible(&self, meter: usize, current: PerPhase<MilliAmps>) -> bool {
+    /// What a meter reads now, if that cannot be true.
+    pub fn incredible_reading(&self, name: &MeterName) -> Option<MilliAmps> {
+        let meter = self.metering.meters.get(*self.metering.names.get(name)?)?;
+        meter.incredible
+    }
+
+    fn incredible(&self, meter: usize, current: PerPhase<MilliAmps>) -> Option<MilliAmps> {
         let measures = self.metering.circuits.iter().filter(|at| at.meter == meter);
         let fuses = measures.filter_map(|at| self.plan.circuits.get(at.circuit));
-        let Some(fuse) = fuses.map(|circuit| circuit.max_current).max() else {
-            return true;
-        };
+        let fuse = fuses.map(|circuit| circuit.max_current).max()?;
         let most = i64::from(fuse.0) * INCREDIBLE;
-        current.0.iter().all(|amps| i64::from(amps.0).abs() <= most)
+        let mut currents = current.0.into_iter();
+        currents.find(|amps| i64::from(amps.0).abs() > most)
     }
 
     /// Lets the meters and what they said hold from now on.

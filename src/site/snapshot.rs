@@ -57,6 +57,12 @@ impl Site {
             if let Some(complaint) = slot.meter.view().complaint {
                 errors.push(format!("meter {}: {complaint}", plan.name));
             }
+            if let Some(amps) = self.load.incredible_reading(&plan.name) {
+                errors.push(format!(
+                    "meter {}: it reads {amps} A, which its fuse never carries; look at its device, registers and scales",
+                    plan.name
+                ));
+            }
         }
         for slot in &self.charge_points {
             if let Some(complaint) = slot.charge_point.view().complaint {
