@@ -48,7 +48,7 @@ impl ChargePoint {
             (Asked::Greeting, Ok(_) | Err(Failure::Exception(_))) => {
                 self.polling.answered(context.now.mono);
                 self.greeted = true;
-                self.setpoint.lost();
+                self.setpoint.fall_back(self.plan.failsafe);
             }
             (Asked::Write(write), Ok(_)) => {
                 self.polling.answered(context.now.mono);

@@ -239,6 +239,15 @@ impl Setpoint {
         self.clamp = None;
     }
 
+    /// The device is at its failsafe current or below. What it was offered before is not to come
+    /// back with it: it may have been given to others.
+    pub(super) fn fall_back(&mut self, failsafe: MilliAmps) {
+        self.lost();
+        if let Some(offer) = &mut self.offer {
+            offer.limit = offer.limit.min(Limit::Current(failsafe));
+        }
+    }
+
     /// The device refuses to switch phases: it goes on with those that it has.
     pub(super) fn cannot_switch(&mut self) {
         self.cannot_switch = true;
