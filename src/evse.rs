@@ -54,6 +54,8 @@ pub enum Report {
     /// The device is at its failsafe current or below so long after it left, by itself, and when
     /// it is back until it takes an offer; `None` = it keeps what it was told.
     FallsBack(Option<Duration>),
+    /// When it has not been told anything for a while the device allows so much by itself.
+    FallsTo(MilliAmps),
     /// Whether the device can connect its car with one phase or with all, as it is told.
     Switchable(bool),
     /// Whether the device has connected its car with its first phase alone.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::modbus::power_brain::{Defaults, LEAST_LIMIT, Write, tenths};
+use crate::modbus::power_brain::{Defaults, LEAST_LIMIT, Write, milliamps, tenths};
 use crate::units::MilliAmps;
 
 use super::polling::ASKED_AS_EVER;
@@ -81,6 +81,14 @@ pub(super) fn falls_back(defaults: Defaults, failsafe: MilliAmps) -> Option<Dura
     (harmless && defaults.fail_safe_after > 0).then(|| {
         ASKED_AS_EVER + Duration::from_secs(u64::from(defaults.fail_safe_after)) + CAR_FOLLOWS
     })
+}
+
+/// What the device allows by itself when nobody has asked it anything for a while.
+pub(super) fn falls_to(defaults: Defaults) -> MilliAmps {
+    match defaults.fail_safe_after {
+        0 => MilliAmps::ZERO,
+        _ => milliamps(defaults.fail_safe_current),
+    }
 }
 
 /// What the device falls back to by itself, as a command.

@@ -20,6 +20,7 @@ pub(super) struct Told {
     pub(super) status: Option<ChargePointStatus>,
     pub(super) demand: Demand,
     pub(super) falls_back: Option<Duration>,
+    falls_to: MilliAmps,
     switchable: bool,
     single_phase: bool,
 }
@@ -44,6 +45,9 @@ impl ChargePoint {
                 self.told.single_phase = poll.single_phase;
                 self.report(Report::SinglePhase(poll.single_phase));
             }
+            if let Some(defaults) = self.defaults {
+                self.memory.known.falls_to = fail_safe::falls_to(defaults);
+            }
             let falls_back = self
                 .defaults
                 .and_then(|defaults| fail_safe::falls_back(defaults, self.plan.failsafe));
@@ -51,6 +55,11 @@ impl ChargePoint {
                 self.told.falls_back = falls_back;
                 self.report(Report::FallsBack(falls_back));
             }
+        }
+        let falls_to = self.memory.known.falls_to;
+        if self.told.falls_to != falls_to {
+            self.told.falls_to = falls_to;
+            self.report(Report::FallsTo(falls_to));
         }
         let demand = self.demand();
         if self.told.demand != demand {

@@ -12,7 +12,7 @@ use crate::ids::{ConnectorId, IdTag, TransactionNumber};
 use crate::journal::{Entry, Record, Recovered, Stopped, Transaction};
 use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
-use crate::units::WattHours;
+use crate::units::{MilliAmps, WattHours};
 
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::ChargePointPlan;
@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) register: Option<WattHours>,
     /// The transaction of the plugged car is over.
     pub(super) over: bool,
+    /// What it allows by itself, when nobody asks it anything.
+    pub(super) falls_to: MilliAmps,
     /// It has been away for so long that it may have fallen back.
     pub(super) fallen_back: bool,
 }

@@ -128,6 +128,11 @@ impl Booking {
         }
     }
 
+    /// What it allows by itself while it is away, if that is more than its failsafe current.
+    pub(super) fn falls_to(&mut self, amps: MilliAmps, plan: &EvsePlan) {
+        self.failsafe = plan.failsafe.max(amps);
+    }
+
     /// Cannot be moved by an offer: others must live with it.
     pub(super) fn is_fixed(&self) -> bool {
         !self.contact.is_online() || self.refused || self.overdraw.is_fixed()
@@ -459,6 +464,20 @@ mod tests {
         booking.connect(at(20), false);
         assert_eq!(booking.booked(at(22)), MilliAmps(0));
         assert_eq!(booking.booked(at(23)), MilliAmps(6000));
+    }
+
+    #[test]
+    fn a_device_that_would_fall_to_more_than_its_failsafe_current_is_booked_with_that_while_away() {
+        let mut booking = at_16_amps();
+        booking.offer(at(2), OfferNumber(2), limit(0));
+        booking.took(at(2), OfferNumber(2));
+        booking.look(at(20), true);
+        booking.falls_to(MilliAmps(10_000), &plan());
+        assert_eq!(booking.booked(at(20)), MilliAmps(0));
+        booking.connect(at(30), false);
+        assert_eq!(booking.booked(at(33)), MilliAmps(10_000));
+        booking.falls_to(MilliAmps(0), &plan());
+        assert_eq!(booking.booked(at(34)), MilliAmps(6000));
     }
 
     #[test]

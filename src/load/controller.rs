@@ -208,6 +208,10 @@ impl Controller {
                 evse.tell_again = true;
                 true
             }
+            Report::FallsTo(amps) => {
+                evse.booking.falls_to(*amps, plan);
+                true
+            }
             Report::FallsBack(after) => {
                 evse.booking.contact.falls_back(*after);
                 true

@@ -71,6 +71,7 @@ impl Site {
             | Report::Booted
             | Report::Status(_)
             | Report::FallsBack(_)
+            | Report::FallsTo(_)
             | Report::Switchable(_)
             | Report::SinglePhase(_)
             | Report::Demand(_)

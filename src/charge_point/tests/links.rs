@@ -119,13 +119,30 @@ fn after_a_minute_away_a_device_hears_its_failsafe_current_before_anything_else(
     let mut bench = bench.restart();
     assert_eq!(next_question(&mut bench), greeting);
     bench.brain.failure = None;
-    let number = bench.offer(16_000);
     bench.run(12);
-    assert!(bench.is_online() && bench.took(number));
+    assert!(bench.is_online());
+    let number = bench.offer(16_000);
+    bench.run(2);
+    assert!(bench.took(number));
     assert_eq!(bench.brain.written(8093), [60, 160]);
     assert_eq!((bench.open(), bench.count(&Report::Booted)), (1, 0));
     let mut bench = bench.restart();
     assert_eq!(next_question(&mut bench), Block::Identity.request());
+}
+
+#[test]
+fn what_a_device_allows_by_itself_is_told_also_after_our_restart() {
+    let mut brain = Brain::new();
+    brain.set(8085, 130);
+    brain.forgets.insert(8085);
+    let mut bench = Bench::with(plan(), brain, Recovered::default());
+    bench.run(3);
+    let falls_to = Report::FallsTo(MilliAmps(13_000));
+    assert_eq!(bench.count(&falls_to), 1);
+    bench.brain.failure = Some(Failure::Silent);
+    let mut bench = bench.restart();
+    bench.run(1);
+    assert_eq!(bench.count(&falls_to), 1);
 }
 
 #[test]
