@@ -16,6 +16,7 @@ mod config;
 mod control_socket;
 mod journal;
 mod modbus;
+mod modbus_world;
 mod quirks;
 mod schema;
 mod schema_bites;

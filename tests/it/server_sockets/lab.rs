@@ -303,11 +303,15 @@ pub(crate) fn header(first: u8, length: usize) -> Vec<u8> {
 pub(crate) struct Log {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: tracing::subscriber::DefaultGuard,
+    _second: tracing::Dispatch,
 }
 
 impl Log {
     pub(crate) fn catch() -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
+        // As long as there is a single subscriber, tracing asks that of the thread which comes by
+        // an event first, whether the event is of interest to anybody, for ever.
+        let second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(tracing::Level::DEBUG)
@@ -317,6 +321,7 @@ impl Log {
         Self {
             text,
             _guard: guard,
+            _second: second,
         }
     }
 

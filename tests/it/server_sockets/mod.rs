@@ -4,3 +4,5 @@ mod hostile;
 mod lab;
 mod links;
 mod tls;
+
+pub(crate) use lab::Log;
