@@ -24,9 +24,9 @@ interop:
 deny:
     .ci/run deny
 
-# The allocator's benchmark
+# All benchmarks: the allocator, a brutal house, a day, the time to react
 bench:
-    cargo bench --bench allocate
+    cargo bench --benches --no-fail-fast
 
 # The allocator on a million random sites, and ten minutes of storm over real sockets
 long:
