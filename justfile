@@ -26,7 +26,7 @@ deny:
 
 # All benchmarks: the allocator, a brutal house, a day, the time to react
 bench:
-    cargo bench --benches --no-fail-fast
+    cargo bench --no-fail-fast --bench allocate --bench reaction --bench day --bench house
 
 # The allocator on a million random sites, and ten minutes of storm over real sockets
 long:
