@@ -6,23 +6,11 @@ use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::ids::LinkId;
 use crate::journal::Recovered;
-use crate::load::{LoadPlan, PriorityMode, WhenDisabled};
-use crate::units::MilliVolts;
+use crate::load::LoadPlan;
 
 /// No EVSE, and strangers may connect.
 fn site() -> Site {
-    let load = LoadPlan {
-        voltage: MilliVolts(230_000),
-        circuits: Vec::new(),
-        evses: Vec::new(),
-        priority_mode: PriorityMode::Strict,
-        rotation_period: Duration::from_mins(15),
-        start_up_hold: Duration::from_secs(30),
-        ocpp_raise_interval: Duration::from_secs(30),
-        when_disabled: WhenDisabled::Pause,
-        observe: false,
-        ..LoadPlan::default()
-    };
+    let load = LoadPlan::default();
     let plan = Plan {
         load,
         stations: Vec::new(),

@@ -11,9 +11,7 @@ use crate::charge_point::ChargePointPlan;
 use crate::charge_point::plan::Metering;
 use crate::clock::Random;
 use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, IdTag, MeterName};
-use crate::load::{
-    self, CircuitPlan, Device, EvsePlan, LoadPlan, PriorityMode, Rotation, WhenDisabled,
-};
+use crate::load::{self, CircuitPlan, Device, EvsePlan, LoadPlan, Rotation};
 use crate::modbus::meters::{Kind, MeterPlan as Read};
 use crate::sim::{House, Meter, MeterMap, MeterPlan, PowerBrain, PowerBrainPlan, WallboxPlan};
 use crate::site::{AuthorizationMode, AuthorizationPlan, MeasuredBy, Plan};
@@ -58,18 +56,7 @@ impl WorldPlan {
     pub fn new(seed: u64) -> Self {
         Self {
             random: Random::new(seed),
-            load: LoadPlan {
-                voltage: VOLTAGE,
-                circuits: Vec::new(),
-                evses: Vec::new(),
-                priority_mode: PriorityMode::Strict,
-                rotation_period: Duration::from_mins(15),
-                start_up_hold: Duration::from_secs(30),
-                ocpp_raise_interval: Duration::from_secs(30),
-                when_disabled: WhenDisabled::Pause,
-                observe: false,
-                ..LoadPlan::default()
-            },
+            load: LoadPlan::default(),
             wallboxes: Vec::new(),
             power_brains: Vec::new(),
             meters: Vec::new(),
