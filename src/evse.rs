@@ -1,15 +1,18 @@
 //! The vocabulary between the wings: nothing else crosses from one to another.
 //!
-//! A device (a [`Station`](crate::central_system::Station)) *reports*; the load manager *offers*;
-//! an upstream (the local tag list, a backend) answers *calls*.
+//! A device (a [`Station`](crate::central_system::Station)) *reports* and *notices*; the load
+//! manager *offers*; an upstream (the local tag list, a backend's gateway) answers *calls* and, if
+//! it is a backend, *orders*.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::ids::{CircuitName, EvseName, IdTag, OfferNumber};
+use crate::ids::{CircuitName, EvseName, IdTag, OfferNumber, TransactionNumber};
 pub use crate::ocpp::messages::AuthorizationStatus;
+use crate::ocpp::messages::{AuthorizeResponse, IdTagInfo};
 
 use crate::ocpp::ChargePointStatus;
+use crate::ocpp::rpc::CallFailure;
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours, Watts};
 
 /// What an EVSE needs, least first.
@@ -234,10 +237,11 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A question of a device that its upstream answers exactly once.
+/// A question of a device that its upstream answers exactly once. Whoever answers owns the
+/// deadline: the asker has no timer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Chosen by the asker; comes back in the [`Reply`].
+    /// Chosen by the asker; comes back with the [`Reply`].
     pub id: u64,
     /// The EVSE it concerns; several where the wallbox did not say which (`Authorize` has no
     /// connector): yes for one of them is yes. Empty where nothing of ours is concerned.
@@ -250,20 +254,102 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// May this tag charge?
-    Authorize(IdTag),
-    /// A transaction was started with this tag.
-    Start(IdTag),
+    Authorize {
+        /// The tag.
+        tag: IdTag,
+        /// The payload of `Authorize`.
+        payload: String,
+    },
+    /// A transaction was started with this tag; its [`Entry`](crate::journal::Entry) came before.
+    Start {
+        /// The tag.
+        tag: IdTag,
+        /// The transaction.
+        transaction: TransactionNumber,
+    },
     /// Somebody stopped a transaction with this tag.
     Stop(IdTag),
+    /// What only a backend can answer: `DataTransfer`, actions that nobody here knows.
+    Relay {
+        /// The action as it came.
+        action: String,
+        /// The payload, byte for byte.
+        payload: String,
+    },
 }
 
 /// The answer to a [`Call`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// The id of the call.
+pub enum Reply {
+    /// A verdict on the tag that was not given by a backend.
+    Verdict(Verdict),
+    /// The payload of a backend's CALLRESULT, byte for byte. To a start or an authorize it is one
+    /// that can be read.
+    Payload(String),
+    /// A CALLERROR: of the backend, or because there is none.
+    Refused(CallFailure),
+}
+
+impl Reply {
+    /// What is said of the tag that was asked about.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Verdict(verdict) => verdict.clone(),
+            Self::Payload(payload) => serde_json::from_str::<AuthorizeResponse>(payload)
+                .map_or(Verdict::INVALID, |said| Verdict::from(&said.id_tag_info)),
+            Self::Refused(_) => Verdict::INVALID,
+        }
+    }
+}
+
+/// A command of a backend. The device carries it out and answers exactly once: at once where its
+/// wallbox is away, and in any case in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Chosen by the gateway; comes back with the answer.
     pub id: u64,
-    /// The verdict on the tag.
-    pub verdict: Verdict,
+    /// Whom it concerns; `None` = the whole wallbox.
+    pub evse: Option<EvseName>,
+    /// The transaction it names, where it names one.
+    pub transaction: Option<TransactionNumber>,
+    /// The action as it came.
+    pub action: String,
+    /// The payload as it came, with the backend's numbers: whoever sends it on puts in its own.
+    pub payload: String,
+}
+
+/// What a device says of an [`Order`]: the payload of the CALLRESULT, byte for byte, or why not.
+pub type Outcome = Result<String, CallFailure>;
+
+/// A word of a wallbox that its backend should hear and that it does not wait for:
+/// `BootNotification`, `StatusNotification`, meter values outside of transactions, progress of
+/// firmware and diagnostics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Whose; `None` = the whole wallbox.
+    pub evse: Option<EvseName>,
+    /// The action as it came.
+    pub action: String,
+    /// The payload, byte for byte.
+    pub payload: String,
+}
+
+/// Which meter values a backend wants of an EVSE.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metering {
+    /// Periodic ones at this interval; `None` = none.
+    pub interval: Option<Duration>,
+    /// `MeterValuesSampledData` as the backend set it; empty = it did not.
+    pub measurands: String,
+}
+
+/// The backend refuses a transaction that was allowed before it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deauthorize {
+    /// Which.
+    pub transaction: TransactionNumber,
+    /// `StopTransactionOnInvalidId`: stop it; otherwise it stays open without current.
+    pub stop: bool,
 }
 
 /// `IdTagInfo` (OCPP 1.6 §7.27).
@@ -284,4 +370,21 @@ impl Verdict {
         expires: None,
         parent: None,
     };
+
+    /// No, and nothing else is known.
+    pub const INVALID: Self = Self {
+        status: AuthorizationStatus::Invalid,
+        expires: None,
+        parent: None,
+    };
+}
+
+impl From<&IdTagInfo> for Verdict {
+    fn from(info: &IdTagInfo) -> Self {
+        Self {
+            status: info.status,
+            expires: info.expiry_date,
+            parent: info.parent_id_tag.clone(),
+        }
+    }
 }

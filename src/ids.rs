@@ -48,6 +48,10 @@ name!(
     CircuitName
 );
 name!(
+    /// Which backend knows a charge point by which name: `client-id url`.
+    Identity
+);
+name!(
     /// The name of a meter in the configuration.
     MeterName
 );
@@ -60,6 +64,10 @@ pub enum DeviceId {
     /// A meter.
     Meter(usize),
 }
+
+/// A backend connection, by its place in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GatewayId(pub usize);
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {
@@ -94,6 +102,11 @@ number!(
 number!(
     /// Number of an offer; a newer offer has a larger one.
     OfferNumber,
+    u64
+);
+number!(
+    /// Number of an [`Entry`](crate::journal::Entry): the order in which a backend hears of it.
+    EntryId,
     u64
 );
 number!(

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Random;
-use crate::ids::{ChargeBoxId, ConnectorId, IdTag, TransactionNumber};
+use crate::ids::{ChargeBoxId, ConnectorId, EntryId, IdTag, Identity, TransactionNumber};
 use crate::units::WattHours;
 
 /// One thing to keep. Records are applied in the order in which they were made.
@@ -16,8 +16,10 @@ use crate::units::WattHours;
 pub enum Record {
     /// A transaction as it stands now; replaces the former state of the same number.
     Transaction(Transaction),
-    /// A message of a transaction exactly as the wallbox sent it.
-    Entry(Entry),
+    /// A message for a backend, exactly as the wallbox sent it.
+    Entry(Filed),
+    /// What became of an entry.
+    Progress(Progress),
     /// What one machine remembers; `None` forgets it.
     Memory {
         /// Who remembers: a kind and a name, like `station CB-1` or `evse garage-left`.
@@ -65,17 +67,105 @@ pub struct Stopped {
     pub received: Timestamp,
 }
 
-/// A message of a transaction exactly as it came.
+/// A message exactly as it came, of which nothing may be lost: those of transactions, and what a
+/// backend is to get later where it is away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The transaction.
-    pub transaction: TransactionNumber,
-    /// `StartTransaction` or `StopTransaction`.
-    pub action: String,
+    /// The wallbox.
+    pub address: ChargeBoxId,
+    /// Its connector; 0 = the whole wallbox.
+    pub connector: ConnectorId,
+    /// The transaction it belongs to.
+    pub transaction: Option<TransactionNumber>,
+    /// What it is.
+    pub kind: EntryKind,
     /// The payload, byte for byte.
     pub payload: String,
     /// When we received it.
     pub received: Timestamp,
+}
+
+/// What an [`Entry`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// `StartTransaction`.
+    Start,
+    /// `MeterValues` of a transaction.
+    Values {
+        /// Periodic and without signature: where the queue overflows it may make room.
+        thinnable: bool,
+    },
+    /// `StopTransaction`.
+    Stop,
+    /// `DataTransfer`.
+    DataTransfer,
+}
+
+impl EntryKind {
+    /// Its OCPP action.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Start => "StartTransaction",
+            Self::Values { .. } => "MeterValues",
+            Self::Stop => "StopTransaction",
+            Self::DataTransfer => "DataTransfer",
+        }
+    }
+}
+
+/// An [`Entry`] with its place in the queue of a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// Later ones have larger numbers.
+    pub id: EntryId,
+    /// Whose queue it is in; `None` = nobody's: it is kept and never sent.
+    pub identity: Option<Identity>,
+    /// The message.
+    pub entry: Entry,
+}
+
+/// How far the delivery of an entry has come; replaces what was known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Which entry.
+    pub id: EntryId,
+    /// How it stands.
+    pub state: EntryState,
+    /// How often the backend refused it or did not answer while it was there.
+    pub attempts: u32,
+    /// What the backend called the transaction, in its answer to a start.
+    pub backend_id: Option<i64>,
+}
+
+/// How an entry stands with its backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryState {
+    /// To be delivered.
+    Queued,
+    /// The backend has it.
+    Delivered,
+    /// The backend refused it for good: kept for a person to look at.
+    Dead,
+    /// It made room for others.
+    Thinned,
+}
+
+/// What a start knows of an entry that is not over and done with. Its payload stays on disk until
+/// it is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// Whose queue it is in.
+    pub identity: Identity,
+    /// The wallbox.
+    pub address: ChargeBoxId,
+    /// Its connector.
+    pub connector: ConnectorId,
+    /// The transaction it belongs to.
+    pub transaction: Option<TransactionNumber>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// How far its delivery has come.
+    pub progress: Progress,
 }
 
 /// How many ended transactions of each wallbox are brought back at a start: enough to recognise
@@ -91,6 +181,12 @@ pub struct Recovered {
     pub memory: BTreeMap<(String, String), String>,
     /// The largest transaction number ever used.
     pub last_transaction: Option<TransactionNumber>,
+    /// Entries that are not over and done with: those that wait, those that were given up, and
+    /// delivered starts, because their backend ids are needed for as long as anything of their
+    /// transaction may come.
+    pub entries: BTreeMap<EntryId, Outline>,
+    /// The largest entry number ever used.
+    pub last_entry: Option<EntryId>,
 }
 
 impl Recovered {
@@ -102,7 +198,8 @@ impl Recovered {
                 self.last_transaction = self.last_transaction.max(Some(number));
                 self.transactions.insert(number, transaction);
             }
-            Record::Entry(_) => {}
+            Record::Entry(filed) => self.file(filed),
+            Record::Progress(progress) => self.progress(progress),
             Record::Memory {
                 owner,
                 key,
@@ -118,6 +215,48 @@ impl Recovered {
                 self.memory.remove(&(owner, key));
             }
         }
+    }
+}
+
+impl Recovered {
+    fn file(&mut self, filed: Filed) {
+        self.last_entry = self.last_entry.max(Some(filed.id));
+        let Some(identity) = filed.identity else {
+            return;
+        };
+        let outline = Outline {
+            identity,
+            address: filed.entry.address,
+            connector: filed.entry.connector,
+            transaction: filed.entry.transaction,
+            kind: filed.entry.kind,
+            progress: Progress {
+                id: filed.id,
+                state: EntryState::Queued,
+                attempts: 0,
+                backend_id: None,
+            },
+        };
+        self.entries.insert(filed.id, outline);
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        let Some(outline) = self.entries.get_mut(&progress.id) else {
+            return;
+        };
+        outline.progress = progress;
+        if is_over(outline.kind, progress.state) {
+            self.entries.remove(&progress.id);
+        }
+    }
+}
+
+/// Whether nothing needs to be known of such an entry any more.
+pub fn is_over(kind: EntryKind, state: EntryState) -> bool {
+    match state {
+        EntryState::Queued | EntryState::Dead => false,
+        EntryState::Thinned => true,
+        EntryState::Delivered => kind != EntryKind::Start,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::ocpp::messages::{
     BootNotificationResponse, DataTransfer, DataTransferResponse, DataTransferStatus, Empty,
     HeartbeatResponse, MeterValues, RegistrationStatus, StatusNotification,
 };
+use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::{Action, ErrorCode, Reading, timestamp};
 use crate::units::MilliAmps;
 
@@ -91,7 +92,7 @@ impl Station {
             ),
         };
         debug!(charge_point = %self.plan.id, action, what, "a call was refused");
-        let frame = self.rpc.refuse(id, code, what);
+        let frame = self.rpc.refuse(id, &CallFailure::new(code, what));
         self.send(frame, false);
     }
 
@@ -211,7 +212,12 @@ impl Station {
             .unwrap_or_else(|| OUR_TAG.into());
         self.ask(
             self.evses_of(id),
-            Ask::Authorize(tag.clone()),
+            Ask::Authorize {
+                tag: tag.clone(),
+                payload: messages::write(&Authorize {
+                    id_tag: tag.clone(),
+                }),
+            },
             Waiting::RemoteStart(id, tag),
         );
     }
@@ -288,7 +294,11 @@ impl Station {
         } else {
             preparing
         };
-        self.ask(evses, Ask::Authorize(tag), Waiting::Authorize(id.clone()));
+        let ask = Ask::Authorize {
+            tag,
+            payload: payload.get().to_owned(),
+        };
+        self.ask(evses, ask, Waiting::Authorize(id.clone()));
     }
 
     pub(super) fn answer_authorize(&mut self, id: &MessageId, verdict: &Verdict) {

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Ask, AuthorizationStatus, Call, Measured, Offer, Report, Verdict};
+use crate::evse::{
+    Ask, AuthorizationStatus, Call, Measured, Notice, Offer, Outcome, Reply, Report,
+};
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, IdTag, LinkId, OfferNumber};
-use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
+use crate::journal::{Entry, Record, Recovered, Transaction, TransactionNumbers};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::rpc::{Received, Rpc};
@@ -73,6 +75,17 @@ pub enum Output {
     },
     /// Ask the upstream.
     Call(Call),
+    /// Keep this message, for its backend if it has one.
+    File(Entry),
+    /// Tell the backend.
+    Notice(Notice),
+    /// An order was carried out, or not.
+    Done {
+        /// The number of the order.
+        id: u64,
+        /// What came of it.
+        outcome: Outcome,
+    },
 }
 
 /// An answer that waits for the upstream.
@@ -177,7 +190,11 @@ impl Station {
                 wallbox_id: transaction.wallbox_id,
             };
             let evses = self.evses_of(transaction.connector);
-            self.ask(evses, Ask::Start(tag), waiting);
+            let ask = Ask::Start {
+                tag,
+                transaction: transaction.number,
+            };
+            self.ask(evses, ask, waiting);
         }
     }
 
@@ -244,7 +261,7 @@ impl Station {
                 action,
                 payload,
             } => self.answer(context, &id, action, payload),
-            Received::Answer { token, result, .. } => {
+            Received::Answer { token, result } => {
                 self.timeouts_in_a_row = 0;
                 self.just_booted = false;
                 self.handle_answer(context, token, result);
@@ -286,7 +303,8 @@ impl Station {
     }
 
     /// The upstream answers.
-    pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, verdict: &Verdict) {
+    pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, reply: &Reply) {
+        let verdict = &reply.verdict();
         match self.waiting.remove(&call) {
             Some(Waiting::Authorize(message)) => self.answer_authorize(&message, verdict),
             Some(Waiting::RemoteStart(connector, tag))
@@ -317,7 +335,7 @@ impl Station {
     /// Lets timers act.
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        if let Some((asked, _)) = self.rpc.handle_timeout(now.mono) {
+        if let Some(asked) = self.rpc.handle_timeout(now.mono) {
             self.handle_silence(now.mono, asked);
         }
         match self

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::clock::Now;
 use crate::evse::{Ask, AuthorizationStatus, Verdict};
 use crate::ids::{ConnectorId, IdTag, TransactionNumber};
-use crate::journal::{Entry, Record, Stopped, Transaction};
+use crate::journal::{Entry, EntryKind, Record, Stopped, Transaction};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
@@ -55,11 +55,12 @@ impl Station {
         let again = self
             .ledger
             .same_start(id, &tag, meter_start, &start.timestamp);
-        let wallbox_id = if let Some(wallbox_id) = again.map(|known| known.wallbox_id) {
-            wallbox_id
+        let (number, wallbox_id) = if let Some(known) = again {
+            (known.number, known.wallbox_id)
         } else {
+            let number = context.numbers.give();
             let transaction = Transaction {
-                number: context.numbers.give(),
+                number,
                 address: self.plan.id.clone(),
                 connector: id,
                 wallbox_id: 0,
@@ -69,14 +70,18 @@ impl Station {
                 received: context.now.wall,
                 stopped: None,
             };
-            self.open(context.now, transaction, Some(payload))
+            (number, self.open(context.now, transaction, Some(payload)))
         };
         let waiting = Waiting::Start {
             message: Some(message.clone()),
             connector: id,
             wallbox_id,
         };
-        self.ask(self.evses_of(id), Ask::Start(tag), waiting);
+        let ask = Ask::Start {
+            tag,
+            transaction: number,
+        };
+        self.ask(self.evses_of(id), ask, waiting);
     }
 
     /// A wallbox with one connector means that one, whatever it says.
@@ -109,7 +114,7 @@ impl Station {
         };
         self.close(id, lost);
         if let Some(payload) = payload {
-            self.keep_entry(now, transaction.number, "StartTransaction", payload);
+            self.keep_entry(now, id, transaction.number, EntryKind::Start, payload);
         }
         info!(
             charge_point = %self.plan.id,
@@ -135,16 +140,19 @@ impl Station {
     fn keep_entry(
         &mut self,
         now: Now,
+        connector: ConnectorId,
         number: TransactionNumber,
-        action: &str,
+        kind: EntryKind,
         payload: &RawValue,
     ) {
-        self.output(Output::Persist(Record::Entry(Entry {
-            transaction: number,
-            action: action.to_owned(),
+        self.output(Output::File(Entry {
+            address: self.plan.id.clone(),
+            connector,
+            transaction: Some(number),
+            kind,
             payload: payload.get().to_owned(),
             received: now.wall,
-        })));
+        }));
     }
 
     /// The verdict on a start is there: the answer first, then the demand, so that the limit
@@ -240,7 +248,7 @@ impl Station {
             Meant::Open(id) => {
                 evses = self.evses_of(id);
                 if let Some(open) = self.ledger.open_of(id) {
-                    self.keep_entry(context.now, open.number, "StopTransaction", payload);
+                    self.keep_entry(context.now, id, open.number, EntryKind::Stop, payload);
                 }
                 self.close(id, stopped);
             }
@@ -271,7 +279,7 @@ impl Station {
             return;
         };
         info!(charge_point = %self.plan.id, transaction = transaction.wallbox_id, "a stop that was given up for lost came late");
-        self.keep_entry(now, number, "StopTransaction", payload);
+        self.keep_entry(now, transaction.connector, number, EntryKind::Stop, payload);
         self.output(Output::Persist(Record::Transaction(transaction)));
     }
 

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Call, Measured, Offer, Report, Verdict};
+use crate::evse::{Call, Measured, Offer, Reply, Report};
 use crate::ids::OfferNumber;
-use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
+use crate::journal::{Entry, Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{Block, Defaults, Poll, Write};
 use crate::modbus::{Answer, Request};
 use crate::ocpp::ChargePointStatus;
@@ -45,6 +45,8 @@ pub enum Output {
     Report(Report),
     /// Ask the upstream.
     Call(Call),
+    /// Keep this message, for its backend if it has one.
+    File(Entry),
 }
 
 /// What the status shows of it.
@@ -109,7 +111,9 @@ impl ChargePoint {
         let memory = Memory::recover(&plan, recovered);
         let transaction = transacting::recover(&plan, recovered);
         let meter_start = transaction.as_ref().and_then(|it| it.meter_start);
-        let judged = transaction.as_ref().and_then(|it| it.id_tag.clone());
+        let judged = transaction
+            .as_ref()
+            .and_then(|it| Some((it.id_tag.clone()?, it.number)));
         let stage = match transaction {
             Some(transaction) => Stage::Running(Running {
                 transaction,
@@ -141,9 +145,9 @@ impl ChargePoint {
             outputs: VecDeque::new(),
             plan,
         };
-        if let Some(tag) = judged {
+        if let Some((tag, number)) = judged {
             // The list may have changed.
-            charge_point.ask_start(tag);
+            charge_point.ask_start(tag, number);
         }
         charge_point.tell();
         charge_point
@@ -188,8 +192,8 @@ impl ChargePoint {
     }
 
     /// The upstream answers a call.
-    pub fn handle_reply(&mut self, context: &mut Context<'_>, id: u64, verdict: &Verdict) {
-        self.take_verdict(context.now.mono, id, verdict);
+    pub fn handle_reply(&mut self, context: &mut Context<'_>, id: u64, reply: &Reply) {
+        self.take_verdict(context.now.mono, id, &reply.verdict());
         self.go_on(context);
     }
 

@@ -6,9 +6,9 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Mono;
 use crate::evse::{Ask, AuthorizationStatus, Call, Verdict};
-use crate::ids::IdTag;
+use crate::ids::{IdTag, TransactionNumber};
 use crate::journal::Transaction;
-use crate::ocpp::messages::StopReason;
+use crate::ocpp::messages::{self, Authorize, StopReason};
 
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::Metering;
@@ -180,20 +180,20 @@ impl ChargePoint {
         match &self.session.stage {
             Stage::Running(running) => match &running.transaction.id_tag {
                 Some(own) if *own == tag => self.session.end(now, StopReason::Local, Some(tag)),
-                Some(_) => self.ask(Ask::Authorize(tag.clone()), Question::Card(tag)),
+                Some(_) => self.ask(ask_authorize(&tag), Question::Card(tag)),
                 // Nobody's transaction is nobody's to end.
                 None => {}
             },
             Stage::Free | Stage::Authorized(_) | Stage::Over => {
-                self.ask(Ask::Authorize(tag.clone()), Question::Card(tag));
+                self.ask(ask_authorize(&tag), Question::Card(tag));
             }
             Stage::Ending(..) => {}
         }
     }
 
     /// Asks whether the tag of a transaction that was begun may charge.
-    pub(super) fn ask_start(&mut self, tag: IdTag) {
-        self.ask(Ask::Start(tag), Question::Start);
+    pub(super) fn ask_start(&mut self, tag: IdTag, transaction: TransactionNumber) {
+        self.ask(Ask::Start { tag, transaction }, Question::Start);
     }
 
     fn ask(&mut self, ask: Ask, question: Question) {
@@ -305,7 +305,7 @@ impl ChargePoint {
             Some(_) if self.session.asked_fixed => {}
             Some(tag) => {
                 self.session.asked_fixed = true;
-                self.ask(Ask::Authorize(tag.clone()), Question::Fixed(tag));
+                self.ask(ask_authorize(&tag), Question::Fixed(tag));
             }
             None if self.plan.open => self.authorize(now, None, None),
             None => {}
@@ -329,5 +329,15 @@ impl ChargePoint {
         self.plan.meter == Metering::None
             || self.energy.is_settled(read)
             || (self.image.is_some() && now.since(waits_since) >= REGISTER_WITHIN)
+    }
+}
+
+fn ask_authorize(tag: &IdTag) -> Ask {
+    let request = Authorize {
+        id_tag: tag.clone(),
+    };
+    Ask::Authorize {
+        tag: tag.clone(),
+        payload: messages::write(&request),
     }
 }

@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::clock::{Mono, Now};
 use crate::ids::{ConnectorId, IdTag, TransactionNumber};
-use crate::journal::{Entry, Record, Recovered, Stopped, Transaction};
+use crate::journal::{Entry, EntryKind, Record, Recovered, Stopped, Transaction};
 use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
 use crate::units::{MilliAmps, WattHours};
@@ -134,7 +134,7 @@ impl ChargePoint {
             reservation_id: None,
             timestamp: started,
         };
-        self.keep_entry(context.now, number, &start);
+        self.keep_entry(context.now, number, EntryKind::Start, &start);
         self.output(Output::Persist(Record::Transaction(transaction.clone())));
         // This record is not on disk.
         context.may_raise = false;
@@ -143,7 +143,7 @@ impl ChargePoint {
             parent: authorized.parent,
         });
         if let Some(tag) = authorized.tag {
-            self.ask_start(tag);
+            self.ask_start(tag, number);
         }
     }
 
@@ -167,7 +167,7 @@ impl ChargePoint {
             reason: Some(Cow::Borrowed(ending.reason.as_str())),
             transaction_data: Vec::new(),
         };
-        self.keep_entry(now, transaction.number, &stop);
+        self.keep_entry(now, transaction.number, EntryKind::Stop, &stop);
         transaction.stopped = Some(Stopped {
             meter_stop: register,
             timestamp,
@@ -177,13 +177,21 @@ impl ChargePoint {
         self.output(Output::Persist(Record::Transaction(transaction)));
     }
 
-    fn keep_entry<R: Request>(&mut self, now: Now, number: TransactionNumber, message: &R) {
-        self.output(Output::Persist(Record::Entry(Entry {
-            transaction: number,
-            action: R::ACTION.to_owned(),
+    fn keep_entry<R: Request>(
+        &mut self,
+        now: Now,
+        number: TransactionNumber,
+        kind: EntryKind,
+        message: &R,
+    ) {
+        self.output(Output::File(Entry {
+            address: self.plan.address.clone(),
+            connector: connector(&self.plan),
+            transaction: Some(number),
+            kind,
             payload: messages::write(message),
             received: now.wall,
-        })));
+        }));
     }
 
     /// Keeps what must outlive a restart.

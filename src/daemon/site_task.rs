@@ -76,6 +76,7 @@ impl SiteTask {
                     let input = match outcome {
                         Outcome::Committed(seq) => Input::Committed(seq),
                         Outcome::Failed => Input::CommitFailed,
+                        Outcome::Fetched(gateway, entries) => Input::Fetched { gateway, entries },
                     };
                     self.site.handle(self.clock.now(), input);
                 }
@@ -185,6 +186,7 @@ impl SiteTask {
         while let Some(output) = self.site.poll_output() {
             match output {
                 Output::Persist(seq, record) => self.journal.write(seq, record),
+                Output::Fetch { gateway, entries } => self.journal.fetch(gateway, entries),
                 Output::Send { link, text } => {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));

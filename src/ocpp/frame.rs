@@ -225,20 +225,22 @@ pub fn call_result(id: &MessageId, payload: &str) -> String {
     text
 }
 
-/// The text of a CALLERROR; the description is cut at 255 characters.
-pub fn call_error(id: &MessageId, code: ErrorCode, description: &str) -> String {
+/// The text of a CALLERROR; the description is cut at 255 characters, `details` is JSON.
+pub fn call_error(id: &MessageId, code: ErrorCode, description: &str, details: &str) -> String {
     let end = description
         .char_indices()
         .nth(255)
         .map_or(description.len(), |(at, _)| at);
-    let mut text = String::with_capacity(id.raw().len() + end + 48);
+    let mut text = String::with_capacity(id.raw().len() + end + details.len() + 48);
     text.push_str("[4,");
     text.push_str(id.raw());
     text.push_str(",\"");
     text.push_str(code.as_str());
     text.push_str("\",");
     push_string(&mut text, description.get(..end).unwrap_or_default());
-    text.push_str(",{}]");
+    text.push(',');
+    text.push_str(details);
+    text.push(']');
     text
 }
 
@@ -307,7 +309,7 @@ mod tests {
             };
             assert_eq!(call_result(&id, "{}"), format!("[3,{raw},{{}}]"));
             assert_eq!(
-                call_error(&id, ErrorCode::NotSupported, ""),
+                call_error(&id, ErrorCode::NotSupported, "", "{}"),
                 format!("[4,{raw},\"NotSupported\",\"\",{{}}]")
             );
         }
@@ -403,7 +405,7 @@ mod tests {
     #[test]
     fn a_description_is_cut_between_characters() {
         let id = MessageId("1".into());
-        let text = call_error(&id, ErrorCode::GenericError, &"ü".repeat(300));
+        let text = call_error(&id, ErrorCode::GenericError, &"ü".repeat(300), "{}");
         assert_eq!(text.matches('ü').count(), 255);
     }
 
@@ -426,7 +428,7 @@ mod tests {
             };
             prop_assert_eq!((&j, p.get()), (&i, &*payload));
 
-            let frame = call_error(&i, ErrorCode::InternalError, &text);
+            let frame = call_error(&i, ErrorCode::InternalError, &text, "{}");
             let Ok(Frame::CallError { id: j, code, description, .. }) = parse(&frame) else {
                 panic!("{frame} is not read");
             };

@@ -28,7 +28,6 @@ pub struct Rpc<T> {
 #[derive(Debug)]
 struct Outstanding<T> {
     id: String,
-    action: &'static str,
     token: T,
     since: Mono,
     until: Mono,
@@ -52,8 +51,6 @@ pub enum Received<'a, T> {
     Answer {
         /// What [`Rpc::call`] was given.
         token: T,
-        /// What was asked for.
-        action: &'static str,
         /// The payload of a CALLRESULT, or why there is none.
         result: Result<&'a RawValue, CallFailure>,
     },
@@ -70,6 +67,19 @@ pub struct CallFailure {
     pub code: ErrorCode,
     /// Why, in the words of the peer; may be empty.
     pub description: String,
+    /// JSON, as the peer wrote it.
+    pub details: String,
+}
+
+impl CallFailure {
+    /// Without details.
+    pub fn new(code: ErrorCode, description: &str) -> Self {
+        Self {
+            code,
+            description: description.to_owned(),
+            details: "{}".to_owned(),
+        }
+    }
 }
 
 impl<T> Rpc<T> {
@@ -100,7 +110,7 @@ impl<T> Rpc<T> {
         &mut self,
         now: Mono,
         id: String,
-        action: &'static str,
+        action: &str,
         payload: &str,
         timeout: Duration,
         token: T,
@@ -109,7 +119,6 @@ impl<T> Rpc<T> {
         let text = frame::call(&id, action, payload);
         self.outstanding = Some(Outstanding {
             id,
-            action,
             token,
             since: now,
             until: now + timeout,
@@ -132,15 +141,15 @@ impl<T> Rpc<T> {
             }
         }
         match malformed {
-            Malformed::Call { id, why } => {
-                Received::Refuse(frame::call_error(&id, ErrorCode::FormationViolation, why))
-            }
+            Malformed::Call { id, why } => Received::Refuse(frame::call_error(
+                &id,
+                ErrorCode::FormationViolation,
+                why,
+                "{}",
+            )),
             Malformed::Answer { id, why } => self.handle_answer(
                 &id,
-                Err(CallFailure {
-                    code: ErrorCode::FormationViolation,
-                    description: why.to_owned(),
-                }),
+                Err(CallFailure::new(ErrorCode::FormationViolation, why)),
             ),
             Malformed::Nameless(why) => Received::Ignore(why),
         }
@@ -158,12 +167,13 @@ impl<T> Rpc<T> {
                 id,
                 code,
                 description,
-                ..
+                details,
             } => self.handle_answer(
                 &id,
                 Err(CallFailure {
                     code,
                     description: description.into_owned(),
+                    details: details.get().to_owned(),
                 }),
             ),
         }
@@ -184,7 +194,7 @@ impl<T> Rpc<T> {
             Verdict::InProgress => Received::Repeated(None),
             Verdict::Answered(frame) => Received::Repeated(Some(frame.to_owned())),
             Verdict::Refuse(why) => {
-                Received::Refuse(frame::call_error(&id, ErrorCode::GenericError, why))
+                Received::Refuse(frame::call_error(&id, ErrorCode::GenericError, why, "{}"))
             }
         }
     }
@@ -204,11 +214,7 @@ impl<T> Rpc<T> {
             at.and_then(|at| self.late.drain(..=at).next_back())
         };
         match call {
-            Some(Outstanding { token, action, .. }) => Received::Answer {
-                token,
-                action,
-                result,
-            },
+            Some(Outstanding { token, .. }) => Received::Answer { token, result },
             None => Received::Ignore("an answer that nobody waits for"),
         }
     }
@@ -221,8 +227,8 @@ impl<T> Rpc<T> {
     }
 
     /// The CALLERROR to a [`Received::Call`].
-    pub fn refuse(&mut self, id: &MessageId, code: ErrorCode, description: &str) -> String {
-        let frame = frame::call_error(id, code, description);
+    pub fn refuse(&mut self, id: &MessageId, why: &CallFailure) -> String {
+        let frame = frame::call_error(id, why.code, &why.description, &why.details);
         self.repeats.remember(id, &frame);
         frame
     }
@@ -232,16 +238,16 @@ impl<T> Rpc<T> {
         self.outstanding.as_ref().map(|call| call.until)
     }
 
-    /// Gives up the call of ours whose time is over: its token and action. A late answer is still
-    /// understood, until a later call is answered.
-    pub fn handle_timeout(&mut self, now: Mono) -> Option<(T, &'static str)>
+    /// Gives up the call of ours whose time is over: its token. A late answer is still understood,
+    /// until a later call is answered.
+    pub fn handle_timeout(&mut self, now: Mono) -> Option<T>
     where
         T: Clone,
     {
         let call = self.outstanding.take_if(|call| call.until <= now)?;
-        let given_up = (call.token.clone(), call.action);
+        let token = call.token.clone();
         self.keep_late(call);
-        Some(given_up)
+        Some(token)
     }
 
     /// Gives up the call of ours, whatever its time, like [`handle_timeout`](Self::handle_timeout).
@@ -339,10 +345,7 @@ mod tests {
     fn an_error_is_an_answer_too() {
         let mut rpc = Rpc::new();
         ask(&mut rpc, "a", 1);
-        let failure = CallFailure {
-            code: ErrorCode::NotSupported,
-            description: "no".to_owned(),
-        };
+        let failure = CallFailure::new(ErrorCode::NotSupported, "no");
         let seen = handle(&mut rpc, r#"[4,"a","NotSupported","no",{}]"#);
         assert_eq!(seen, Seen::Answer(1, Err(failure)));
     }
@@ -363,7 +366,7 @@ mod tests {
         ask(&mut rpc, "a", 1);
         assert_eq!(rpc.handle_timeout(Mono(TIMEOUT / 2)), None);
         assert_eq!(rpc.poll_timeout(), Some(Mono(TIMEOUT)));
-        assert_eq!(rpc.handle_timeout(Mono(TIMEOUT)), Some((1, "Reset")));
+        assert_eq!(rpc.handle_timeout(Mono(TIMEOUT)), Some(1));
         assert_eq!(rpc.poll_timeout(), None);
         ask(&mut rpc, "b", 2);
         let late = Seen::Answer(1, Ok("{}".into()));
@@ -419,7 +422,7 @@ mod tests {
     fn a_refusal_is_repeated_like_an_answer() {
         let mut rpc = Rpc::new();
         let id = call(&mut rpc, START);
-        let frame = rpc.refuse(&id, ErrorCode::InternalError, "");
+        let frame = rpc.refuse(&id, &CallFailure::new(ErrorCode::InternalError, ""));
         assert_eq!(handle(&mut rpc, START), Seen::Repeated(Some(frame)));
     }
 

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::wallbox::{self, Wallbox};
 use super::{Meter, PowerBrain};
 use crate::clock::{Mono, Now, Random};
-use crate::ids::{ChargeBoxId, ConnectorId, LinkId, Seq};
+use crate::ids::{ChargeBoxId, ConnectorId, EntryId, GatewayId, LinkId, Seq};
 use crate::site::{Input, Output, Plan, Site};
 use crate::units::{MilliAmps, PerPhase};
 
@@ -59,6 +59,12 @@ enum Event {
     Commit {
         life: u32,
         seq: Seq,
+    },
+    /// The disk has read.
+    Fetched {
+        life: u32,
+        gateway: GatewayId,
+        entries: Vec<EntryId>,
     },
     /// The disk tries again what it could not write.
     WriteAgain {
@@ -356,6 +362,16 @@ impl World {
             Event::DownAtWallbox(link) => self.down_at_wallbox(link),
             Event::Modbus(arrival) => self.arrive(arrival),
             Event::Commit { life, seq } => self.commit(life, seq),
+            Event::Fetched {
+                life,
+                gateway,
+                entries,
+            } => {
+                if life == self.life {
+                    let entries = self.disk.fetch(&entries);
+                    self.site.handle(now, Input::Fetched { gateway, entries });
+                }
+            }
             Event::WriteAgain { life } => {
                 if life == self.life
                     && let Some(seq) = self.disk.refused()
@@ -443,6 +459,15 @@ impl World {
                 self.disk.write(seq, record);
                 let life = self.life;
                 self.enqueue(now + self.disk.delay, Event::Commit { life, seq });
+            }
+            Output::Fetch { gateway, entries } => {
+                let life = self.life;
+                let fetched = Event::Fetched {
+                    life,
+                    gateway,
+                    entries,
+                };
+                self.enqueue(now + self.disk.delay, fetched);
             }
             Output::Send { link, text } => {
                 if let Some(at) = self.arrives_at_wallbox(link) {

@@ -1,6 +1,6 @@
 //! What goes into [`Site`](super) and what comes out.
 
-use crate::ids::{ChargeBoxId, DeviceId, LinkId, Seq};
+use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
 
@@ -53,6 +53,13 @@ pub enum Input {
     Committed(Seq),
     /// The disk refuses; the store tries again.
     CommitFailed,
+    /// What was asked for with [`Output::Fetch`]; what is not on disk is left out.
+    Fetched {
+        /// For whom.
+        gateway: GatewayId,
+        /// Payloads, byte for byte.
+        entries: Vec<(EntryId, String)>,
+    },
 }
 
 /// What the site wants done, in this order.
@@ -60,6 +67,14 @@ pub enum Input {
 pub enum Output {
     /// Write this to the journal.
     Persist(Seq, Record),
+    /// Read the payloads of these entries; exactly one [`Input::Fetched`] shall come of it, after
+    /// everything that was to be written before.
+    Fetch {
+        /// For whom.
+        gateway: GatewayId,
+        /// Which.
+        entries: Vec<EntryId>,
+    },
     /// Send this text frame.
     Send {
         /// To whom.

@@ -5,10 +5,13 @@ use tracing::debug;
 use crate::central_system;
 use crate::charge_point;
 use crate::clock::Now;
-use crate::evse::{Ask, Call, Limit, Measured, Offer, Report, Verdict};
-use crate::ids::{DeviceId, EvseName, MeterName, OfferNumber};
+use crate::evse::{Ask, Call, Limit, Measured, Offer, Reply, Report};
+use crate::ids::{DeviceId, EvseName, MeterName, OfferNumber, Seq};
+use crate::journal::{Entry, Filed, Record};
 use crate::load::{self, Rotation};
 use crate::modbus::meters::{MeterOutput, Sample};
+use crate::ocpp::ErrorCode;
+use crate::ocpp::rpc::CallFailure;
 
 use super::machine::{Machine, Place};
 use super::memory;
@@ -82,6 +85,13 @@ impl Site {
                     self.report(now, &evse, &report);
                 }
                 Some(central_system::Output::Call(call)) => self.answer(now, index, &call),
+                Some(central_system::Output::File(entry)) => {
+                    let seq = self.file(entry);
+                    if let Some(slot) = self.stations.get_mut(index) {
+                        slot.gate.rest_on(seq);
+                    }
+                }
+                Some(central_system::Output::Notice(_) | central_system::Output::Done { .. }) => {}
             }
         }
         self.release_held(now, index);
@@ -128,10 +138,16 @@ impl Site {
                     self.report(now, &evse, &report);
                 }
                 Some(charge_point::Output::Call(call)) => {
-                    let verdict = self.judge(now, &call);
+                    let reply = self.judge(now, &call);
                     self.with_charge_point(now, index, |charge_point, context| {
-                        charge_point.handle_reply(context, call.id, &verdict);
+                        charge_point.handle_reply(context, call.id, &reply);
                     });
+                }
+                Some(charge_point::Output::File(entry)) => {
+                    let seq = self.file(entry);
+                    if let Some(slot) = self.charge_points.get_mut(index) {
+                        slot.clearance.rest_on(now.mono, committed, seq);
+                    }
                 }
             }
         }
@@ -224,15 +240,33 @@ impl Site {
 
     /// The local tag list is the upstream of every EVSE: it answers at once.
     fn answer(&mut self, now: Now, index: usize, call: &Call) {
-        let verdict = self.judge(now, call);
+        let reply = self.judge(now, call);
         self.act(now, index, |station, context| {
-            station.handle_reply(context, call.id, &verdict);
+            station.handle_reply(context, call.id, &reply);
         });
     }
 
-    fn judge(&self, now: Now, call: &Call) -> Verdict {
-        let (Ask::Authorize(tag) | Ask::Start(tag) | Ask::Stop(tag)) = &call.ask;
-        self.tags.judge(now.wall, &call.evses, tag)
+    fn judge(&self, now: Now, call: &Call) -> Reply {
+        match &call.ask {
+            Ask::Authorize { tag, .. } | Ask::Start { tag, .. } | Ask::Stop(tag) => {
+                Reply::Verdict(self.tags.judge(now.wall, &call.evses, tag))
+            }
+            Ask::Relay { .. } => Reply::Refused(CallFailure::new(
+                ErrorCode::NotImplemented,
+                "nobody here knows this action",
+            )),
+        }
+    }
+
+    /// Keeps a message of a wallbox, in the queue of its backend if it has one.
+    fn file(&mut self, entry: Entry) -> Seq {
+        self.last_entry.0 += 1;
+        let filed = Filed {
+            id: self.last_entry,
+            identity: None,
+            entry,
+        };
+        persist(&mut self.written, &mut self.outputs, Record::Entry(filed))
     }
 
     fn obey(&mut self, now: Now, output: load::Output) {

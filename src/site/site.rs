@@ -8,7 +8,7 @@ use crate::central_system::{Context, Station, StationPlan};
 use crate::charge_point::{self, ChargePoint, ChargePointPlan};
 use crate::clock::{Mono, Now, Random, Timestamp};
 use crate::evse::{Limit, Measured};
-use crate::ids::{ChargeBoxId, DeviceId, EvseName, LinkId, OfferNumber, Seq};
+use crate::ids::{ChargeBoxId, DeviceId, EntryId, EvseName, LinkId, OfferNumber, Seq};
 use crate::journal::{Record, Recovered, TransactionNumbers};
 use crate::load::Controller;
 use crate::modbus::meters::{Meter, MeterPlan};
@@ -42,6 +42,7 @@ pub struct Site {
     pub(super) load_rests_on: Seq,
     pub(super) tags: TagList,
     pub(super) numbers: TransactionNumbers,
+    pub(super) last_entry: EntryId,
     pub(super) random: Random,
     pub(super) written: Seq,
     pub(super) committed: Seq,
@@ -82,6 +83,7 @@ impl Site {
             load_rests_on: Seq(0),
             tags: TagList::new(plan.authorization.clone()),
             numbers,
+            last_entry: recovered.last_entry.unwrap_or_default(),
             random,
             written: Seq(0),
             committed: Seq(0),
@@ -200,6 +202,7 @@ impl Site {
                     }
                 }
             }
+            Input::Fetched { .. } => {}
             Input::CommitFailed => {
                 if !std::mem::replace(&mut self.disk_failing, true) {
                     error!(

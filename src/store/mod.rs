@@ -4,6 +4,7 @@
 //! [`Writer::write`] and an [`Outcome`] comes back for each commit. What a record means is said by
 //! [`Recovered::apply`], not here.
 
+mod entries;
 mod queries;
 mod schema;
 mod writer;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params, params};
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params};
 
-use super::{StoreError, schema};
-use crate::ids::{ChargeBoxId, ConnectorId, IdTag, TransactionNumber};
-use crate::journal::{Entry, RECENT_TRANSACTIONS, Record, Recovered, Stopped, Transaction};
+use super::{StoreError, entries, schema};
+use crate::ids::{ChargeBoxId, ConnectorId, EntryId, IdTag, TransactionNumber};
+use crate::journal::{RECENT_TRANSACTIONS, Record, Recovered, Stopped, Transaction};
 use crate::units::WattHours;
 
 /// How long another process may hold the file before we say that it does.
@@ -24,9 +24,6 @@ const LOG_BYTES: i64 = 4 << 20;
 /// The file, held by this process alone.
 pub(super) struct Journal {
     connection: Connection,
-    /// Position of the next entry. Counted here and not by SQLite, so that a commit that is tried
-    /// again writes the same rows again, whatever became of the first attempt.
-    next_entry: i64,
 }
 
 impl Journal {
@@ -55,36 +52,31 @@ impl Journal {
         }
         schema::migrate(&mut connection, found).map_err(sqlite)?;
         let recovered = recover(&connection).map_err(sqlite)?;
-        let next_entry = next_entry(&connection).map_err(sqlite)?;
         keep_as_found(&connection, false).map_err(sqlite)?;
-        let journal = Self {
-            connection,
-            next_entry,
-        };
-        Ok((journal, recovered))
+        Ok((Self { connection }, recovered))
     }
 
     /// Writes all of `records`, or none. After `Ok` they survive a loss of power.
     pub(super) fn commit(&mut self, records: &[Record]) -> rusqlite::Result<()> {
-        let mut next_entry = self.next_entry;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for record in records {
             match record {
                 Record::Transaction(it) => put_transaction(&transaction, it)?,
-                Record::Entry(entry) => {
-                    put_entry(&transaction, next_entry, entry)?;
-                    next_entry += 1;
-                }
+                Record::Entry(filed) => entries::put(&transaction, filed)?,
+                Record::Progress(progress) => entries::put_progress(&transaction, progress)?,
                 Record::Memory { owner, key, value } => {
                     put_memory(&transaction, owner, key, value.as_deref())?;
                 }
             }
         }
-        transaction.commit()?;
-        self.next_entry = next_entry;
-        Ok(())
+        transaction.commit()
+    }
+
+    /// The payloads of entries; those that are not there are left out.
+    pub(super) fn payloads(&self, of: &[EntryId]) -> rusqlite::Result<Vec<(EntryId, String)>> {
+        entries::payloads(&self.connection, of)
     }
 }
 
@@ -155,19 +147,6 @@ fn put_transaction(connection: &Connection, it: &Transaction) -> rusqlite::Resul
     Ok(())
 }
 
-fn put_entry(connection: &Connection, position: i64, entry: &Entry) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)")?
-        .execute(params![
-            position,
-            entry.transaction.0,
-            entry.action,
-            entry.payload,
-            entry.received.to_string(),
-        ])?;
-    Ok(())
-}
-
 fn put_memory(
     connection: &Connection,
     owner: &str,
@@ -183,12 +162,6 @@ fn put_memory(
             .execute([owner, key])?,
     };
     Ok(())
-}
-
-fn next_entry(connection: &Connection) -> rusqlite::Result<i64> {
-    let last: Option<i64> =
-        connection.query_row("SELECT max(position) FROM entries", [], |row| row.get(0))?;
-    Ok(last.unwrap_or(0).saturating_add(1))
 }
 
 fn recover(connection: &Connection) -> rusqlite::Result<Recovered> {
@@ -221,6 +194,7 @@ fn recover(connection: &Connection) -> rusqlite::Result<Recovered> {
         let (key, value) = row?;
         recovered.memory.insert(key, value);
     }
+    entries::recover(connection, &mut recovered)?;
     Ok(recovered)
 }
 
@@ -277,6 +251,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::journal::{Entry, EntryKind, EntryState, Filed, Outline, Progress};
 
     fn times() -> impl Strategy<Value = Timestamp> {
         (
@@ -330,14 +305,57 @@ mod tests {
         )
     }
 
+    fn kinds() -> impl Strategy<Value = EntryKind> {
+        prop_oneof![
+            Just(EntryKind::Start),
+            any::<bool>().prop_map(|thinnable| EntryKind::Values { thinnable }),
+            Just(EntryKind::Stop),
+            Just(EntryKind::DataTransfer),
+        ]
+    }
+
+    fn states() -> impl Strategy<Value = EntryState> {
+        prop_oneof![
+            Just(EntryState::Queued),
+            Just(EntryState::Delivered),
+            Just(EntryState::Dead),
+            Just(EntryState::Thinned),
+        ]
+    }
+
     fn records() -> impl Strategy<Value = Record> {
-        let entry = (any::<i64>(), any::<String>(), any::<String>(), times()).prop_map(
-            |(number, action, payload, received)| {
-                Record::Entry(Entry {
-                    transaction: TransactionNumber(number),
-                    action,
-                    payload,
-                    received,
+        let queues = ("[ab]?", any::<bool>(), "CB-[12]", any::<u32>());
+        let entry = (
+            0..40u64,
+            queues,
+            option::of(0..200i64),
+            kinds(),
+            any::<String>(),
+            times(),
+        )
+            .prop_map(
+                |(id, (identity, ours, address, connector), number, kind, payload, received)| {
+                    Record::Entry(Filed {
+                        id: EntryId(id),
+                        identity: ours.then(|| identity.as_str().into()),
+                        entry: Entry {
+                            address: address.as_str().into(),
+                            connector: ConnectorId(connector),
+                            transaction: number.map(TransactionNumber),
+                            kind,
+                            payload,
+                            received,
+                        },
+                    })
+                },
+            );
+        let progress = (0..40u64, states(), any::<u32>(), option::of(any::<i64>())).prop_map(
+            |(id, state, attempts, backend_id)| {
+                Record::Progress(Progress {
+                    id: EntryId(id),
+                    state,
+                    attempts,
+                    backend_id,
                 })
             },
         );
@@ -345,7 +363,8 @@ mod tests {
             .prop_map(|(owner, key, value)| Record::Memory { owner, key, value });
         prop_oneof![
             8 => transactions().prop_map(Record::Transaction),
-            1 => entry,
+            2 => entry,
+            2 => progress,
             2 => memory,
         ]
     }
@@ -362,25 +381,18 @@ mod tests {
             }
         });
         all.transactions = newest_first.into_iter().collect();
+        let known = |it: &Outline| {
+            it.transaction
+                .is_some_and(|it| all.transactions.contains_key(&it))
+        };
+        all.entries
+            .retain(|_, it| it.progress.state != EntryState::Delivered || known(it));
         all
     }
 
-    fn entries(journal: &Journal) -> Vec<Entry> {
-        journal
-            .connection
-            .prepare("SELECT * FROM entries ORDER BY position")
-            .unwrap()
-            .query_map([], |row| {
-                Ok(Entry {
-                    transaction: TransactionNumber(row.get("transaction_number")?),
-                    action: row.get("action")?,
-                    payload: row.get("payload")?,
-                    received: time(row.get_ref("received")?.as_str()?)?,
-                })
-            })
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap()
+    fn payloads(journal: &Journal) -> Vec<(EntryId, String)> {
+        let all: Vec<EntryId> = (0..1000).map(EntryId).collect();
+        journal.payloads(&all).unwrap()
     }
 
     proptest! {
@@ -393,22 +405,34 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("journal.db");
             let mut expected = Recovered::default();
-            let mut expected_entries = Vec::new();
-            for batch in batches {
-                // Opened anew for each batch: positions of entries go on where they were.
-                let (mut journal, _) = Journal::open(&path).unwrap();
+            let mut expected_payloads = BTreeMap::new();
+            for mut batch in batches {
+                // Opened anew for each batch: numbers of entries go on where they were.
+                let (mut journal, recovered) = Journal::open(&path).unwrap();
+                let mut last = recovered.last_entry.unwrap_or_default();
+                for record in &mut batch {
+                    if let Record::Entry(filed) = record {
+                        last.0 += 1;
+                        filed.id = last;
+                        expected_payloads.insert(last, filed.entry.payload.clone());
+                    }
+                }
                 journal.commit(&batch).unwrap();
                 for record in batch {
-                    if let Record::Entry(entry) = &record {
-                        expected_entries.push(entry.clone());
-                    }
                     expected.apply(record);
                 }
+            }
+            for waiting in expected.entries.keys() {
+                prop_assert!(expected_payloads.contains_key(waiting));
             }
             let (journal, recovered) = Journal::open(&path).unwrap();
             // Id tags are equal without regard to case, but shall come back as they were.
             prop_assert_eq!(format!("{recovered:?}"), format!("{:?}", recent(expected)));
-            prop_assert_eq!(entries(&journal), expected_entries);
+            for (id, payload) in payloads(&journal) {
+                prop_assert_eq!(Some(&payload), expected_payloads.get(&id));
+            }
+            let there: BTreeMap<_, _> = payloads(&journal).into_iter().collect();
+            prop_assert!(recovered.entries.keys().all(|id| there.contains_key(id)));
         }
     }
 
@@ -423,11 +447,17 @@ mod tests {
             key: key.to_owned(),
             value: Some("x".repeat(bytes)),
         };
-        let entry = Record::Entry(Entry {
-            transaction: TransactionNumber(1),
-            action: "StartTransaction".to_owned(),
-            payload: "{}".to_owned(),
-            received: Timestamp::UNIX_EPOCH,
+        let entry = Record::Entry(Filed {
+            id: EntryId(1),
+            identity: Some("backend".into()),
+            entry: Entry {
+                address: "CB-1".into(),
+                connector: ConnectorId(1),
+                transaction: Some(TransactionNumber(1)),
+                kind: EntryKind::Start,
+                payload: "{}".to_owned(),
+                received: Timestamp::UNIX_EPOCH,
+            },
         });
         let error = journal
             .commit(&[memory("small", 1), entry.clone(), memory("large", 100_000)])
@@ -437,10 +467,10 @@ mod tests {
             Some(rusqlite::ErrorCode::DiskFull)
         );
         journal.commit(&[entry]).unwrap();
-        assert_eq!(entries(&journal).len(), 1);
+        assert_eq!(payloads(&journal), [(EntryId(1), "{}".to_owned())]);
         drop(journal);
         let (_, recovered) = Journal::open(&path).unwrap();
-        assert_eq!(recovered, Recovered::default());
+        assert!(recovered.memory.is_empty());
     }
 
     #[test]
@@ -485,14 +515,14 @@ mod tests {
             matches!(
                 error,
                 StoreError::UnknownSchema {
-                    found: 2,
-                    known: 1,
+                    found: 3,
+                    known: 2,
                     ..
                 }
             ),
             "{error:?}"
         );
-        assert!(error.to_string().contains("schema 2"), "{error}");
+        assert!(error.to_string().contains("schema 3"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 }

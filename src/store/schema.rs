@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The version of the schema that this program writes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Every step from an empty file to the present schema. `PRAGMA user_version` counts the steps that
 /// a file has behind it. A step that was released is never changed; a change is a new step.
@@ -43,6 +43,30 @@ const STEPS: [&str; VERSION as usize] = ["
         value TEXT NOT NULL,                     -- JSON
         PRIMARY KEY (owner, key)
     ) STRICT, WITHOUT ROWID;
+    ", "
+    CREATE TABLE queue (
+        id                 INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of delivery; never again
+        identity           TEXT,                 -- whose queue; NULL = nobody's
+        address            TEXT    NOT NULL,
+        connector          INTEGER NOT NULL,
+        transaction_number INTEGER,
+        kind               TEXT    NOT NULL,     -- start, values, samples (may be thinned), stop, transfer
+        payload            TEXT    NOT NULL,     -- byte for byte
+        received           TEXT    NOT NULL,
+        state              TEXT    NOT NULL,     -- queued, delivered, dead
+        attempts           INTEGER NOT NULL,
+        backend_id         INTEGER
+    ) STRICT;
+    INSERT INTO queue
+        SELECT e.position, NULL, coalesce(t.address, ''), coalesce(t.connector, 0),
+               e.transaction_number,
+               CASE e.action WHEN 'StartTransaction' THEN 'start' ELSE 'stop' END,
+               e.payload, e.received, 'queued', 0, NULL
+        FROM entries e LEFT JOIN transactions t ON t.number = e.transaction_number;
+    DROP TABLE entries;
+    ALTER TABLE queue RENAME TO entries;
+    CREATE INDEX entries_waiting ON entries (id)
+        WHERE identity IS NOT NULL AND (state <> 'delivered' OR kind = 'start');
     "];
 
 /// The version of the schema of a file; 0 if it is empty.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{debug, error, warn};
 
 use super::queries::Journal;
-use crate::ids::{Seq, TransactionNumber};
+use crate::ids::{EntryId, GatewayId, Seq, TransactionNumber};
 use crate::journal::Record;
 
 /// The first wait after a commit failed; each further one doubles, up to [`LONGEST_WAIT`].
@@ -23,12 +23,21 @@ const LARGEST_BATCH: usize = 10_000;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What became of the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Every record up to this one is on disk and survives a loss of power.
     Committed(Seq),
     /// The disk refused. The records are kept and tried again, in order.
     Failed,
+    /// What [`Writer::fetch`] asked for; what is not there is left out.
+    Fetched(GatewayId, Vec<(EntryId, String)>),
+}
+
+/// What the thread is asked for, in order.
+#[derive(Debug)]
+enum Task {
+    Write(Seq, Record),
+    Fetch(GatewayId, Vec<EntryId>),
 }
 
 /// The way to the disk.
@@ -38,7 +47,7 @@ pub enum Outcome {
 /// waits shrinks to the newest state of each thing and two entries a transaction.
 #[derive(Debug)]
 pub struct Writer {
-    records: Sender<(Seq, Record)>,
+    tasks: Sender<Task>,
     /// Never sent on: dropping it wakes the thread from its wait.
     stop: Sender<()>,
     /// Never sent on: the thread drops its end when it is through.
@@ -51,7 +60,7 @@ impl Writer {
         journal: Journal,
         outcome: impl FnMut(Outcome) + Send + 'static,
     ) -> io::Result<Self> {
-        let (records, queue) = channel();
+        let (tasks, queue) = channel();
         let (stop, stopped) = channel();
         let (through, done) = channel();
         thread::Builder::new()
@@ -60,23 +69,25 @@ impl Writer {
                 write_until_closed(journal, &queue, &stopped, outcome);
                 drop(through);
             })?;
-        Ok(Self {
-            records,
-            stop,
-            done,
-        })
+        Ok(Self { tasks, stop, done })
     }
 
     /// Hands over a record; never waits. `seq` grows from call to call.
     pub fn write(&self, seq: Seq, record: Record) {
         // Fails only when the thread is gone, which a panic brings about, which ends the process.
-        let _ = self.records.send((seq, record));
+        let _ = self.tasks.send(Task::Write(seq, record));
+    }
+
+    /// Asks for the payloads of entries; never waits. They come after everything that was written
+    /// before, as an [`Outcome`].
+    pub fn fetch(&self, gateway: GatewayId, entries: Vec<EntryId>) {
+        let _ = self.tasks.send(Task::Fetch(gateway, entries));
     }
 
     /// Writes what is still waiting and closes the file. Gives up after one more attempt, or when
     /// the disk has hung for 5 s; what is lost then is logged.
     pub fn close(self) {
-        drop((self.records, self.stop));
+        drop((self.tasks, self.stop));
         if self.done.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             error!("the disk hangs: the last records may be lost");
         }
@@ -85,18 +96,36 @@ impl Writer {
 
 fn write_until_closed(
     mut journal: Journal,
-    queue: &Receiver<(Seq, Record)>,
+    queue: &Receiver<Task>,
     stop: &Receiver<()>,
     mut outcome: impl FnMut(Outcome),
 ) {
     let mut batch = Vec::new();
-    while let Ok((first, record)) = queue.recv() {
-        let mut last = first;
-        batch.push(record);
+    // A question waits for what was written before it.
+    let mut question = None;
+    while let Some(task) = question.take().or_else(|| queue.recv().ok()) {
+        let (mut last, first) = match task {
+            Task::Write(seq, record) => (seq, record),
+            Task::Fetch(gateway, entries) => {
+                let found = journal.payloads(&entries).unwrap_or_else(|error| {
+                    error!(%error, "the journal cannot be read: what it holds for a backend waits");
+                    Vec::new()
+                });
+                outcome(Outcome::Fetched(gateway, found));
+                continue;
+            }
+        };
+        batch.push(first);
         let mut take = |batch: &mut Vec<Record>| {
-            for (seq, record) in queue.try_iter().take(LARGEST_BATCH) {
-                last = seq;
-                batch.push(record);
+            while question.is_none() && batch.len() < LARGEST_BATCH {
+                match queue.try_recv() {
+                    Ok(Task::Write(seq, record)) => {
+                        last = seq;
+                        batch.push(record);
+                    }
+                    Ok(fetch @ Task::Fetch(..)) => question = Some(fetch),
+                    Err(_) => break,
+                }
             }
         };
         take(&mut batch);
@@ -135,6 +164,7 @@ fn drop_superseded(batch: &mut Vec<Record>) {
     #[derive(PartialEq, Eq, Hash)]
     enum Thing {
         Transaction(TransactionNumber),
+        Progress(EntryId),
         Memory(String, String),
     }
     let mut newer = HashSet::new();
@@ -142,6 +172,7 @@ fn drop_superseded(batch: &mut Vec<Record>) {
     batch.retain(|record| match record {
         Record::Transaction(it) => newer.insert(Thing::Transaction(it.number)),
         Record::Entry(_) => true,
+        Record::Progress(it) => newer.insert(Thing::Progress(it.id)),
         Record::Memory { owner, key, .. } => {
             newer.insert(Thing::Memory(owner.clone(), key.clone()))
         }
@@ -155,7 +186,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::journal::{Entry, Recovered};
+    use crate::ids::ConnectorId;
+    use crate::journal::{Entry, EntryKind, Filed, Recovered};
 
     /// Longer than any wait of a writer, so that a test ends also when it fails.
     const PATIENCE: Duration = Duration::from_mins(1);
@@ -169,11 +201,17 @@ mod tests {
     }
 
     fn entry(payload: &str) -> Record {
-        Record::Entry(Entry {
-            transaction: TransactionNumber(1),
-            action: "StartTransaction".to_owned(),
-            payload: payload.to_owned(),
-            received: jiff::Timestamp::UNIX_EPOCH,
+        Record::Entry(Filed {
+            id: EntryId(payload.parse().unwrap_or(0)),
+            identity: Some("backend".into()),
+            entry: Entry {
+                address: "CB-1".into(),
+                connector: ConnectorId(1),
+                transaction: Some(TransactionNumber(1)),
+                kind: EntryKind::Start,
+                payload: payload.to_owned(),
+                received: jiff::Timestamp::UNIX_EPOCH,
+            },
         })
     }
 
@@ -213,7 +251,7 @@ mod tests {
         assert_eq!(reported.last(), Some(&Outcome::Committed(Seq(255))));
         let committed = reported.iter().map(|outcome| match outcome {
             Outcome::Committed(seq) => *seq,
-            Outcome::Failed => panic!("nothing was wrong with the disk"),
+            Outcome::Failed | Outcome::Fetched(..) => panic!("nothing was wrong with the disk"),
         });
         assert!(committed.is_sorted());
         assert_eq!(reopened(&dir), expected);

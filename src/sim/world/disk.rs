@@ -1,9 +1,9 @@
 //! A disk that commits later, or not at all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::ids::Seq;
+use crate::ids::{EntryId, Seq};
 use crate::journal::{Record, Recovered};
 
 /// What is on disk, and what is on its way there.
@@ -15,6 +15,8 @@ pub struct Disk {
     pub failing: bool,
     recovered: Recovered,
     pending: VecDeque<(Seq, Record)>,
+    /// Of every entry that was ever written.
+    payloads: BTreeMap<EntryId, String>,
     /// The last record that could not be written.
     refused: Option<Seq>,
 }
@@ -33,10 +35,20 @@ impl Disk {
     pub(super) fn commit(&mut self, seq: Seq) -> bool {
         let mut any = false;
         while let Some((_, record)) = self.pending.pop_front_if(|(first, _)| *first <= seq) {
+            if let Record::Entry(filed) = &record {
+                let payload = filed.entry.payload.clone();
+                self.payloads.insert(filed.id, payload);
+            }
             self.recovered.apply(record);
             any = true;
         }
         any
+    }
+
+    /// The payloads of entries that are on disk.
+    pub(super) fn fetch(&self, entries: &[EntryId]) -> Vec<(EntryId, String)> {
+        let found = |id: &EntryId| Some((*id, self.payloads.get(id)?.clone()));
+        entries.iter().filter_map(found).collect()
     }
 
     /// Puts off writing up to `seq`; returns whether a new attempt must be made.

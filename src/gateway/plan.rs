@@ -1,0 +1,68 @@
+//! What a [`Gateway`](super) is told by the configuration.
+
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
+use crate::ocpp::composite::Wiring;
+
+/// One charge point as one backend sees it: a connection of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayPlan {
+    /// `evse.gateway.url`.
+    pub url: String,
+    /// `evse.gateway.client-id`.
+    pub client_id: String,
+    /// The EVSEs behind it, in the order of the file.
+    pub members: Vec<MemberPlan>,
+    /// The wallbox whose connectors these all are: it is shown one to one.
+    pub whole: Option<ChargeBoxId>,
+    /// What `BootNotification` says where no wallbox says it.
+    pub boot: BootPlan,
+    /// A lost session gets a `StopTransaction` with the last register.
+    pub synthesize_stop: bool,
+    /// `UpdateFirmware` and `SignedUpdateFirmware` are relayed.
+    pub allow_firmware: bool,
+    /// Vendors whose `DataTransfer` is kept and delivered later.
+    pub queue_data_transfer: Vec<String>,
+    /// So many messages may wait.
+    pub max_queue: usize,
+    /// `load-management = "observe"`: the backend's profiles go to the wallbox as they are.
+    pub observe: bool,
+}
+
+/// An EVSE behind a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberPlan {
+    /// Its name.
+    pub evse: EvseName,
+    /// The wallbox.
+    pub address: ChargeBoxId,
+    /// Its connector; of a Modbus wallbox the unit.
+    pub connector: ConnectorId,
+    /// An OCPP wallbox carries out what the backend wants; a Modbus one is played by us.
+    pub is_ocpp: bool,
+    /// `evse.gateway.connector`: what the backend calls it.
+    pub backend_connector: Option<ConnectorId>,
+    /// How it is wired, for profiles.
+    pub wiring: Wiring,
+    /// Backend away: may a tag nobody knows charge?
+    pub offline_unknown_tags: bool,
+}
+
+/// `evse.gateway.vendor`, `model`, `serial`, `firmware`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BootPlan {
+    /// `chargePointVendor`.
+    pub vendor: Option<String>,
+    /// `chargePointModel`.
+    pub model: Option<String>,
+    /// `chargePointSerialNumber`.
+    pub serial: Option<String>,
+    /// `firmwareVersion`.
+    pub firmware: Option<String>,
+}
+
+impl GatewayPlan {
+    /// Names its queue and its memory; stays the same over changes of everything else.
+    pub fn identity(&self) -> Identity {
+        Identity::from(format!("{} {}", self.client_id, self.url).as_str())
+    }
+}
