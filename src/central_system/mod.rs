@@ -13,7 +13,6 @@
 //! | `set_up` | the order of housekeeping after a wallbox appears |
 //! | `ledger` | open and recent transactions, and which one a message means |
 //! | `sample_clock` | which meter values tell of now |
-//! | `liveness` | is the peer still there? |
 //! | `connector` | what is known of one connector |
 //! | `plan` | what the configuration says |
 
@@ -24,7 +23,7 @@ mod dead_man;
 mod ladder;
 mod ledger;
 mod limiting;
-mod liveness;
+
 pub mod plan;
 mod profile;
 mod releasing;
@@ -33,6 +32,7 @@ mod sample_clock;
 mod set_up;
 mod setpoint;
 mod station;
+mod stub;
 mod transacting;
 
 pub use plan::{ConnectorPlan, ProfileSettings, StationPlan};

@@ -19,10 +19,10 @@ use super::asking::Asked;
 use super::connector::{Connector, Standing};
 use super::dead_man::Floor;
 use super::ledger::Ledger;
-use super::liveness::{Act, Liveness};
 use super::plan::{ConnectorPlan, StationPlan};
 use super::sample_clock::SampleClock;
 use super::set_up::{Known, SetUp, Step};
+use crate::ocpp::liveness::{Act, Liveness};
 
 /// Wallboxes number their connectors 1, 2, …; a larger number is nonsense and gets no memory.
 pub(super) const MOST_CONNECTORS: u32 = 64;

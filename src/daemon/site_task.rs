@@ -191,6 +191,7 @@ impl SiteTask {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
                 }
+                Output::Dial(_) => {}
                 Output::Modbus { device, request } => self.lines.ask(device, request),
                 Output::Ping { link } => tell(links, link, ToLink::Ping),
                 Output::Close { link, code, reason } => {

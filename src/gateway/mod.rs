@@ -1,5 +1,44 @@
-//! Our client role: one [`GatewayPlan`] for each charge point that a backend knows.
+//! Our client role: one [`Gateway`] for each charge point that a billing backend knows.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `gateway` | the machine: what arrives, what is to be done, timers |
+//! | `connection`, `backoff`, `dial_failure` | when a backend is tried, and whether it lives |
+//! | `registering` | boot, heartbeats, the status of every connector |
+//! | `calling` | what wallboxes ask, and what they are told without the backend |
+//! | `delivering`, `outbox`, `transactions` | the queue of messages that must arrive |
+//! | `obeying` | what the backend wants, and who answers |
+//! | `keys` | the configuration keys of a charge point that is two |
+//! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
+//! | `tags` | the backend's tag list, and what it said of tags before |
+//! | `members` | the EVSEs behind a gateway |
+//! | `plan` | what the configuration says |
 
+mod authorizing;
+mod backoff;
+mod calling;
+mod connection;
+mod delivering;
+mod dial_failure;
+#[allow(
+    clippy::module_inception,
+    reason = "the machine that gives the room its name"
+)]
+mod gateway;
+pub mod keys;
+mod limiting;
+mod members;
+mod obeying;
+mod outbox;
 pub mod plan;
+pub mod profiles;
+mod registering;
+pub mod tags;
+mod transactions;
 
+pub use dial_failure::DialFailure;
+pub use gateway::{Context, Gateway, Output, View};
 pub use plan::{BootPlan, GatewayPlan, MemberPlan};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
 use crate::ocpp::composite::Wiring;
+use crate::units::MilliAmps;
 
 /// One charge point as one backend sees it: a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub struct GatewayPlan {
     pub members: Vec<MemberPlan>,
     /// The wallbox whose connectors these all are: it is shown one to one.
     pub whole: Option<ChargeBoxId>,
+    /// Another EVSE of its wallbox is not among the members.
+    pub shares_wallbox: bool,
+    /// Makes the serial number of one connector of a wallbox unique.
+    pub serial_suffix: Option<String>,
     /// What `BootNotification` says where no wallbox says it.
     pub boot: BootPlan,
     /// A lost session gets a `StopTransaction` with the last register.
@@ -41,6 +46,8 @@ pub struct MemberPlan {
     pub is_ocpp: bool,
     /// `evse.gateway.connector`: what the backend calls it.
     pub backend_connector: Option<ConnectorId>,
+    /// `evse.min-current`.
+    pub min: MilliAmps,
     /// How it is wired, for profiles.
     pub wiring: Wiring,
     /// Backend away: may a tag nobody knows charge?

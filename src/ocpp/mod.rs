@@ -6,10 +6,12 @@
 //! |---|---|
 //! | [`frame`], [`error_code`], [`repair`] | one message as text: reading, writing, a second try |
 //! | [`rpc`] | calls and answers of one connection: timeouts, repeats, late answers |
+//! | [`liveness`] | is the peer of a connection still there? |
 //! | [`action`] | every action and who may send it |
 //! | [`messages`] | typed payloads |
 //! | [`charging_profile`], [`status`] | types that more than one message has |
 //! | [`reading`] | what meter values mean |
+//! | [`splice`](mod@splice) | one member replaced, every other byte kept |
 //! | [`lenient`], [`timestamp`] | how fields are read whatever their type |
 //!
 //! A received text goes through [`Rpc::handle`]; the payload it yields through
@@ -21,6 +23,7 @@ pub mod composite;
 pub mod error_code;
 pub mod frame;
 pub mod lenient;
+pub mod liveness;
 pub mod messages;
 pub mod reading;
 pub mod repair;

@@ -22,6 +22,8 @@ pub struct Rpc<T> {
     outstanding: Option<Outstanding<T>>,
     /// Given up, oldest first.
     late: VecDeque<Outstanding<T>>,
+    /// Late answers stay welcome whatever happens meanwhile.
+    patient: bool,
     repeats: Repeats,
 }
 
@@ -88,8 +90,17 @@ impl<T> Rpc<T> {
         Self {
             outstanding: None,
             late: VecDeque::new(),
+            patient: false,
             repeats: Repeats::new(),
         }
+    }
+
+    /// Of the connections to a peer that may answer very late and over its next connection: the
+    /// last few calls that were given up are remembered until they are answered.
+    pub const fn patient() -> Self {
+        let mut rpc = Self::new();
+        rpc.patient = true;
+        rpc
     }
 
     /// Whether a call may be made.
@@ -207,11 +218,19 @@ impl<T> Rpc<T> {
         let in_time = self.outstanding.take_if(|call| id.text() == call.id);
         let call = if in_time.is_some() {
             // Answers come in order: what was asked before will not be answered any more.
-            self.late.clear();
+            if !self.patient {
+                self.late.clear();
+            }
             in_time
         } else {
             let at = self.late.iter().position(|call| id.text() == call.id);
-            at.and_then(|at| self.late.drain(..=at).next_back())
+            at.and_then(|at| {
+                if self.patient {
+                    self.late.remove(at)
+                } else {
+                    self.late.drain(..=at).next_back()
+                }
+            })
         };
         match call {
             Some(Outstanding { token, .. }) => Received::Answer { token, result },
@@ -272,7 +291,9 @@ impl<T> Rpc<T> {
     /// because a peer that did not get one asks again over its next connection.
     pub fn reset(&mut self) -> Option<T> {
         self.repeats.forget_in_progress();
-        self.late.clear();
+        if !self.patient {
+            self.late.clear();
+        }
         self.outstanding.take().map(|call| call.token)
     }
 }
@@ -392,6 +413,22 @@ mod tests {
         rpc.give_up();
         rpc.reset();
         assert_eq!(handle(&mut rpc, r#"[3,"c",{}]"#), Seen::Ignore);
+    }
+
+    #[test]
+    fn a_patient_peer_takes_late_answers_after_others_and_after_a_reconnect() {
+        let mut rpc = Rpc::patient();
+        ask(&mut rpc, "a", 1);
+        rpc.give_up();
+        ask(&mut rpc, "b", 2);
+        rpc.give_up();
+        ask(&mut rpc, "c", 3);
+        handle(&mut rpc, r#"[3,"c",{}]"#);
+        rpc.reset();
+        let late = |token| Seen::Answer(token, Ok("{}".into()));
+        assert_eq!(handle(&mut rpc, r#"[3,"b",{}]"#), late(2));
+        assert_eq!(handle(&mut rpc, r#"[3,"a",{}]"#), late(1));
+        assert_eq!(handle(&mut rpc, r#"[3,"a",{}]"#), Seen::Ignore);
     }
 
     #[test]

@@ -48,6 +48,17 @@ pub fn without(json: &str, name: &str) -> Option<String> {
     Some(format!("{before}{after}"))
 }
 
+/// `json`, an object, with one more member, the first. `None` if `json` is no object.
+pub fn insert(json: &str, name: &str, value: &str) -> Option<String> {
+    let after = json.trim_start().strip_prefix('{')?;
+    let comma = if after.trim_start().starts_with('}') {
+        ""
+    } else {
+        ","
+    };
+    Some(format!("{{\"{name}\":{value}{comma}{after}"))
+}
+
 /// Where `part`, a slice of `whole`, lies in it.
 fn span(whole: &str, part: &str) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
@@ -72,6 +83,14 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
+
+    #[test]
+    fn a_member_is_put_in_front() {
+        let put = |json| insert(json, "connectorId", "2");
+        assert_eq!(put(r#" {"a": 1}"#).unwrap(), r#"{"connectorId":2,"a": 1}"#);
+        assert_eq!(put("{ }").unwrap(), r#"{"connectorId":2 }"#);
+        assert_eq!(put("[]"), None);
+    }
 
     #[test]
     fn only_the_value_of_the_member_changes() {

@@ -1,5 +1,6 @@
 //! What goes into [`Site`](super) and what comes out.
 
+use crate::gateway::DialFailure;
 use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
@@ -34,6 +35,20 @@ pub enum Input {
     Down {
         /// Which.
         link: LinkId,
+    },
+    /// A dial succeeded.
+    Dialled {
+        /// Whose.
+        gateway: GatewayId,
+        /// The new link.
+        link: LinkId,
+    },
+    /// A dial failed.
+    DialFailed {
+        /// Whose.
+        gateway: GatewayId,
+        /// Why.
+        why: DialFailure,
     },
     /// A Modbus request came back.
     Modbus {
@@ -75,6 +90,9 @@ pub enum Output {
         /// Which.
         entries: Vec<EntryId>,
     },
+    /// Connect to a backend; exactly one [`Input::Dialled`] or [`Input::DialFailed`] shall come of
+    /// it.
+    Dial(GatewayId),
     /// Send this text frame.
     Send {
         /// To whom.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::central_system::Station;
 use crate::charge_point::ChargePoint;
 use crate::clock::Mono;
+use crate::gateway::Gateway;
 use crate::ids::ConnectorId;
 use crate::modbus::meters::Meter;
 
@@ -16,6 +17,7 @@ pub(super) enum Machine {
     Station(usize),
     ChargePoint(usize),
     Meter(usize),
+    Gateway(usize),
 }
 
 /// Which machine an EVSE belongs to.
@@ -43,6 +45,13 @@ pub(super) struct ChargePointSlot {
 #[derive(Debug)]
 pub(super) struct MeterSlot {
     pub(super) meter: Meter,
+}
+
+/// A gateway and what stands between it and its link.
+#[derive(Debug)]
+pub(super) struct GatewaySlot {
+    pub(super) gateway: Gateway,
+    pub(super) gate: Gate,
 }
 
 /// When each machine wants to act.

@@ -4,6 +4,7 @@ mod callers;
 mod commands;
 pub mod control;
 mod gate;
+mod gatewaying;
 mod hand_over;
 pub mod io;
 mod machine;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::central_system::StationPlan;
 use crate::charge_point::ChargePointPlan;
+use crate::gateway::GatewayPlan;
 use crate::ids::{CircuitName, EvseName, IdTag, MeterName};
 use crate::load::LoadPlan;
 use crate::modbus::meters::MeterPlan;
@@ -24,6 +25,8 @@ pub struct Plan {
     pub meters: Vec<MeterPlan>,
     /// What measures an EVSE, where it is not the EVSE itself.
     pub measured_by: BTreeMap<EvseName, MeasuredBy>,
+    /// One for each charge point that a backend knows.
+    pub gateways: Vec<GatewayPlan>,
     /// For EVSEs without a backend.
     pub authorization: AuthorizationPlan,
     /// `circuit.limit-signal`: what `limit CIRCUIT on` applies.

@@ -6,8 +6,7 @@ use crate::central_system;
 use crate::charge_point;
 use crate::clock::Now;
 use crate::evse::{Ask, Call, Limit, Measured, Offer, Reply, Report};
-use crate::ids::{DeviceId, EvseName, MeterName, OfferNumber, Seq};
-use crate::journal::{Entry, Filed, Record};
+use crate::ids::{DeviceId, EvseName, MeterName, OfferNumber};
 use crate::load::{self, Rotation};
 use crate::modbus::meters::{MeterOutput, Sample};
 use crate::ocpp::ErrorCode;
@@ -28,6 +27,7 @@ impl Site {
                     Machine::Station(index) => self.drain_station(now, index),
                     Machine::ChargePoint(index) => self.drain_charge_point(now, index),
                     Machine::Meter(index) => self.drain_meter(now, index),
+                    Machine::Gateway(index) => self.drain_gateway(now, index),
                 }
             } else if let Some(output) = self.load.poll_output() {
                 if self.handing_over.is_none() {
@@ -84,14 +84,22 @@ impl Site {
                     self.load_rests_on = self.load_rests_on.max(slot.gate.rests_on());
                     self.report(now, &evse, &report);
                 }
-                Some(central_system::Output::Call(call)) => self.answer(now, index, &call),
+                Some(central_system::Output::Call(call)) => {
+                    self.ask_upstream(now, Machine::Station(index), &call);
+                }
                 Some(central_system::Output::File(entry)) => {
-                    let seq = self.file(entry);
+                    let seq = self.file(now, entry);
                     if let Some(slot) = self.stations.get_mut(index) {
                         slot.gate.rest_on(seq);
                     }
                 }
-                Some(central_system::Output::Notice(_) | central_system::Output::Done { .. }) => {}
+                Some(central_system::Output::Notice(notice)) => {
+                    let address = slot.station.id().clone();
+                    self.pass_notice(now, &address, &notice);
+                }
+                Some(central_system::Output::Done { id, outcome }) => {
+                    self.order_is_done(now, id, outcome);
+                }
             }
         }
         self.release_held(now, index);
@@ -138,13 +146,10 @@ impl Site {
                     self.report(now, &evse, &report);
                 }
                 Some(charge_point::Output::Call(call)) => {
-                    let reply = self.judge(now, &call);
-                    self.with_charge_point(now, index, |charge_point, context| {
-                        charge_point.handle_reply(context, call.id, &reply);
-                    });
+                    self.ask_upstream(now, Machine::ChargePoint(index), &call);
                 }
                 Some(charge_point::Output::File(entry)) => {
-                    let seq = self.file(entry);
+                    let seq = self.file(now, entry);
                     if let Some(slot) = self.charge_points.get_mut(index) {
                         slot.clearance.rest_on(now.mono, committed, seq);
                     }
@@ -216,6 +221,7 @@ impl Site {
 
     fn report(&mut self, now: Now, evse: &EvseName, report: &Report) {
         self.note_hand_over(report);
+        self.report_to_gateway(now, evse, report);
         // What an EVSE says of itself is not believed where something else measures it.
         let believed =
             !matches!(report, Report::Measured(_)) || !self.plan.measured_by.contains_key(evse);
@@ -238,15 +244,8 @@ impl Site {
         }
     }
 
-    /// The local tag list is the upstream of every EVSE: it answers at once.
-    fn answer(&mut self, now: Now, index: usize, call: &Call) {
-        let reply = self.judge(now, call);
-        self.act(now, index, |station, context| {
-            station.handle_reply(context, call.id, &reply);
-        });
-    }
-
-    fn judge(&self, now: Now, call: &Call) -> Reply {
+    /// What the local tag list says.
+    pub(super) fn judge(&self, now: Now, call: &Call) -> Reply {
         match &call.ask {
             Ask::Authorize { tag, .. } | Ask::Start { tag, .. } | Ask::Stop(tag) => {
                 Reply::Verdict(self.tags.judge(now.wall, &call.evses, tag))
@@ -256,17 +255,6 @@ impl Site {
                 "nobody here knows this action",
             )),
         }
-    }
-
-    /// Keeps a message of a wallbox, in the queue of its backend if it has one.
-    fn file(&mut self, entry: Entry) -> Seq {
-        self.last_entry.0 += 1;
-        let filed = Filed {
-            id: self.last_entry,
-            identity: None,
-            entry,
-        };
-        persist(&mut self.written, &mut self.outputs, Record::Entry(filed))
     }
 
     fn obey(&mut self, now: Now, output: load::Output) {
@@ -284,6 +272,10 @@ impl Site {
     pub(super) fn deliver(&mut self, now: Now, evse: &EvseName, offer: Offer) {
         let Some(&place) = self.by_evse.get(evse) else {
             return;
+        };
+        match offer.limit {
+            Limit::Current(amps) => self.offered.insert(evse.clone(), amps),
+            Limit::Released => self.offered.remove(evse),
         };
         let booked = self.load.evse(evse).map(|view| view.booked);
         let remembered = match (offer.limit, booked) {

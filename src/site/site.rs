@@ -8,13 +8,17 @@ use crate::central_system::{Context, Station, StationPlan};
 use crate::charge_point::{self, ChargePoint, ChargePointPlan};
 use crate::clock::{Mono, Now, Random, Timestamp};
 use crate::evse::{Limit, Measured};
-use crate::ids::{ChargeBoxId, DeviceId, EntryId, EvseName, LinkId, OfferNumber, Seq};
+use crate::gateway::Gateway;
+use crate::ids::{ChargeBoxId, ConnectorId, DeviceId, EntryId, EvseName, LinkId, OfferNumber, Seq};
 use crate::journal::{Record, Recovered, TransactionNumbers};
 use crate::load::Controller;
 use crate::modbus::meters::{Meter, MeterPlan};
+use crate::units::MilliAmps;
 
 use super::gate::{Clearance, Gate};
-use super::machine::{ChargePointSlot, Machine, MeterSlot, Place, StationSlot, Timers};
+use super::machine::{
+    ChargePointSlot, GatewaySlot, Machine, MeterSlot, Place, StationSlot, Timers,
+};
 use super::memory;
 use super::plan::Plan;
 use super::tag_list::TagList;
@@ -43,6 +47,20 @@ pub struct Site {
     pub(super) tags: TagList,
     pub(super) numbers: TransactionNumbers,
     pub(super) last_entry: EntryId,
+    pub(super) gateways: Vec<GatewaySlot>,
+    /// The gateway of each connector that has one.
+    pub(super) by_member: BTreeMap<(ChargeBoxId, ConnectorId), usize>,
+    /// The gateway of each EVSE that has one.
+    pub(super) backends: BTreeMap<EvseName, usize>,
+    pub(super) backend_links: HashMap<LinkId, usize>,
+    /// Numbers the questions between devices and gateways.
+    pub(super) tickets: u64,
+    /// Calls on their way: which device asked, and how it calls that.
+    pub(super) asking: BTreeMap<u64, (Machine, u64)>,
+    /// Orders on their way: which gateway gave them, and how it calls them.
+    pub(super) ordered: BTreeMap<u64, (usize, u64)>,
+    /// The last offer of each EVSE that is limited.
+    pub(super) offered: BTreeMap<EvseName, MilliAmps>,
     pub(super) random: Random,
     pub(super) written: Seq,
     pub(super) committed: Seq,
@@ -84,6 +102,14 @@ impl Site {
             tags: TagList::new(plan.authorization.clone()),
             numbers,
             last_entry: recovered.last_entry.unwrap_or_default(),
+            gateways: Vec::new(),
+            by_member: BTreeMap::new(),
+            backends: BTreeMap::new(),
+            backend_links: HashMap::new(),
+            tickets: 0,
+            asking: BTreeMap::new(),
+            ordered: BTreeMap::new(),
+            offered: BTreeMap::new(),
             random,
             written: Seq(0),
             committed: Seq(0),
@@ -97,6 +123,10 @@ impl Site {
             outputs: VecDeque::new(),
             plan,
         };
+        // First: recovered transactions of devices are judged by them.
+        for plan in site.plan.gateways.clone() {
+            site.add_gateway(now, plan, recovered);
+        }
         for plan in site.plan.stations.clone() {
             site.add_station(plan, recovered);
         }
@@ -156,17 +186,33 @@ impl Site {
                 address,
                 peer,
             } => self.handle_up(now, link, address, peer),
+            Input::Dialled { gateway, link } => self.handle_dialled(now, gateway, link),
+            Input::DialFailed { gateway, why } => self.handle_dial_failed(now, gateway, &why),
             Input::Frame { link, text } => {
+                if let Some(index) = self.gateway_of(link) {
+                    self.with_gateway(now, index, |gateway, context| {
+                        gateway.handle_frame(context, &text);
+                    });
+                }
                 self.with_station(now, link, |station, context| {
                     station.handle_frame(context, &text);
                 });
             }
             Input::Heard { link, pong } => {
+                if let Some(index) = self.gateway_of(link) {
+                    self.with_gateway(now, index, |gateway, context| {
+                        gateway.handle_heard(context, pong);
+                    });
+                }
                 self.with_station(now, link, |station, context| {
                     station.handle_heard(context, pong);
                 });
             }
             Input::Down { link } => {
+                if let Some(index) = self.gateway_of(link) {
+                    self.with_gateway(now, index, Gateway::handle_down);
+                }
+                self.backend_links.remove(&link);
                 self.with_station(now, link, Station::handle_down);
                 self.by_link.remove(&link);
             }
@@ -196,13 +242,13 @@ impl Site {
                         Machine::ChargePoint(index) => {
                             self.with_charge_point(now, index, ChargePoint::handle_committed);
                         }
-                        Machine::Station(_) | Machine::Meter(_) => {
+                        Machine::Station(_) | Machine::Meter(_) | Machine::Gateway(_) => {
                             self.dirty.insert(machine);
                         }
                     }
                 }
             }
-            Input::Fetched { .. } => {}
+            Input::Fetched { gateway, entries } => self.handle_fetched(now, gateway, entries),
             Input::CommitFailed => {
                 if !std::mem::replace(&mut self.disk_failing, true) {
                     error!(
@@ -276,6 +322,7 @@ impl Site {
                 Machine::ChargePoint(index) => {
                     self.with_charge_point(now, index, ChargePoint::handle_timeout);
                 }
+                Machine::Gateway(index) => self.with_gateway(now, index, Gateway::handle_timeout),
                 Machine::Meter(index) => {
                     if let Some(slot) = self.meters.get_mut(index) {
                         slot.meter.handle_timeout(now.mono);

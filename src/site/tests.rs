@@ -12,6 +12,7 @@ use crate::load::LoadPlan;
 fn site() -> Site {
     let load = LoadPlan::default();
     let plan = Plan {
+        gateways: Vec::new(),
         load,
         stations: Vec::new(),
         charge_points: Vec::new(),

@@ -227,6 +227,7 @@ impl WorldPlan {
             observe: self.load.observe,
         });
         Plan {
+            gateways: Vec::new(),
             stations: stations.collect(),
             charge_points: self.charge_points(),
             meters: self.meters.iter().map(|it| self.read(it)).collect(),

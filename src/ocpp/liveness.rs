@@ -16,7 +16,7 @@ const LEAST_SILENCE: Duration = Duration::from_secs(90);
 
 /// The liveness of one connection.
 #[derive(Debug)]
-pub(super) struct Liveness {
+pub struct Liveness {
     heard: Mono,
     pinged: Mono,
     silence: Duration,
@@ -28,7 +28,7 @@ pub(super) struct Liveness {
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub enum Act {
     /// Send a ping.
     Ping,
     /// Close: the peer is gone.
@@ -38,7 +38,7 @@ pub(super) enum Act {
 impl Liveness {
     /// A connection begins. Three heartbeat intervals of silence end it, not one: a peer that is
     /// a moment late is not gone.
-    pub(super) fn new(now: Mono, heartbeat_interval: Duration) -> Self {
+    pub fn new(now: Mono, heartbeat_interval: Duration) -> Self {
         Self {
             heard: now,
             pinged: now,
@@ -49,28 +49,33 @@ impl Liveness {
         }
     }
 
+    /// The peer shall be heard at this interval from now on.
+    pub fn expect(&mut self, heartbeat_interval: Duration) {
+        self.silence = heartbeat_interval.saturating_mul(3).max(LEAST_SILENCE);
+    }
+
     /// Any frame arrived.
-    pub(super) fn heard(&mut self, now: Mono) {
+    pub fn heard(&mut self, now: Mono) {
         self.heard = now;
         self.suspect_until = None;
         self.unanswered_since = None;
     }
 
     /// A ping of ours was answered.
-    pub(super) fn pong(&mut self, now: Mono) {
+    pub fn pong(&mut self, now: Mono) {
         self.answers_pings = true;
         self.heard(now);
     }
 
     /// Calls were not answered: ask for a sign of life within 30 s.
-    pub(super) fn suspect(&mut self, now: Mono) -> Act {
+    pub fn suspect(&mut self, now: Mono) -> Act {
         self.suspect_until.get_or_insert(now + PING_EVERY);
         self.pinged = now;
         Act::Ping
     }
 
     /// When [`Liveness::check`] has something to say.
-    pub(super) fn poll_timeout(&self) -> Mono {
+    pub fn poll_timeout(&self) -> Mono {
         let ping = self.pinged + PING_EVERY;
         let ends = [
             Some(self.heard + self.silence),
@@ -81,7 +86,7 @@ impl Liveness {
     }
 
     /// Looks at the clock.
-    pub(super) fn check(&mut self, now: Mono) -> Option<Act> {
+    pub fn check(&mut self, now: Mono) -> Option<Act> {
         let silent = now.since(self.heard) >= self.silence;
         let no_pong = self
             .unanswered_since

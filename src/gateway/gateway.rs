@@ -1,0 +1,537 @@
+//! [`Gateway`]: one charge point as one backend sees it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::clock::{Mono, Now, Random};
+use crate::evse::{Call, Deauthorize, Metering, Notice, Order, Outcome, Reply, Report};
+use crate::ids::{
+    ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
+};
+use crate::journal::{Entry, Filed, Record, Recovered};
+use crate::ocpp::rpc::{Received, Rpc};
+use crate::units::MilliAmps;
+
+use super::calling::Pending;
+use super::connection::Connection;
+use super::dial_failure::DialFailure;
+use super::keys::Keys;
+use super::members::{Members, Numbers};
+use super::obeying::Ordered;
+use super::outbox::Outbox;
+use super::plan::GatewayPlan;
+use super::profiles::BackendProfiles;
+use super::registering::Registration;
+use super::tags::{LocalList, TagCache};
+use super::transactions::Transactions;
+
+/// What a gateway needs from outside while it handles something.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// When it is.
+    pub now: Now,
+    /// For message ids and waits.
+    pub random: &'a mut Random,
+    /// What the load manager offers each EVSE now.
+    pub offered: &'a BTreeMap<EvseName, MilliAmps>,
+}
+
+/// What a gateway wants done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Keep this before anything that follows leaves.
+    Persist(Record),
+    /// Keep this message in this gateway's queue, and hand it back with its number.
+    File(Entry),
+    /// Read the payloads of these entries.
+    Fetch(Vec<EntryId>),
+    /// Try to connect; exactly one of [`Gateway::handle_up`] and [`Gateway::handle_failure`] comes
+    /// of it.
+    Dial,
+    /// Send a text frame.
+    Send {
+        /// The current link.
+        link: LinkId,
+        /// The frame.
+        text: String,
+    },
+    /// Send a WebSocket ping.
+    Ping {
+        /// The current link.
+        link: LinkId,
+    },
+    /// Close the connection.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// WebSocket close code.
+        code: u16,
+        /// For the peer's log.
+        reason: &'static str,
+    },
+    /// The answer to a call.
+    Reply {
+        /// What [`Gateway::handle_call`] was given.
+        ticket: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A command for the wallbox of this EVSE, or for the whole wallbox.
+    Order {
+        /// Its wallbox.
+        evse: EvseName,
+        /// The command.
+        order: Order,
+    },
+    /// What the backend allows an EVSE; `None` = it does not limit.
+    Ceiling {
+        /// Whom.
+        evse: EvseName,
+        /// Per phase.
+        limit: Option<MilliAmps>,
+    },
+    /// Which meter values the backend wants.
+    Metering {
+        /// Of whom.
+        evse: EvseName,
+        /// Which.
+        metering: Metering,
+    },
+    /// The backend refuses a transaction that runs.
+    Deauthorize {
+        /// At whom.
+        evse: EvseName,
+        /// Which.
+        what: Deauthorize,
+    },
+}
+
+/// What the status shows of a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// `disconnected`, `connecting`, `booting`, `pending`, `accepted` or `rejected`.
+    pub state: &'static str,
+    /// Messages that wait.
+    pub queued: usize,
+    /// Messages that the backend refused for good.
+    pub dead: usize,
+}
+
+/// What an outstanding CALL of ours is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// BootNotification.
+    Boot,
+    /// Heartbeat; after the silence to an entry it shows whether the backend answers at all.
+    Heartbeat(Option<EntryId>),
+    /// Anything whose answer changes nothing.
+    Notice,
+    /// Authorize.
+    Authorize(u64, IdTag),
+    /// A relayed CALL of a wallbox.
+    Relay(u64),
+    /// A message of the queue.
+    Entry(EntryId),
+}
+
+impl Asked {
+    /// For the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Boot => "BootNotification",
+            Self::Heartbeat(_) => "Heartbeat",
+            Self::Notice => "a notification",
+            Self::Authorize(..) => "Authorize",
+            Self::Relay(_) => "a relayed call",
+            Self::Entry(_) => "a message of the queue",
+        }
+    }
+}
+
+/// Something that may overtake the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Urgent {
+    /// A word of a wallbox, with the backend's numbers.
+    Notice {
+        /// Its action.
+        action: String,
+        /// Its payload.
+        payload: String,
+    },
+    /// A call of a wallbox.
+    Call(u64),
+}
+
+/// One charge point as one backend sees it.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) plan: GatewayPlan,
+    pub(super) identity: Identity,
+    pub(super) members: Members,
+    pub(super) keys: Keys,
+    pub(super) profiles: BackendProfiles,
+    pub(super) list: LocalList,
+    pub(super) cache: TagCache,
+    pub(super) outbox: Outbox,
+    pub(super) transactions: Transactions,
+    /// The payload of the wallbox's last BootNotification.
+    pub(super) boot: Option<String>,
+    pub(super) connection: Connection,
+    pub(super) registration: Registration,
+    pub(super) rpc: Rpc<Asked>,
+    pub(super) urgent: VecDeque<Urgent>,
+    /// Connectors whose status the backend is to hear anew.
+    pub(super) replay: BTreeSet<ConnectorId>,
+    /// Calls of wallboxes that are not answered yet.
+    pub(super) calls: BTreeMap<u64, Pending>,
+    /// Commands that wallboxes have not answered yet.
+    pub(super) orders: BTreeMap<u64, Ordered>,
+    pub(super) next_order: u64,
+    /// The first message of the queue is not sent again before.
+    pub(super) retry_at: Option<Mono>,
+    /// A message of the queue met silence: is the backend there?
+    pub(super) probe: Option<EntryId>,
+    /// The disk could not read.
+    pub(super) fetch_at: Option<Mono>,
+    pub(super) silences: u32,
+    /// What each EVSE was allowed last.
+    pub(super) ceilings: BTreeMap<EvseName, Option<MilliAmps>>,
+    /// When a profile begins or ends next, looked at once a second.
+    pub(super) looked_at: Mono,
+    outputs: VecDeque<Output>,
+}
+
+impl Gateway {
+    /// A gateway as configured, with what the journal knows of it.
+    pub fn new(now: Now, plan: GatewayPlan, recovered: &Recovered) -> Self {
+        let identity = plan.identity();
+        let memory = |key: &str| {
+            let place = (owner(&identity), key.to_owned());
+            recovered.memory.get(&place).map(String::as_str)
+        };
+        let before: Numbers = read(memory("connectors"));
+        let mut numbers = before.clone();
+        let members = Members::new(now.mono, &plan, &mut numbers);
+        let refused: Vec<TransactionNumber> = read(memory("refused"));
+        let mut gateway = Self {
+            members,
+            keys: read(memory("keys")),
+            profiles: read(memory("profiles")),
+            list: read(memory("list")),
+            cache: read(memory("cache")),
+            outbox: Outbox::recover(&identity, recovered),
+            transactions: Transactions::recover(&identity, recovered, &refused),
+            boot: memory("boot").map(str::to_owned),
+            connection: Connection::new(),
+            registration: Registration::default(),
+            rpc: Rpc::patient(),
+            urgent: VecDeque::new(),
+            replay: BTreeSet::new(),
+            calls: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            next_order: 0,
+            retry_at: None,
+            probe: None,
+            fetch_at: None,
+            silences: 0,
+            ceilings: BTreeMap::new(),
+            looked_at: now.mono,
+            outputs: VecDeque::new(),
+            identity,
+            plan,
+        };
+        if numbers != before {
+            gateway.remember("connectors", &numbers);
+        }
+        let has_boot = gateway.boot.is_some() || gateway.members.iter().any(|it| !it.plan.is_ocpp);
+        if has_boot {
+            gateway.connection.introduce_at(now.mono);
+        }
+        gateway.tell_metering();
+        gateway.tell_ceilings(now);
+        gateway
+    }
+
+    /// Which queue and memory are its own.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What the configuration says.
+    pub fn plan(&self) -> &GatewayPlan {
+        &self.plan
+    }
+
+    /// The current connection.
+    pub fn link(&self) -> Option<LinkId> {
+        self.connection.link()
+    }
+
+    /// The connection stands.
+    pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
+        self.connect(context.now, link);
+        self.go_on(context);
+    }
+
+    /// The connection did not come about.
+    pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure) {
+        self.connection.failed(context, &self.plan, why);
+        self.go_on(context);
+    }
+
+    /// The current connection is gone.
+    pub fn handle_down(&mut self, context: &mut Context<'_>) {
+        self.disconnect(context);
+        self.go_on(context);
+    }
+
+    /// A text frame arrived.
+    pub fn handle_frame(&mut self, context: &mut Context<'_>, text: &str) {
+        if let Some(liveness) = self.connection.liveness() {
+            liveness.heard(context.now.mono);
+        }
+        let mut repaired = String::new();
+        match self.rpc.handle(text, &mut repaired) {
+            Received::Call {
+                id,
+                action,
+                payload,
+            } => self.obey(context, &id, action, payload),
+            Received::Answer { token, result } => {
+                self.silences = 0;
+                self.handle_answer(context, token, result);
+            }
+            Received::Repeated(Some(frame)) | Received::Refuse(frame) => self.send(frame),
+            Received::Repeated(None) | Received::Ignore(_) => {}
+        }
+        self.go_on(context);
+    }
+
+    /// A ping or pong arrived.
+    pub fn handle_heard(&mut self, context: &mut Context<'_>, pong: bool) {
+        if let Some(liveness) = self.connection.liveness() {
+            if pong {
+                liveness.pong(context.now.mono);
+            } else {
+                liveness.heard(context.now.mono);
+            }
+        }
+    }
+
+    /// A message of one of its wallboxes was filed in its queue.
+    pub fn handle_entry(&mut self, context: &mut Context<'_>, filed: &Filed) {
+        self.take_entry(context.now, filed);
+        self.go_on(context);
+    }
+
+    /// The disk has read what was asked for.
+    pub fn handle_fetched(&mut self, context: &mut Context<'_>, payloads: Vec<(EntryId, String)>) {
+        self.take_fetched(context.now.mono, payloads);
+        self.go_on(context);
+    }
+
+    /// A device asks; `ticket` comes back with the answer.
+    pub fn handle_call(&mut self, context: &mut Context<'_>, ticket: u64, call: &Call) {
+        self.take_call(context.now, ticket, call);
+        self.go_on(context);
+    }
+
+    /// A device has carried out an order, or not.
+    pub fn handle_outcome(&mut self, context: &mut Context<'_>, order: u64, outcome: Outcome) {
+        self.take_outcome(context.now, order, outcome);
+        self.go_on(context);
+    }
+
+    /// A wallbox said something that the backend should hear.
+    pub fn handle_notice(
+        &mut self,
+        context: &mut Context<'_>,
+        address: &ChargeBoxId,
+        notice: &Notice,
+    ) {
+        self.take_notice(context.now.mono, address, notice);
+        self.go_on(context);
+    }
+
+    /// An EVSE reports.
+    pub fn handle_report(&mut self, context: &mut Context<'_>, evse: &EvseName, report: &Report) {
+        if let Report::Online(online) = report {
+            self.take_presence(context.now.mono, evse, *online);
+            self.go_on(context);
+        }
+    }
+
+    /// A transaction ended without a stop of its wallbox; `register` is the last one known, in Wh.
+    pub fn handle_lost(
+        &mut self,
+        context: &mut Context<'_>,
+        transaction: TransactionNumber,
+        register: Option<i64>,
+    ) {
+        self.take_lost(context.now, transaction, register);
+        self.go_on(context);
+    }
+
+    /// Lets timers act.
+    pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        let now = context.now.mono;
+        if let Some(asked) = self.rpc.handle_timeout(now) {
+            self.handle_silence(context, asked);
+        }
+        self.check_connection(context);
+        self.end_calls(context.now);
+        self.note_absences(now);
+        self.go_on(context);
+    }
+
+    /// When [`Gateway::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let times = [
+            self.connection.poll_timeout(),
+            self.rpc.poll_timeout(),
+            self.registering_timeout(),
+            self.calls_timeout(),
+            self.absences_timeout(),
+            self.delivering_timeout(),
+            self.profiles_timeout(),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What the status shows.
+    pub fn view(&self) -> View {
+        View {
+            state: self.state(),
+            queued: self.outbox.len(),
+            dead: self.outbox.dead(),
+        }
+    }
+
+    /// What the backend allows an EVSE; `None` = it does not limit.
+    pub fn ceiling(&self, evse: &EvseName) -> Option<MilliAmps> {
+        self.ceilings.get(evse).copied().flatten()
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn send(&mut self, text: String) {
+        if let Some(link) = self.connection.link() {
+            self.output(Output::Send { link, text });
+        }
+    }
+
+    pub(super) fn remember<T: serde::Serialize>(&mut self, key: &str, value: &T) {
+        let record = Record::Memory {
+            owner: owner(&self.identity),
+            key: key.to_owned(),
+            value: serde_json::to_string(value).ok(),
+        };
+        self.output(Output::Persist(record));
+    }
+
+    pub(super) fn remember_text(&mut self, key: &str, json: &str) {
+        let record = Record::Memory {
+            owner: owner(&self.identity),
+            key: key.to_owned(),
+            value: Some(json.to_owned()),
+        };
+        self.output(Output::Persist(record));
+    }
+
+    /// Makes a CALL.
+    pub(super) fn call(
+        &mut self,
+        context: &mut Context<'_>,
+        action: &str,
+        payload: &str,
+        asked: Asked,
+    ) {
+        let id = context.random.uuid();
+        let within = self.keys.message_timeout();
+        let text = self
+            .rpc
+            .call(context.now.mono, id, action, payload, within, asked);
+        self.send(text);
+    }
+
+    /// Does what can be done now: connects, or makes the next CALL.
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        self.look_at_profiles(context.now);
+        if self.connection.link().is_none() {
+            if self.connection.is_due(context.now.mono) {
+                self.connection.dials();
+                self.output(Output::Dial);
+            }
+            return;
+        }
+        while self.rpc.is_idle() && self.ask_next(context) {}
+    }
+
+    /// Makes the most important CALL; false if there is none, or if it was made.
+    fn ask_next(&mut self, context: &mut Context<'_>) -> bool {
+        if self.register(context) || !self.registration.is_accepted() {
+            return false;
+        }
+        if self.beat(context) || self.tell_status(context) {
+            return false;
+        }
+        if let Some(urgent) = self.urgent.pop_front() {
+            return !self.ask_urgent(context, urgent);
+        }
+        self.deliver(context);
+        false
+    }
+
+    fn ask_urgent(&mut self, context: &mut Context<'_>, urgent: Urgent) -> bool {
+        match urgent {
+            Urgent::Notice { action, payload } => {
+                self.call(context, &action, &payload, Asked::Notice);
+                true
+            }
+            Urgent::Call(ticket) => self.ask_for(context, ticket),
+        }
+    }
+
+    fn handle_answer(
+        &mut self,
+        context: &mut Context<'_>,
+        asked: Asked,
+        result: Result<&RawValue, crate::ocpp::rpc::CallFailure>,
+    ) {
+        if let Err(failure) = &result {
+            self.weigh_refusal(&asked, failure);
+        }
+        match asked {
+            Asked::Boot => self.take_registration(context.now, result),
+            Asked::Heartbeat(probe) => self.take_heartbeat(context.now, probe, result),
+            Asked::Notice => {}
+            Asked::Authorize(ticket, tag) => {
+                self.take_authorization(context.now, ticket, &tag, result);
+            }
+            Asked::Relay(ticket) => self.take_relayed(ticket, result),
+            Asked::Entry(entry) => self.take_receipt(context.now, entry, result),
+        }
+    }
+}
+
+/// Whose memory it is.
+pub(super) fn owner(identity: &Identity) -> String {
+    format!("gateway {identity}")
+}
+
+fn read<T: serde::de::DeserializeOwned + Default>(json: Option<&str>) -> T {
+    json.and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default()
+}
+
+/// Profiles and the disk are looked at in this step.
+pub(super) const TICK: Duration = Duration::from_secs(1);

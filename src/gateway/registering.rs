@@ -1,0 +1,490 @@
+//! What a backend is told before anything else, and what keeps it informed: BootNotification,
+//! heartbeats, and the status of every connector (OCPP 1.6 §4.2, §4.6, §4.9).
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tracing::{info, warn};
+
+use crate::clock::{Mono, Now};
+use crate::evse::Notice;
+use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, LinkId};
+use crate::ocpp::ErrorCode;
+use crate::ocpp::liveness::Liveness;
+use crate::ocpp::messages::{
+    self, BootNotification, BootNotificationResponse, ChargePointErrorCode, Heartbeat,
+    HeartbeatResponse, RegistrationStatus, StatusNotification,
+};
+use crate::ocpp::rpc::CallFailure;
+use crate::ocpp::splice::splice;
+use crate::ocpp::{ChargePointStatus, timestamp};
+
+use super::gateway::{Asked, Context, Gateway, Urgent};
+use super::members::{Member, WHOLE};
+
+/// A backend that names no interval, or an absurd one, is asked again after this.
+const ASK_AGAIN: Duration = Duration::from_mins(1);
+
+/// Between two heartbeats at the least, whatever the backend wants.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A wallbox that is away for less is not worth a word.
+const GRACE: Duration = Duration::from_mins(1);
+
+/// A wallbox that never says who it is gets a name of ours after this.
+const NAMELESS: Duration = Duration::from_mins(1);
+
+/// The clock of a backend that differs by more is worth a warning.
+const CLOCKS_AGREE: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
+
+/// So many words of wallboxes wait for a busy backend; then the oldest are left out.
+const URGENT: usize = 100;
+
+/// How the backend takes us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is to be asked, at this time or later.
+    Unknown(Mono),
+    Pending(Mono),
+    Rejected(Mono),
+    Accepted,
+}
+
+/// The registration at a backend.
+#[derive(Debug)]
+pub(super) struct Registration {
+    standing: Standing,
+    /// BootNotification must be sent also on a connection that only came back.
+    wanted: bool,
+    /// As the backend wants it.
+    interval: Duration,
+    next_heartbeat: Mono,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self {
+            standing: Standing::Unknown(Mono::START),
+            wanted: true,
+            interval: ASK_AGAIN,
+            next_heartbeat: Mono::START,
+        }
+    }
+}
+
+impl Registration {
+    pub(super) fn is_accepted(&self) -> bool {
+        self.standing == Standing::Accepted
+    }
+}
+
+impl Gateway {
+    pub(super) fn state(&self) -> &'static str {
+        match (self.connection.link(), self.registration.standing) {
+            (None, _) if self.connection.is_dialling() => "connecting",
+            (None, _) => "disconnected",
+            (Some(_), Standing::Unknown(_)) => "booting",
+            (Some(_), Standing::Pending(_)) => "pending",
+            (Some(_), Standing::Rejected(_)) => "rejected",
+            (Some(_), Standing::Accepted) => "accepted",
+        }
+    }
+
+    /// The backend can be asked and told.
+    pub(super) fn is_ready(&self) -> bool {
+        self.connection.link().is_some() && self.registration.is_accepted()
+    }
+
+    /// A connection begins. One that only came back needs no boot where a transaction runs: some
+    /// backends end transactions when a charge point boots.
+    pub(super) fn connect(&mut self, now: Now, link: LinkId) {
+        let liveness = Liveness::new(now.mono, self.registration.interval);
+        self.connection.stands(now.mono, link, liveness);
+        self.rpc.reset();
+        self.silences = 0;
+        self.retry_at = None;
+        let boots = self.registration.wanted || self.transactions.open().next().is_none();
+        if boots {
+            self.registration.standing = Standing::Unknown(now.mono);
+        } else {
+            self.accept(now.mono);
+        }
+    }
+
+    /// Words for the backend are void, and who waits for it is answered without it.
+    pub(super) fn lose_connection(&mut self, context: &mut Context<'_>, at_once: bool) {
+        self.connection.ended(context, &self.plan, at_once);
+        self.registration.standing = Standing::Unknown(context.now.mono);
+        self.rpc.reset();
+        self.urgent.clear();
+        self.replay.clear();
+        self.orders.clear();
+        self.probe = None;
+        self.answer_all_calls(context.now);
+    }
+
+    pub(super) fn disconnect(&mut self, context: &mut Context<'_>) {
+        self.lose_connection(context, false);
+    }
+
+    /// Boots if that is due; true while nothing else may be said.
+    pub(super) fn register(&mut self, context: &mut Context<'_>) -> bool {
+        let due = match self.registration.standing {
+            Standing::Unknown(at) | Standing::Pending(at) | Standing::Rejected(at) => at,
+            Standing::Accepted => return false,
+        };
+        if due <= context.now.mono {
+            let payload = self.boot_payload();
+            self.call(context, "BootNotification", &payload, Asked::Boot);
+        }
+        true
+    }
+
+    /// The next connection, or this one at once, begins with a boot.
+    pub(super) fn boot_again(&mut self, now: Mono) {
+        self.registration.wanted = true;
+        if self.connection.link().is_some() && self.registration.is_accepted() {
+            self.registration.standing = Standing::Unknown(now);
+        }
+    }
+
+    /// What the wallbox says of itself; where several EVSEs of one wallbox are charge points of
+    /// their own, each has a serial number of its own.
+    fn boot_payload(&self) -> String {
+        let plan = &self.plan.boot;
+        let Some(boot) = &self.boot else {
+            return messages::write(&BootNotification {
+                charge_point_vendor: plan.vendor.clone().unwrap_or_else(|| "unknown".to_owned()),
+                charge_point_model: plan.model.clone().unwrap_or_else(|| "unknown".to_owned()),
+                charge_point_serial_number: plan.serial.clone(),
+                firmware_version: plan.firmware.clone(),
+                ..BootNotification::default()
+            });
+        };
+        let Some(suffix) = &self.plan.serial_suffix else {
+            return boot.clone();
+        };
+        let said = serde_json::from_str::<BootNotification>(boot).ok();
+        let serial = said.and_then(|said| said.charge_point_serial_number);
+        let Some(serial) = serial else {
+            return boot.clone();
+        };
+        let kept: String = serial.chars().take(25 - suffix.len().min(25)).collect();
+        let serial = messages::write(&format!("{kept}{suffix}"));
+        splice(boot, &[("chargePointSerialNumber", &serial)]).unwrap_or_else(|| boot.clone())
+    }
+
+    pub(super) fn take_registration(&mut self, now: Now, result: Result<&RawValue, CallFailure>) {
+        let answer = result
+            .ok()
+            .and_then(|raw| messages::parse::<BootNotificationResponse>(raw).ok());
+        let backend = self.plan.url.as_str();
+        let client_id = self.plan.client_id.as_str();
+        let Some(answer) = answer else {
+            warn!(
+                backend,
+                client_id, "the backend did not understand BootNotification; it is asked again"
+            );
+            self.registration.standing = Standing::Unknown(now.mono + ASK_AGAIN);
+            return;
+        };
+        let interval = u64::try_from(answer.interval).ok().filter(|secs| *secs > 0);
+        let interval = interval.map(Duration::from_secs);
+        let again = now.mono + interval.unwrap_or(ASK_AGAIN);
+        let offset = answer.current_time.duration_since(now.wall);
+        if offset.abs() > CLOCKS_AGREE {
+            warn!(
+                backend,
+                client_id,
+                offset_s = offset.as_secs(),
+                "the clocks of the backend and of this machine differ"
+            );
+        }
+        match answer.status {
+            RegistrationStatus::Accepted => {
+                info!(backend, client_id, "the backend accepted this charge point");
+                if let Some(interval) = interval {
+                    self.keys.set_heartbeat_interval(interval);
+                }
+                self.registration.wanted = false;
+                self.accept(now.mono);
+            }
+            RegistrationStatus::Pending => {
+                warn!(
+                    backend,
+                    client_id, "the backend has this charge point pending"
+                );
+                self.registration.standing = Standing::Pending(again);
+            }
+            RegistrationStatus::Rejected => {
+                warn!(
+                    backend,
+                    client_id, "the backend rejects this charge point: is client-id right?"
+                );
+                self.registration.standing = Standing::Rejected(again);
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Mono) {
+        self.registration.standing = Standing::Accepted;
+        self.registration.interval = self.keys.heartbeat_interval().max(LEAST_INTERVAL);
+        self.registration.next_heartbeat = now + self.registration.interval;
+        if let Some(liveness) = self.connection.liveness() {
+            liveness.expect(self.registration.interval);
+        }
+        self.replay.insert(WHOLE);
+        self.replay
+            .extend(self.members.iter().map(|it| it.connector));
+    }
+
+    /// Some backends forget who booted.
+    pub(super) fn weigh_refusal(&mut self, asked: &Asked, failure: &CallFailure) {
+        if failure.code == ErrorCode::SecurityError && *asked != Asked::Boot {
+            warn!(
+                backend = self.plan.url,
+                client_id = self.plan.client_id,
+                "the backend wants a BootNotification first"
+            );
+            self.registration.wanted = true;
+            self.registration.standing = Standing::Unknown(Mono::START);
+        }
+    }
+
+    /// Sends a heartbeat if one is due, or to find out whether silence is that of a dead backend.
+    pub(super) fn beat(&mut self, context: &mut Context<'_>) -> bool {
+        let now = context.now.mono;
+        let probe = self.probe.take();
+        self.registration.interval = self.keys.heartbeat_interval().max(LEAST_INTERVAL);
+        if probe.is_none() && self.registration.next_heartbeat > now {
+            return false;
+        }
+        self.registration.next_heartbeat = now + self.registration.interval;
+        let payload = messages::write(&Heartbeat {});
+        self.call(context, "Heartbeat", &payload, Asked::Heartbeat(probe));
+        true
+    }
+
+    pub(super) fn take_heartbeat(
+        &mut self,
+        now: Now,
+        probe: Option<EntryId>,
+        result: Result<&RawValue, CallFailure>,
+    ) {
+        if let Some(entry) = probe {
+            // It lives, and did not answer that message: that was an attempt.
+            self.attempt_failed(now, entry, "no answer in time");
+        }
+        let answer = result.ok();
+        let answer = answer.and_then(|raw| messages::parse::<HeartbeatResponse>(raw).ok());
+        if let Some(answer) = answer {
+            let offset = answer.current_time.duration_since(now.wall);
+            tracing::debug!(
+                client_id = self.plan.client_id,
+                offset_s = offset.as_secs(),
+                "the backend's clock"
+            );
+        }
+    }
+
+    pub(super) fn registering_timeout(&self) -> Option<Mono> {
+        self.connection.link()?;
+        if !self.rpc.is_idle() {
+            return None;
+        }
+        Some(match self.registration.standing {
+            Standing::Unknown(at) | Standing::Pending(at) | Standing::Rejected(at) => at,
+            Standing::Accepted => self.registration.next_heartbeat,
+        })
+    }
+
+    /// A word of a wallbox. What nobody can be told now is left out, but for the newest status of
+    /// each connector and what the wallbox is.
+    pub(super) fn take_notice(&mut self, now: Mono, address: &ChargeBoxId, notice: &Notice) {
+        // Of several wallboxes one speaks for the charge point.
+        let primary = self.members.primary();
+        let speaks = primary.is_some_and(|member| member.plan.address == *address);
+        match notice.action.as_str() {
+            "BootNotification" if speaks => {
+                self.boot = Some(notice.payload.clone());
+                self.remember_text("boot", &notice.payload);
+                self.connection.introduce_at(now);
+                self.boot_again(now);
+            }
+            "BootNotification" => {}
+            "StatusNotification" => self.take_status(notice),
+            _ if notice.evse.is_none() && !speaks => {}
+            _ => {
+                if let Some(payload) = self.renumber(notice).filter(|_| self.is_ready()) {
+                    self.tell(Urgent::Notice {
+                        action: notice.action.clone(),
+                        payload,
+                    });
+                }
+            }
+        }
+    }
+
+    fn take_status(&mut self, notice: &Notice) {
+        let payload = notice.payload.clone();
+        let connector = match &notice.evse {
+            None if self.members.shows_whole() => {
+                self.members.whole_status = Some(payload);
+                WHOLE
+            }
+            None => return,
+            Some(evse) => {
+                let Some(member) = self.members.named_mut(evse) else {
+                    return;
+                };
+                member.status = Some(payload);
+                member.told_away = false;
+                member.connector
+            }
+        };
+        if !self.is_ready() || self.replay.contains(&connector) {
+            return;
+        }
+        if let Some(payload) = self.renumber(notice) {
+            self.tell(Urgent::Notice {
+                action: notice.action.clone(),
+                payload,
+            });
+        }
+    }
+
+    pub(super) fn boot_later(&mut self, now: Mono) {
+        self.registration.standing = Standing::Unknown(now + ASK_AGAIN);
+    }
+
+    /// The backend asked for it.
+    pub(super) fn boot_now(&mut self, now: Mono) {
+        self.registration.wanted = true;
+        self.registration.standing = Standing::Unknown(now);
+    }
+
+    /// The backend asked for it.
+    pub(super) fn beat_now(&mut self) {
+        self.registration.next_heartbeat = Mono::START;
+    }
+
+    fn tell(&mut self, word: Urgent) {
+        self.urgent.push_back(word);
+        if self.urgent.len() > URGENT {
+            let oldest = self
+                .urgent
+                .iter()
+                .position(|it| matches!(it, Urgent::Notice { .. }));
+            oldest.and_then(|place| self.urgent.remove(place));
+        }
+    }
+
+    /// The payload with the backend's connector number.
+    fn renumber(&self, notice: &Notice) -> Option<String> {
+        let Some(evse) = &notice.evse else {
+            let native = self.members.shows_whole() || self.members.single().is_some();
+            return native.then(|| notice.payload.clone());
+        };
+        let member = self.members.named(evse)?;
+        splice(
+            &notice.payload,
+            &[("connectorId", &member.connector.to_string())],
+        )
+    }
+
+    /// Tells the status of one connector of those that are to be told anew, 0 first.
+    pub(super) fn tell_status(&mut self, context: &mut Context<'_>) -> bool {
+        while let Some(connector) = self.replay.pop_first() {
+            if let Some(payload) = self.status_of(context.now, connector) {
+                self.call(context, "StatusNotification", &payload, Asked::Notice);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// `None` where nothing is known yet.
+    fn status_of(&self, now: Now, connector: ConnectorId) -> Option<String> {
+        let away = |member: &Member| member.told_away;
+        if connector == WHOLE {
+            let all_away = self.members.iter().all(away);
+            return Some(match &self.members.whole_status {
+                Some(status) if !all_away => status.clone(),
+                _ => own_status(now, connector, all_away),
+            });
+        }
+        let member = self.members.numbered(connector)?;
+        if member.told_away {
+            return Some(own_status(now, connector, true));
+        }
+        let number = connector.to_string();
+        splice(member.status.as_ref()?, &[("connectorId", &number)])
+    }
+
+    /// A wallbox came or went.
+    pub(super) fn take_presence(&mut self, now: Mono, evse: &EvseName, online: bool) {
+        let Some(member) = self.members.named_mut(evse) else {
+            return;
+        };
+        member.online = online;
+        if online {
+            member.away_since = None;
+            if self.boot.is_none() {
+                self.connection.introduce_at(now + NAMELESS);
+            }
+            if std::mem::take(&mut member.told_away) {
+                // The wallbox is asked how it is; until then this is the last that is known.
+                let connector = member.connector;
+                self.replay.extend([WHOLE, connector]);
+            }
+        } else {
+            member.away_since.get_or_insert(now);
+        }
+    }
+
+    /// Tells the backend of wallboxes that have been away for a while.
+    pub(super) fn note_absences(&mut self, now: Mono) {
+        let mut changed = Vec::new();
+        for member in self.members.iter_mut() {
+            let long = member
+                .away_since
+                .is_some_and(|since| now.since(since) >= GRACE);
+            if long && !member.told_away {
+                member.told_away = true;
+                changed.push(member.connector);
+            }
+        }
+        if !changed.is_empty() {
+            self.replay.insert(WHOLE);
+            self.replay.extend(changed);
+        }
+    }
+
+    pub(super) fn absences_timeout(&self) -> Option<Mono> {
+        let untold = self.members.iter().filter(|member| !member.told_away);
+        untold
+            .filter_map(|member| Some(member.away_since? + GRACE))
+            .min()
+    }
+}
+
+/// What we say ourselves of a connector.
+fn own_status(now: Now, connector: ConnectorId, away: bool) -> String {
+    messages::write(&StatusNotification {
+        connector_id: connector,
+        error_code: if away {
+            ChargePointErrorCode::OtherError
+        } else {
+            ChargePointErrorCode::NoError
+        },
+        info: away.then(|| "charge point offline".to_owned()),
+        status: if away {
+            ChargePointStatus::Unavailable
+        } else {
+            ChargePointStatus::Available
+        },
+        timestamp: Some(timestamp::format(now.wall)),
+        vendor_id: None,
+        vendor_error_code: None,
+    })
+}

@@ -1,0 +1,275 @@
+//! What the backend wants.
+
+use super::*;
+use crate::ocpp::ErrorCode;
+use crate::ocpp::rpc::CallFailure;
+
+fn accepted() -> Outcome {
+    Ok(r#"{"status":"Accepted"}"#.to_owned())
+}
+
+#[test]
+fn case_24_and_25_a_start_reaches_the_right_connector_and_its_profile_stays_here() {
+    let mut bench = Bench::of(plan(vec![member("right", "CB-1", 2)]));
+    bench.wallbox_comes();
+    bench.connect();
+    let start = json!({
+        "connectorId": 1, "idTag": TAG,
+        "chargingProfile": {
+            "chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxProfile",
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8}],
+            },
+        },
+    });
+    assert_eq!(bench.command("RemoteStartTransaction", &start), None);
+    let (order, answer) = bench.carry_out(accepted());
+    assert_eq!(order.evse, Some("right".into()));
+    assert!(
+        !order.payload.contains("chargingProfile"),
+        "{}",
+        order.payload
+    );
+    assert_eq!(answer[2]["status"], "Accepted");
+    bench.start(7);
+    bench.answer_everything();
+    assert_eq!(
+        bench.ceilings,
+        [("right".into(), Some(MilliAmps::from_amps(8)))]
+    );
+    bench.stop(7);
+    assert_eq!(bench.ceilings.last(), Some(&("right".into(), None)));
+}
+
+#[test]
+fn a_start_without_connector_names_the_only_one() {
+    let mut bench = Bench::of(plan(vec![member("right", "CB-1", 2)]));
+    bench.wallbox_comes();
+    bench.connect();
+    bench.command("RemoteStartTransaction", &json!({ "idTag": TAG }));
+    let (order, _) = bench.carry_out(accepted());
+    assert_eq!(order.payload, r#"{"connectorId":1,"idTag":"04A1B2C3"}"#);
+}
+
+#[test]
+fn case_26_a_stop_names_our_transaction_and_an_unknown_one_is_rejected() {
+    let mut bench = Bench::ready();
+    bench.start(7);
+    bench.answer_everything();
+    assert_eq!(
+        bench.command("RemoteStopTransaction", &json!({"transactionId": 700})),
+        None
+    );
+    let (order, _) = bench.carry_out(accepted());
+    assert_eq!(order.transaction, Some(TransactionNumber(7)));
+    for unknown in [7, 701, -1] {
+        let answer = bench.command("RemoteStopTransaction", &json!({"transactionId": unknown}));
+        assert_eq!(answer.unwrap()[2]["status"], "Rejected");
+    }
+    bench.stop(7);
+    let answer = bench.command("RemoteStopTransaction", &json!({"transactionId": 700}));
+    assert_eq!(
+        answer.unwrap()[2]["status"],
+        "Rejected",
+        "its stop is on its way"
+    );
+}
+
+#[test]
+fn a_wallboxs_answer_and_its_refusal_come_back_unchanged() {
+    let mut bench = Bench::ready();
+    bench.command("UnlockConnector", &json!({"connectorId": 1}));
+    let (_, answer) = bench.carry_out(Ok(r#"{"status":"Unlocked"}"#.to_owned()));
+    assert_eq!(answer[2], json!({"status": "Unlocked"}));
+    bench.command("ClearCache", &json!({}));
+    let why = CallFailure {
+        code: ErrorCode::NotSupported,
+        description: "no cache".to_owned(),
+        details: r#"{"a":1}"#.to_owned(),
+    };
+    let (_, answer) = bench.carry_out(Err(why));
+    assert_eq!(
+        answer,
+        json!([4, "b2", "NotSupported", "no cache", {"a": 1}])
+    );
+}
+
+#[test]
+fn an_answer_to_a_command_of_a_lost_connection_goes_to_nobody() {
+    let mut bench = Bench::ready();
+    bench.command("UnlockConnector", &json!({"connectorId": 1}));
+    let (_, order) = bench.orders.pop().unwrap();
+    bench.down();
+    bench.connect();
+    bench.act(|gateway, context| gateway.handle_outcome(context, order.id, accepted()));
+    assert!(bench.sent.is_empty(), "{:?}", bench.sent);
+}
+
+#[test]
+fn a_connector_that_is_not_there_is_nobodys() {
+    let mut bench = Bench::ready();
+    let answer = bench
+        .command("UnlockConnector", &json!({"connectorId": 3}))
+        .unwrap();
+    assert_eq!(
+        (&answer[0], &answer[2]),
+        (&json!(4), &json!("PropertyConstraintViolation"))
+    );
+}
+
+#[test]
+fn case_27_a_backend_clears_its_own_profiles_and_nobody_elses() {
+    let mut bench = Bench::ready();
+    let clear = |bench: &mut Bench| bench.command("ClearChargingProfile", &json!({})).unwrap();
+    assert_eq!(clear(&mut bench)[2]["status"], "Unknown");
+    let limit = profile("TxDefaultProfile", 10.0);
+    let answer = bench.command("SetChargingProfile", &limit).unwrap();
+    assert_eq!(answer[2]["status"], "Accepted");
+    assert_eq!(
+        bench.ceilings,
+        [("left".into(), Some(MilliAmps::from_amps(10)))]
+    );
+    assert_eq!(clear(&mut bench)[2]["status"], "Accepted");
+    assert_eq!(bench.ceilings.last(), Some(&("left".into(), None)));
+    assert!(bench.orders.is_empty(), "no wallbox hears of it");
+}
+
+#[test]
+fn a_backends_limits_survive_a_restart() {
+    let mut bench = Bench::ready();
+    bench.command("SetChargingProfile", &profile("TxDefaultProfile", 10.0));
+    let bench = bench.crash();
+    assert_eq!(
+        bench.ceilings,
+        [("left".into(), Some(MilliAmps::from_amps(10)))]
+    );
+}
+
+#[test]
+fn the_schedule_that_a_backend_asks_for_is_what_holds_in_the_end() {
+    let mut bench = Bench::ready();
+    bench.start(7);
+    bench.answer_everything();
+    bench.command("SetChargingProfile", &profile("TxDefaultProfile", 12.0));
+    let limit = |bench: &mut Bench| {
+        let ask = json!({"connectorId": 1, "duration": 600, "chargingRateUnit": "A"});
+        let answer = bench.command("GetCompositeSchedule", &ask).unwrap();
+        answer[2]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"].clone()
+    };
+    assert_eq!(limit(&mut bench), 12.0);
+    bench.offered.insert("left".into(), MilliAmps::from_amps(9));
+    assert_eq!(limit(&mut bench), 9.0);
+}
+
+#[test]
+fn a_profile_that_ends_by_itself_ends_in_time() {
+    let mut bench = Bench::ready();
+    let mut limit = profile("TxDefaultProfile", 10.0);
+    let schedule = &mut limit["csChargingProfiles"]["chargingSchedule"];
+    schedule["duration"] = json!(60);
+    schedule["startSchedule"] = json!(NOON);
+    limit["csChargingProfiles"]["chargingProfileKind"] = json!("Absolute");
+    bench.command("SetChargingProfile", &limit);
+    bench.wait(58);
+    bench.answer_everything();
+    assert_eq!(bench.ceilings.len(), 1);
+    bench.wait(4);
+    assert_eq!(bench.ceilings.last(), Some(&("left".into(), None)));
+}
+
+#[test]
+fn what_was_triggered_comes_after_the_answer() {
+    let mut bench = Bench::ready();
+    for (what, action) in [
+        ("StatusNotification", "StatusNotification"),
+        ("Heartbeat", "Heartbeat"),
+        ("BootNotification", "BootNotification"),
+    ] {
+        let before = bench.wire.len();
+        let answer = bench.command("TriggerMessage", &json!({ "requestedMessage": what }));
+        assert_eq!(answer.unwrap()[2]["status"], "Accepted");
+        assert!(
+            bench.wire[before].starts_with("[3,"),
+            "{:?}",
+            &bench.wire[before..]
+        );
+        assert_eq!(bench.answer_everything()[0].0, action);
+    }
+}
+
+#[test]
+fn firmware_is_updated_only_where_that_is_allowed() {
+    let update = json!({"location": "ftp://x/y", "retrieveDate": NOON});
+    let mut bench = Bench::ready();
+    let answer = bench.command("UpdateFirmware", &update).unwrap();
+    assert_eq!(
+        (&answer[0], &answer[2]),
+        (&json!(4), &json!("NotSupported"))
+    );
+    let mut plan = plan(vec![member("left", "CB-1", 1)]);
+    plan.allow_firmware = true;
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    bench.connect();
+    assert_eq!(bench.command("UpdateFirmware", &update), None);
+    bench.carry_out(Ok("{}".to_owned()));
+}
+
+#[test]
+fn in_observe_mode_limits_go_to_the_wallbox_word_for_word() {
+    let mut plan = plan(vec![member("left", "CB-1", 1)]);
+    plan.observe = true;
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    bench.connect();
+    let limit = profile("TxDefaultProfile", 10.0);
+    assert_eq!(bench.command("SetChargingProfile", &limit), None);
+    let (order, _) = bench.carry_out(accepted());
+    assert_eq!(order.payload, limit.to_string());
+    assert!(bench.ceilings.is_empty());
+}
+
+#[test]
+fn garbage_is_never_obeyed_and_always_survived() {
+    let mut bench = Bench::ready();
+    for text in [
+        "",
+        "hello",
+        "[2]",
+        "[2,\"x\"]",
+        "[3,\"nobody\",{}]",
+        "[2,\"x\",\"Reset\",{]",
+    ] {
+        bench.act(|gateway, context| gateway.handle_frame(context, text));
+    }
+    for action in [
+        "SetChargingProfile",
+        "RemoteStartTransaction",
+        "TriggerMessage",
+        "Nonsense",
+    ] {
+        for payload in ["7", "[]", "{}", "null", r#"{"connectorId":"x"}"#] {
+            let text = format!("[2,\"g-{action}-{payload}\",\"{action}\",{payload}]")
+                .replace("\"x\"}\"", "x");
+            bench.act(|gateway, context| gateway.handle_frame(context, &text));
+        }
+    }
+    bench.answer_everything();
+    assert_eq!(bench.gateway.view().state, "accepted");
+}
+
+fn profile(purpose: &str, amps: f64) -> Value {
+    json!({
+        "connectorId": 1,
+        "csChargingProfiles": {
+            "chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": purpose,
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amps}],
+            },
+        },
+    })
+}

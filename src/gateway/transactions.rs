@@ -1,0 +1,156 @@
+//! What a gateway knows of transactions: what the backend calls them, and whether it wants them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::ids::{ChargeBoxId, ConnectorId, IdTag, Identity, TransactionNumber};
+use crate::journal::{EntryKind, EntryState, Outline, Recovered};
+
+/// So many transactions that are over are remembered: late meter values come after the stop.
+const OVER: usize = 50;
+
+/// What became of the start of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// It waits in the queue.
+    Queued,
+    /// The backend has it and calls the transaction so; `None` where its answer named no id.
+    Delivered(Option<i64>),
+    /// The backend refused it for good: what belongs to it goes with the id -1 (OCPP 1.6 §4.8).
+    Dead,
+}
+
+/// A transaction whose start went through this gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The wallbox.
+    pub(super) address: ChargeBoxId,
+    /// Its connector.
+    pub(super) connector: ConnectorId,
+    /// Who charges.
+    pub(super) id_tag: Option<IdTag>,
+    /// When we heard of it: profiles relative to its start count from there, because the clocks of
+    /// wallboxes are wrong.
+    pub(super) began: Timestamp,
+    /// What became of its start.
+    pub(super) start: Start,
+    /// The backend does not want it.
+    pub(super) refused: bool,
+    /// Its stop was received.
+    pub(super) over: bool,
+}
+
+impl Known {
+    /// What the backend calls it, where it does.
+    pub(super) fn backend_id(&self) -> Option<i64> {
+        match self.start {
+            Start::Delivered(id) => id,
+            Start::Queued | Start::Dead => None,
+        }
+    }
+}
+
+/// Transactions by our own number, so that reused or absurd ids of a backend do not matter.
+#[derive(Debug, Default)]
+pub(super) struct Transactions(BTreeMap<TransactionNumber, Known>);
+
+impl Transactions {
+    /// What the journal brought back; `refused` are those that the backend does not want.
+    pub(super) fn recover(
+        identity: &Identity,
+        recovered: &Recovered,
+        refused: &[TransactionNumber],
+    ) -> Self {
+        let starts = recovered
+            .entries
+            .values()
+            .filter(|it| it.identity == *identity && it.kind == EntryKind::Start);
+        let known = |outline: &Outline| {
+            let number = outline.transaction?;
+            let transaction = recovered.transactions.get(&number);
+            let known = Known {
+                address: outline.address.clone(),
+                connector: outline.connector,
+                id_tag: transaction.and_then(|it| it.id_tag.clone()),
+                began: transaction.map_or(Timestamp::UNIX_EPOCH, |it| it.received),
+                start: match outline.progress.state {
+                    EntryState::Queued => Start::Queued,
+                    EntryState::Delivered => Start::Delivered(outline.progress.backend_id),
+                    EntryState::Dead | EntryState::Thinned => Start::Dead,
+                },
+                refused: refused.contains(&number),
+                over: transaction.is_none_or(|it| it.stopped.is_some()),
+            };
+            Some((number, known))
+        };
+        Self(starts.filter_map(known).collect())
+    }
+
+    pub(super) fn begin(&mut self, number: TransactionNumber, known: Known) {
+        self.0.insert(number, known);
+    }
+
+    pub(super) fn get(&self, number: TransactionNumber) -> Option<&Known> {
+        self.0.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: TransactionNumber) -> Option<&mut Known> {
+        self.0.get_mut(&number)
+    }
+
+    /// The open one of a connector of a wallbox.
+    pub(super) fn open_of(
+        &self,
+        address: &ChargeBoxId,
+        connector: ConnectorId,
+    ) -> Option<(TransactionNumber, &Known)> {
+        let here = |it: &Known| !it.over && it.address == *address && it.connector == connector;
+        let mut newest_first = self.0.iter().rev();
+        newest_first
+            .find(|(_, it)| here(it))
+            .map(|(number, it)| (*number, it))
+    }
+
+    /// The open one that the backend calls so; the newest where a backend gives ids twice.
+    pub(super) fn called(&self, id: i64) -> Option<(TransactionNumber, &Known)> {
+        let meant = |it: &Known| !it.over && it.start == Start::Delivered(Some(id));
+        let mut newest_first = self.0.iter().rev();
+        newest_first
+            .find(|(_, it)| meant(it))
+            .map(|(number, it)| (*number, it))
+    }
+
+    /// Those that the backend does not want.
+    pub(super) fn refused(&self) -> Vec<TransactionNumber> {
+        let refused = self.0.iter().filter(|(_, it)| it.refused);
+        refused.map(|(number, _)| *number).collect()
+    }
+
+    /// Those that are not over.
+    pub(super) fn open(&self) -> impl Iterator<Item = (TransactionNumber, &Known)> {
+        self.0
+            .iter()
+            .filter(|(_, it)| !it.over)
+            .map(|(number, it)| (*number, it))
+    }
+
+    /// Forgets old ones of which nothing waits any more; returns those that were refused.
+    pub(super) fn forget_old(
+        &mut self,
+        waits: impl Fn(TransactionNumber) -> bool,
+    ) -> Vec<TransactionNumber> {
+        let over = self.0.values().filter(|it| it.over).count();
+        let mut excess = over.saturating_sub(OVER);
+        let mut refused = Vec::new();
+        self.0.retain(|number, it| {
+            if excess == 0 || !it.over || waits(*number) {
+                return true;
+            }
+            excess -= 1;
+            refused.extend(it.refused.then_some(*number));
+            false
+        });
+        refused
+    }
+}
