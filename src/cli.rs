@@ -43,6 +43,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
         Command::Simulate(SimulateCommand::PowerBrain(args)) => simulate::power_brain(&args),
         Command::Simulate(SimulateCommand::Meter(args)) => simulate::meter(&args),
+        Command::Simulate(SimulateCommand::Backend(args)) => simulate::backend(&args),
     }
 }
 
@@ -220,6 +221,12 @@ The [[meter]] that goes with the first one:
   device = \"sdm630\"
   address = \"127.0.0.1:5020\"")]
     Meter(simulate::MeterArgs),
+    /// The central system of a billing operator
+    ///
+    /// Lets any charge point in, answers what it sends as a correct backend would and prints it.
+    /// Commands for charge points are typed; Ctrl-C ends it.
+    #[command(after_long_help = simulate::backend_help())]
+    Backend(simulate::BackendArgs),
 }
 
 /// `simulate wallbox`.
@@ -267,7 +274,7 @@ fn amps(text: &str) -> Result<MilliAmps, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::{MeterMap, PowerBrainQuirk};
+    use crate::sim::{BackendQuirk, MeterMap, PowerBrainQuirk};
 
     fn parse(words: &[&str]) -> Command {
         let words = std::iter::once("chargewarden").chain(words.iter().copied());
@@ -338,6 +345,26 @@ mod tests {
         };
         assert_eq!(args.serial.unwrap().to_string(), line);
         assert_eq!(args.device, MeterMap::Sdm630);
+    }
+
+    #[test]
+    fn a_simulated_backend_may_count_its_transactions_from_anywhere() {
+        let words = [
+            "simulate",
+            "backend",
+            "--first-transaction",
+            "-1",
+            "--quirk",
+            "floods",
+            "--tag",
+            "T=blocked",
+        ];
+        let Command::Simulate(SimulateCommand::Backend(args)) = parse(&words) else {
+            panic!()
+        };
+        assert_eq!(args.listen.to_string(), "127.0.0.1:9520");
+        assert_eq!((args.first_transaction, args.tag.len()), (-1, 1));
+        assert_eq!(args.quirk, [BackendQuirk::Floods]);
     }
 
     #[test]

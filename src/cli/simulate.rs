@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::ctrl_c;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -23,6 +25,13 @@ use crate::sim::{
     Quirk, Script, Target, Visit, Wallbox, WallboxPlan, runner,
 };
 use crate::units::{MilliAmps, PerPhase};
+
+mod backend;
+
+pub(super) use backend::{BackendArgs, backend, help as backend_help};
+
+/// How long a simulation may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// `simulate power-brain`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -166,7 +175,7 @@ pub(super) fn wallbox(args: &WallboxArgs) -> ExitCode {
     };
     let script = one_car(args.phases, args.car_max, args.arrive, &args.tag);
     let wallbox = Wallbox::new(plan, Random::new(seed()));
-    until_ctrl_c(async |stop| {
+    until_ctrl_c("info", async |stop| {
         runner::run(wallbox, target, script, Draws::default(), stop).await;
         ExitCode::SUCCESS
     })
@@ -232,7 +241,7 @@ fn seed() -> u64 {
 }
 
 fn serve(address: &Address, id: u8, unit: Box<dyn Unit>) -> ExitCode {
-    until_ctrl_c(async |stop| {
+    until_ctrl_c("info", async |stop| {
         let port = match Port::open(address).await {
             Ok(port) => port,
             Err(error) => {
@@ -248,17 +257,25 @@ fn serve(address: &Address, id: u8, unit: Box<dyn Unit>) -> ExitCode {
     })
 }
 
-/// Runs a simulation that ends when it is told to.
-fn until_ctrl_c(simulation: impl AsyncFnOnce(CancellationToken) -> ExitCode) -> ExitCode {
-    if let Err(error) = logging::init(LogFormat::Text, "info") {
+/// Runs a simulation that ends when it is told to; `level` is that of its log.
+fn until_ctrl_c(
+    level: &str,
+    simulation: impl AsyncFnOnce(CancellationToken) -> ExitCode,
+) -> ExitCode {
+    if let Err(error) = logging::init(LogFormat::Text, level) {
         output::print_error(&format!("{error}\n"));
         return ExitCode::from(exit::SOFTWARE);
     }
     let run = async {
+        let stop = CancellationToken::new();
+        let mut simulation = pin!(simulation(stop.clone()));
         tokio::select! {
-            ended = simulation(CancellationToken::new()) => Ok(ended),
-            pressed = ctrl_c() => pressed.map(|()| ExitCode::SUCCESS),
+            ended = &mut simulation => return Ok(ended),
+            pressed = ctrl_c() => pressed?,
         }
+        stop.cancel();
+        let ended = timeout(GOODBYE, simulation).await;
+        Ok(ended.unwrap_or(ExitCode::SUCCESS))
     };
     let ended = tokio::runtime::Runtime::new().and_then(|runtime| runtime.block_on(run));
     ended.unwrap_or_else(|error| broken(&error))

@@ -5,12 +5,14 @@
 //! | [`car`], [`wallbox`], [`quirk`] | a correct OCPP 1.6 charge point with cars, pure, and what real ones do differently |
 //! | [`power_brain`] | a Power Brain with a car, pure: its registers, and what a master may not do to them |
 //! | [`script`] | what drivers do |
+//! | [`backend`] | the central system of a billing operator, pure, and behind a real socket: `simulate backend`, `demo` |
 //! | [`house`], [`meter`] | what else hangs on the fuse, and what measures it all, pure |
 //! | [`closed_loop`] | a load manager with devices, cars, a house and its meter in simulated time: tests and benches |
 //! | [`runner`], [`dial`] | one wallbox over a real WebSocket, by real clocks: `simulate wallbox`, `demo` |
 //! | [`modbus_server`], [`draws`] | Power Brains and meters over real sockets and serial lines: `simulate power-brain`, `simulate meter`, `demo` |
 //! | [`world`] | the site, all of these devices, lines and a disk in virtual time, and the promises looked at after every event: tests |
 
+pub mod backend;
 pub mod car;
 pub mod closed_loop;
 pub mod dial;
@@ -26,6 +28,7 @@ pub mod script;
 pub mod wallbox;
 pub mod world;
 
+pub use backend::{Backend, BackendPlan, BackendQuirk};
 pub use car::Car;
 pub use dial::Target;
 pub use draws::Draws;
