@@ -82,9 +82,14 @@ number!(
     u32
 );
 number!(
-    /// One connection (WebSocket) of a wallbox; a new socket is a new number.
+    /// One connection (WebSocket) of a wallbox or to a backend; a new socket is a new number.
     LinkId,
     u64
+);
+number!(
+    /// A backend connection, by its place in the plan.
+    GatewayId,
+    usize
 );
 number!(
     /// Our own number of a transaction: positive, below 2³¹, never reused.

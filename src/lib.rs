@@ -13,9 +13,10 @@
 //! | [`load`] | the load manager: circuits, allocation, transition rule |
 //! | [`central_system`] | one [`Station`](central_system::Station) per ChargeBox ID |
 //! | [`charge_point`] | one [`ChargePoint`](charge_point::ChargePoint) per Modbus wallbox |
+//! | [`gateway`] | our role as a charge point towards billing backends |
 //! | [`site`] | the one pure machine that holds every decision: routing, the gate, tag list, status |
 //! | [`config`] | the file: model, loading with positions, checks; builds the plan |
-//! | [`net`] | upgrade, WebSocket, TLS |
+//! | [`net`] | upgrade, WebSocket, TLS, as server and as client |
 //! | [`store`] | SQLite: schema, queries, one writer thread |
 //! | [`daemon`] | the tasks, which carry bytes |
 //! | [`sim`] | simulated wallboxes with cars, meters with houses, and a whole world in virtual time |
@@ -30,7 +31,7 @@
 //! 3. sleep until `poll_timeout()` or until something arrives, whichever is first.
 //!
 //! Imports go one way and `tests/it/architecture.rs` keeps them so: `units, ids, clock → ocpp →
-//! evse, journal, modbus → {load, central_system, charge_point} → site → {config, net, store} → daemon → cli`.
+//! evse, journal, modbus → {load, central_system, charge_point, gateway} → site → {config, net, store} → daemon → cli`.
 
 pub mod central_system;
 pub mod charge_point;
@@ -39,6 +40,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod evse;
+pub mod gateway;
 pub mod ids;
 pub mod journal;
 pub mod load;

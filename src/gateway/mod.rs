@@ -1,0 +1,5 @@
+//! Our role as a charge point towards billing backends.
+
+mod dial_failure;
+
+pub use dial_failure::DialFailure;
