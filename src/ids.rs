@@ -65,10 +65,6 @@ pub enum DeviceId {
     Meter(usize),
 }
 
-/// A backend connection, by its place in the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GatewayId(pub usize);
-
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
@@ -90,9 +86,14 @@ number!(
     u32
 );
 number!(
-    /// One connection (WebSocket) of a wallbox; a new socket is a new number.
+    /// One connection (WebSocket) of a wallbox or to a backend; a new socket is a new number.
     LinkId,
     u64
+);
+number!(
+    /// A backend connection, by its place in the plan.
+    GatewayId,
+    usize
 );
 number!(
     /// Our own number of a transaction: positive, below 2³¹, never reused.

@@ -16,7 +16,7 @@
 //! | [`gateway`] | one gateway for each charge point that a billing backend knows |
 //! | [`site`] | the one pure machine that holds every decision: routing, the gate, tag list, status |
 //! | [`config`] | the file: model, loading with positions, checks; builds the plan |
-//! | [`net`] | upgrade, WebSocket, TLS |
+//! | [`net`] | upgrade, WebSocket, TLS, as server and as client |
 //! | [`store`] | SQLite: schema, queries, one writer thread |
 //! | [`daemon`] | the tasks, which carry bytes |
 //! | [`sim`] | simulated wallboxes with cars, meters with houses, and a whole world in virtual time |

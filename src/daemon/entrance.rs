@@ -3,21 +3,20 @@
 //! Whatever a client does costs nothing but its own connection: every step has a deadline, every
 //! buffer a bound, and every address a share.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::admission::Ticket;
-use super::field::Field;
-use super::link::Link;
+use super::field::{Field, ToLink};
+use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::{Settings, Tls};
 use super::rate_limited::RateLimited;
 use crate::ids::{ChargeBoxId, LinkId};
@@ -35,7 +34,7 @@ pub(super) struct Entrance {
     settings: Settings,
     field: mpsc::Sender<Field>,
     cancel: CancellationToken,
-    links: AtomicU64,
+    links: LinkIds,
     said: RateLimited,
 }
 
@@ -45,6 +44,12 @@ struct Judged {
     verdict: Verdict,
     /// What was read beyond the request.
     early: Vec<u8>,
+}
+
+/// Which wallbox it is, and where it comes from.
+struct Wallbox {
+    address: ChargeBoxId,
+    peer: SocketAddr,
 }
 
 /// A connection that passed the upgrade.
@@ -58,12 +63,13 @@ impl Entrance {
         settings: Settings,
         field: mpsc::Sender<Field>,
         cancel: CancellationToken,
+        links: LinkIds,
     ) -> Self {
         Self {
             settings,
             field,
             cancel,
-            links: AtomicU64::new(1),
+            links,
             said: RateLimited::default(),
         }
     }
@@ -82,9 +88,11 @@ impl Entrance {
         };
         ticket.upgraded();
         let link = Link {
-            id: LinkId(self.links.fetch_add(1, Ordering::Relaxed)),
-            address: guest.address,
-            peer,
+            id: self.links.next(),
+            peer: Wallbox {
+                address: guest.address,
+                peer,
+            },
             field: self.field.clone(),
             cancel: self.cancel.clone(),
             deadlines: self.settings.deadlines,
@@ -196,7 +204,7 @@ impl Entrance {
     ) -> Option<Transport> {
         let handshake = timeout(self.settings.deadlines.tls, server.accept(stream));
         match Box::pin(handshake).await {
-            Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream))),
+            Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream.into()))),
             Ok(Err(HandshakeError::NothingInCommon {
                 error,
                 offered,
@@ -260,7 +268,7 @@ impl Entrance {
         };
         let answered = timeout(self.settings.deadlines.upgrade, answer).await;
         answered.ok()?.ok()?;
-        Some(WebSocket::new(transport, early, self.settings.max_message_size).await)
+        Some(WebSocket::server(transport, early, self.settings.max_message_size).await)
     }
 
     /// Writes a last answer and waits shortly until the peer has it.
@@ -284,6 +292,31 @@ impl Entrance {
         if self.may_say(peer.ip(), &line) {
             warn!(charge_point = %address, %peer, %oddity, "odd upgrade request");
         }
+    }
+}
+
+impl Peer for Wallbox {
+    fn up(&self, link: LinkId, outbox: mpsc::Sender<ToLink>) -> Field {
+        Field::Up {
+            link,
+            address: self.address.clone(),
+            peer: self.peer,
+            outbox,
+        }
+    }
+
+    fn log_up(&self, link: LinkId) {
+        info!(charge_point = %self.address, peer = %self.peer, %link, "connected");
+    }
+
+    fn log_down(&self, link: LinkId, ending: &Ending) {
+        info!(charge_point = %self.address, peer = %self.peer, %link, %ending, "disconnected");
+    }
+}
+
+impl Display for Wallbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 
@@ -314,7 +347,12 @@ mod tests {
             deadlines: Deadlines::default(),
         };
         let (field, _events) = mpsc::channel(1);
-        let entrance = Entrance::new(settings, field, CancellationToken::new());
+        let entrance = Entrance::new(
+            settings,
+            field,
+            CancellationToken::new(),
+            LinkIds::default(),
+        );
         let task = Arc::new(entrance).serve(stream, peer, ticket);
         assert!(size_of_val(&task) <= 3 * 1024, "{}", size_of_val(&task));
     }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::ids::{ChargeBoxId, DeviceId, LinkId};
+use crate::gateway::DialFailure;
+use crate::ids::{ChargeBoxId, DeviceId, GatewayId, LinkId};
 use crate::modbus::Answer;
 
 /// From any task to the site task.
@@ -20,6 +21,24 @@ pub enum Field {
         peer: SocketAddr,
         /// Where to put what it shall be sent.
         outbox: mpsc::Sender<ToLink>,
+    },
+    /// A backend was reached.
+    Dialled {
+        /// Which.
+        gateway: GatewayId,
+        /// The new link.
+        link: LinkId,
+        /// Where to put what it shall be sent.
+        outbox: mpsc::Sender<ToLink>,
+        /// It does not say that it speaks OCPP 1.6.
+        protocol_missing: bool,
+    },
+    /// A backend was not reached.
+    DialFailed {
+        /// Which.
+        gateway: GatewayId,
+        /// Why.
+        why: DialFailure,
     },
     /// A text frame arrived.
     Frame {

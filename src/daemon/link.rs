@@ -1,35 +1,57 @@
 //! One task for each connection that passed the upgrade: frames in, frames out, no opinion.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, trace};
+use tracing::{debug, trace};
 
 use super::field::{Field, ToLink};
 use super::listener::Deadlines;
-use crate::ids::{ChargeBoxId, LinkId};
+use crate::ids::LinkId;
 use crate::net::transport::Transport;
 use crate::net::websocket::{End, Event, WebSocket};
 
 /// Frames that may wait for the site task; then this peer is read no further.
 const READ_AHEAD: usize = 8;
-/// What may wait to be sent to one wallbox.
+/// What may wait to be sent to one peer.
 const OUTBOX: usize = 64;
 /// One ping and one pong in this time prove that the peer lives; more are not passed on.
 const HEARD: Duration = Duration::from_secs(1);
 
-/// A connection of a wallbox.
+/// Numbers for links, one after the other. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct LinkIds(Arc<AtomicU64>);
+
+impl LinkIds {
+    /// The next number, from 1.
+    pub fn next(&self) -> LinkId {
+        LinkId(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// Who is at the other end of a link. Its name is shown with its frames.
+pub(super) trait Peer: fmt::Display {
+    /// What the site is told when the link is up.
+    fn up(&self, link: LinkId, outbox: mpsc::Sender<ToLink>) -> Field;
+
+    /// Writes into the log that the link is up.
+    fn log_up(&self, link: LinkId);
+
+    /// Writes into the log that the link has ended.
+    fn log_down(&self, link: LinkId, ending: &Ending);
+}
+
+/// A connection with a wallbox or a backend.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Link<P> {
     pub(super) id: LinkId,
-    pub(super) address: ChargeBoxId,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: P,
     pub(super) field: mpsc::Sender<Field>,
     pub(super) cancel: CancellationToken,
     pub(super) deadlines: Deadlines,
@@ -37,7 +59,7 @@ pub(super) struct Link {
 
 /// Why a link ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// On the peer's side.
     Peer(End),
     /// The site said so.
@@ -48,18 +70,13 @@ enum Ending {
     GoingAway,
 }
 
-impl Link {
-    /// Carries frames until one side ends. Tells `Up` first and `Down` last, each once.
+impl<P: Peer> Link<P> {
+    /// Carries frames until one side ends. Tells that the peer is up first and `Down` last, each
+    /// once.
     pub(super) async fn run(self, mut socket: WebSocket<Transport>) {
         let (outbox, commands) = mpsc::channel(OUTBOX);
-        info!(charge_point = %self.address, peer = %self.peer, link = %self.id, "connected");
-        let up = Field::Up {
-            link: self.id,
-            address: self.address.clone(),
-            peer: self.peer,
-            outbox,
-        };
-        let ending = match self.tell(up).await {
+        self.peer.log_up(self.id);
+        let ending = match self.tell(self.peer.up(self.id, outbox)).await {
             Ok(()) => {
                 let ending = self.carry(&mut socket, commands).await;
                 // The site is gone if this fails, and needs to be told nothing.
@@ -68,7 +85,7 @@ impl Link {
             }
             Err(ending) => ending,
         };
-        info!(charge_point = %self.address, peer = %self.peer, link = %self.id, %ending, "disconnected");
+        self.peer.log_down(self.id, &ending);
         // On the heap, so that it costs nothing before. Who takes too long is left without.
         let goodbye = Box::pin(socket.close(ending.goodbye()));
         let _ = timeout(self.deadlines.goodbye, goodbye).await;
@@ -113,7 +130,7 @@ impl Link {
     ) -> Result<(), Ending> {
         match command {
             Some(ToLink::Text(text)) => {
-                trace!(target: "ocpp::wire", charge_point = %self.address, text, "sent");
+                trace!(target: "ocpp::wire", peer = %self.peer, text, "sent");
                 socket.queue_text(text).map_err(Ending::Peer)
             }
             Some(ToLink::Ping) => socket.queue_ping().map_err(Ending::Peer),
@@ -131,14 +148,14 @@ impl Link {
         let link = self.id;
         match event {
             Event::Text(text) => {
-                trace!(target: "ocpp::wire", charge_point = %self.address, text, "received");
+                trace!(target: "ocpp::wire", peer = %self.peer, text, "received");
                 let Some(permit) = permit.take() else {
                     return Ok(()); // never: it is only read with a permit
                 };
                 self.tell(Field::Frame { link, text, permit }).await
             }
             Event::Binary(length) => {
-                debug!(charge_point = %self.address, length, "binary message ignored");
+                debug!(peer = %self.peer, length, "binary message ignored");
                 Ok(())
             }
             Event::Ping if heard.ping.is_due() => {
@@ -183,7 +200,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Peer(end) => end.fmt(f),
             Self::Asked { reason, .. } => f.write_str(reason),
-            Self::Deaf => f.write_str("the charge point does not read what it is sent"),
+            Self::Deaf => f.write_str("the peer does not read what it is sent"),
             Self::GoingAway => f.write_str("chargewarden stops"),
         }
     }

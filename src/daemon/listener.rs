@@ -18,6 +18,7 @@ use tracing::{error, info};
 use super::admission::Admission;
 use super::entrance::Entrance;
 use super::field::Field;
+use super::link::LinkIds;
 use crate::net::directory::Directory;
 use crate::net::tls::TlsServer;
 
@@ -99,6 +100,7 @@ pub struct Listener {
     socket: TcpListener,
     port: u16,
     settings: Settings,
+    links: LinkIds,
 }
 
 impl Listener {
@@ -116,6 +118,7 @@ impl Listener {
                 socket,
                 port,
                 settings,
+                links: LinkIds::default(),
             }),
             Err(error) => Err(BindError {
                 address: SocketAddr::new(settings.address, settings.port),
@@ -129,6 +132,11 @@ impl Listener {
         self.port
     }
 
+    /// Where the numbers of its links come from, for others who make links.
+    pub fn links(&self) -> LinkIds {
+        self.links.clone()
+    }
+
     /// Accepts until cancelled. Every connection is a task of its own on the tracker.
     pub async fn run(
         self,
@@ -137,7 +145,8 @@ impl Listener {
         cancel: CancellationToken,
     ) {
         let admission = Admission::new(self.settings.max_connections);
-        let entrance = Arc::new(Entrance::new(self.settings, field, cancel.clone()));
+        let entrance = Entrance::new(self.settings, field, cancel.clone(), self.links);
+        let entrance = Arc::new(entrance);
         loop {
             let accepted = tokio::select! {
                 biased;

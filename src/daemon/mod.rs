@@ -5,7 +5,8 @@
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
 //! | `listener`, `admission`, `entrance` | who may connect, and the way in |
-//! | `link` | one connection of a wallbox |
+//! | `link` | one connection with a wallbox or a backend |
+//! | `dialler` | the way out to backends |
 //! | `control` | the control socket |
 //! | `field` | what the tasks tell each other |
 //! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
@@ -13,6 +14,7 @@
 pub mod admission;
 pub mod clock;
 pub mod control;
+pub mod dialler;
 mod entrance;
 pub mod field;
 pub mod host;

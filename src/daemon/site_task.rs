@@ -12,7 +12,8 @@ use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, trace, warn};
 
-use crate::ids::{EvseName, LinkId};
+use crate::gateway::DialFailure;
+use crate::ids::{EvseName, GatewayId, LinkId};
 use crate::site::control::{self, Request};
 use crate::site::status::OcppServerStatus;
 use crate::site::{HandOver, Input, Output, Site};
@@ -124,6 +125,16 @@ impl SiteTask {
                     },
                 );
             }
+            Field::Dialled {
+                gateway,
+                link,
+                outbox,
+                protocol_missing,
+            } => {
+                links.insert(link, outbox);
+                self.dialled(gateway, link, protocol_missing);
+            }
+            Field::DialFailed { gateway, why } => self.dial_failed(gateway, &why),
             Field::Frame { link, text, permit } => {
                 trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "received");
                 self.site.handle(now, Input::Frame { link, text });
@@ -147,6 +158,16 @@ impl SiteTask {
                 let _ = answer.send(text);
             }
         }
+    }
+
+    #[expect(clippy::unused_self, reason = "nothing dials yet")]
+    fn dialled(&mut self, gateway: GatewayId, link: LinkId, protocol_missing: bool) {
+        debug!(%gateway, %link, protocol_missing, "a backend was reached");
+    }
+
+    #[expect(clippy::unused_self, reason = "nothing dials yet")]
+    fn dial_failed(&mut self, gateway: GatewayId, why: &DialFailure) {
+        debug!(%gateway, %why, "a backend was not reached");
     }
 
     fn control(&mut self, line: &str, connections: usize) -> String {

@@ -69,7 +69,13 @@ impl Password {
         matches.into()
     }
 
-    fn decoded(&self) -> Option<Vec<u8>> {
+    /// The password as it stands in the configuration, to be sent.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes that an `AuthorizationKey` of 32 to 40 hexadecimal digits stands for.
+    pub(super) fn decoded(&self) -> Option<Vec<u8>> {
         if (32..=40).contains(&self.0.len()) {
             hex(&self.0)
         } else {

@@ -223,24 +223,27 @@ fn websocket_key<'a>(
     if request.version.0 != 1 {
         return Err(Refusal::HttpVersion);
     }
-    let content_type = request.header("Content-Type").unwrap_or_default();
+    let content_type = request.headers.first("Content-Type").unwrap_or_default();
     let is_xml = [&b"text/xml"[..], b"application/soap+xml"]
         .iter()
         .any(|xml| starts_with_ignore_case(content_type, xml));
-    if request.method == b"POST" || request.header("SOAPAction").is_some() || is_xml {
+    if request.method == b"POST" || request.headers.first("SOAPAction").is_some() || is_xml {
         return Err(Refusal::Soap);
     }
     if request.method != b"GET" {
         return Err(Refusal::Method);
     }
     let upgrade = request
+        .headers
         .list("Upgrade")
         .any(|member| member.eq_ignore_ascii_case(b"websocket"));
     let connection = request
+        .headers
         .list("Connection")
         .any(|member| member.eq_ignore_ascii_case(b"upgrade"));
     let Some(key) = request
-        .header("Sec-WebSocket-Key")
+        .headers
+        .first("Sec-WebSocket-Key")
         .filter(|key| !key.is_empty())
     else {
         return Err(if upgrade {
@@ -253,7 +256,7 @@ fn websocket_key<'a>(
     if !(upgrade && connection) {
         warnings.push(Oddity::UpgradeHeaders);
     }
-    let mut versions = request.list("Sec-WebSocket-Version").peekable();
+    let mut versions = request.headers.list("Sec-WebSocket-Version").peekable();
     if versions.peek().is_none() {
         warnings.push(Oddity::NoVersion);
     } else if !versions.any(|version| version == b"13") {
@@ -305,7 +308,8 @@ fn authorize(
         return Ok(());
     };
     let sent = request
-        .header("Authorization")
+        .headers
+        .first("Authorization")
         .filter(|value| starts_with_ignore_case(value, b"Basic "))
         .and_then(|value| value.get(b"Basic ".len()..))
         .and_then(|value| BASE64_LENIENT.decode(value.trim_ascii()).ok())
@@ -341,7 +345,7 @@ enum Subprotocol<'a> {
 
 /// Picks what is echoed, as the client wrote it. The first of these names that it offers wins.
 fn subprotocol<'a>(request: &'a Request<'_>) -> Subprotocol<'a> {
-    let offered = || request.list("Sec-WebSocket-Protocol");
+    let offered = || request.headers.list("Sec-WebSocket-Protocol");
     for name in [&b"ocpp1.6"[..], b"ocpp1.6j", b"ocpp16"] {
         if let Some(protocol) = offered().find(|offer| offer.eq_ignore_ascii_case(name)) {
             return Subprotocol::Fits(protocol);
@@ -356,10 +360,7 @@ fn subprotocol<'a>(request: &'a Request<'_>) -> Subprotocol<'a> {
 }
 
 fn switching_protocols(key: &[u8], protocol: Option<&[u8]>) -> Vec<u8> {
-    let mut hash = Sha1::new();
-    hash.update(key);
-    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"); // RFC 6455 §1.3
-    let accept = general_purpose::STANDARD.encode(hash.finalize());
+    let accept = accept(key);
     let mut response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n"
@@ -374,8 +375,16 @@ fn switching_protocols(key: &[u8], protocol: Option<&[u8]>) -> Vec<u8> {
     response
 }
 
-/// What an unknown peer calls itself, short and without control characters.
-fn for_people(id: &str) -> String {
+/// `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §1.3).
+pub(super) fn accept(key: &[u8]) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    general_purpose::STANDARD.encode(hash.finalize())
+}
+
+/// What a peer says, short and without control characters.
+pub(super) fn for_people(id: &str) -> String {
     const LONGEST: usize = 64;
     id.chars()
         .take(LONGEST)

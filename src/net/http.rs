@@ -1,4 +1,5 @@
-//! The head of an HTTP request, read leniently: wallboxes bring parsers and printers of their own.
+//! The head of an HTTP message, read leniently: wallboxes and backends bring parsers and printers of
+//! their own.
 
 use std::borrow::Cow;
 
@@ -45,13 +46,12 @@ pub struct Request<'a> {
     pub target: &'a [u8],
     /// Major and minor number of the HTTP version, as digits.
     pub version: (u8, u8),
-    headers: Vec<(&'a [u8], Cow<'a, [u8]>)>,
+    /// What stands below the first line.
+    pub headers: Headers<'a>,
 }
 
 impl<'a> Request<'a> {
     /// Takes a complete head apart; `None` if there is no HTTP request line.
-    ///
-    /// Lines without a colon are passed over, continued lines (obs-fold) joined by a blank.
     pub fn parse(head: &'a [u8]) -> Option<Self> {
         let head = head.get(blank(head)..)?;
         let mut lines = head.split(|byte| *byte == b'\n').map(without_cr);
@@ -69,12 +69,68 @@ impl<'a> Request<'a> {
             method,
             target,
             version: (major.wrapping_sub(b'0'), minor.wrapping_sub(b'0')),
-            headers: headers(lines),
+            headers: Headers::parse(lines),
         })
+    }
+}
+
+/// An answer, as far as an upgrade needs it.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// Three digits.
+    pub status: u16,
+    /// What the server says about it, as written.
+    pub reason: &'a [u8],
+    /// What stands below the first line.
+    pub headers: Headers<'a>,
+}
+
+impl<'a> Response<'a> {
+    /// Takes a complete head apart; `None` if there is no HTTP status line.
+    pub fn parse(head: &'a [u8]) -> Option<Self> {
+        let head = head.get(blank(head)..)?;
+        let mut lines = head.split(|byte| *byte == b'\n').map(without_cr);
+        let (_, rest) = split_once(lines.next()?.strip_prefix(b"HTTP/")?, b' ')?;
+        let (status, reason) = rest.trim_ascii_start().split_at_checked(3)?;
+        let ends = reason.first().is_none_or(u8::is_ascii_whitespace);
+        if !ends || !status.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        Some(Self {
+            status: std::str::from_utf8(status).ok()?.parse().ok()?,
+            reason: reason.trim_ascii(),
+            headers: Headers::parse(lines),
+        })
+    }
+}
+
+/// The header lines of a head. Names are compared without regard to case.
+#[derive(Debug)]
+pub struct Headers<'a>(Vec<(&'a [u8], Cow<'a, [u8]>)>);
+
+impl<'a> Headers<'a> {
+    /// Lines without a colon are passed over, continued lines (obs-fold) joined by a blank.
+    fn parse(lines: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut headers: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::new();
+        for line in lines {
+            if line.is_empty() {
+                break;
+            }
+            if matches!(line.first(), Some(b' ' | b'\t')) {
+                if let Some((_, value)) = headers.last_mut() {
+                    let value = value.to_mut();
+                    value.push(b' ');
+                    value.extend_from_slice(line.trim_ascii());
+                }
+            } else if let Some((name, value)) = split_once(line, b':') {
+                headers.push((name.trim_ascii(), Cow::Borrowed(value)));
+            }
+        }
+        Self(headers)
     }
 
     /// The first value of a header, blanks around it removed.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
     }
 
@@ -87,7 +143,7 @@ impl<'a> Request<'a> {
     }
 
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.headers
+        self.0
             .iter()
             .filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value.trim_ascii())
@@ -120,25 +176,6 @@ pub(super) const fn hex_digit(byte: u8) -> Option<u8> {
         b'A'..=b'F' => Some(byte - b'A' + 10),
         _ => None,
     }
-}
-
-fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<(&'a [u8], Cow<'a, [u8]>)> {
-    let mut headers: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::new();
-    for line in lines {
-        if line.is_empty() {
-            break;
-        }
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            if let Some((_, value)) = headers.last_mut() {
-                let value = value.to_mut();
-                value.push(b' ');
-                value.extend_from_slice(line.trim_ascii());
-            }
-        } else if let Some((name, value)) = split_once(line, b':') {
-            headers.push((name.trim_ascii(), Cow::Borrowed(value)));
-        }
-    }
-    headers
 }
 
 fn blank(bytes: &[u8]) -> usize {
@@ -207,9 +244,9 @@ mod tests {
         .unwrap();
         assert_eq!(request.target, b"/a b");
         assert_eq!(request.version, (1, 1));
-        let members: Vec<_> = request.list("connection").collect();
+        let members: Vec<_> = request.headers.list("connection").collect();
         assert_eq!(members, [&b"keep-alive"[..], b"Upgrade", b"x"]);
-        assert_eq!(request.header("upgrade"), None);
+        assert_eq!(request.headers.first("upgrade"), None);
     }
 
     #[test]
@@ -223,6 +260,33 @@ mod tests {
             b"\x16\x03\x01\n\n",
         ] {
             assert!(Request::parse(head).is_none(), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_a_status_and_perhaps_a_reason() {
+        let parse = |head| Response::parse(head).map(|it| (it.status, it.reason));
+        for (head, status, reason) in [
+            (
+                &b"HTTP/1.1 404 Not Found\r\n\r\n"[..],
+                404,
+                &b"Not Found"[..],
+            ),
+            (b"\r\nHTTP/1.0  101\n\n", 101, b""),
+            (b"HTTP/1.1 200 OK\nUpgrade: x\n\n", 200, b"OK"),
+        ] {
+            assert_eq!(parse(head), Some((status, reason)), "{head:?}");
+        }
+        for head in [
+            &b"\r\n\r\n"[..],
+            b"HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 20\r\n\r\n",
+            b"HTTP/1.1 +20 OK\r\n\r\n",
+            b"HTTP/1.1 2000 OK\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"220 mail ready\r\n\r\n",
+        ] {
+            assert!(Response::parse(head).is_none(), "{head:?}");
         }
     }
 

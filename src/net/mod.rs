@@ -1,8 +1,9 @@
 //! HTTP upgrade, WebSocket and TLS.
 //!
-//! [`http`], [`directory`] and [`handshake`] are pure; the others know sockets and files, but no
-//! clock and no task.
+//! [`http`], [`directory`] and [`handshake`] are pure, and so is what [`client`] says and
+//! understands; the others know sockets and files, but no clock and no task.
 
+pub mod client;
 pub mod directory;
 pub mod handshake;
 pub mod http;

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
-/// What a wallbox connects by.
+/// What a wallbox connects by, and what a backend is reached by.
 #[derive(Debug)]
 pub enum Transport {
     /// ws://

@@ -19,7 +19,7 @@ const READ_BUFFER: usize = 2 * 1024;
 /// What may wait to be written: only a peer that does not read ever lets it grow.
 const WRITE_BUFFER: usize = 1024 * 1024;
 
-/// The server's side of a WebSocket. Answers pings by itself, as long as it is asked to read.
+/// Either side of a WebSocket. Answers pings by itself, as long as it is asked to read.
 pub struct WebSocket<S> {
     stream: WebSocketStream<S>,
     unsent: bool,
@@ -72,13 +72,13 @@ impl End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed(Some(code)) => write!(f, "closed by the charge point, code {code}"),
-            Self::Closed(None) => f.write_str("closed by the charge point"),
+            Self::Closed(Some(code)) => write!(f, "closed by the peer, code {code}"),
+            Self::Closed(None) => f.write_str("closed by the peer"),
             Self::Lost(io::ErrorKind::UnexpectedEof) => {
                 f.write_str("connection dropped without a close frame")
             }
             Self::Lost(kind) => write!(f, "connection lost: {kind}"),
-            Self::TooLarge => f.write_str("message larger than max-message-size"),
+            Self::TooLarge => f.write_str("message larger than allowed"),
             Self::NotText => f.write_str("text message is not UTF-8"),
             Self::Protocol => f.write_str("WebSocket protocol broken"),
         }
@@ -86,8 +86,17 @@ impl fmt::Display for End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// Takes a connection over after the upgrade; `early` is what was read beyond the head.
-    pub async fn new(stream: S, early: Vec<u8>, max_message_size: usize) -> Self {
+    /// Takes the server's side over after the upgrade; `early` is what was read beyond the head.
+    pub async fn server(stream: S, early: Vec<u8>, max_message_size: usize) -> Self {
+        Self::new(stream, early, max_message_size, Role::Server).await
+    }
+
+    /// Takes the client's side over after the upgrade; `early` is what was read beyond the head.
+    pub async fn client(stream: S, early: Vec<u8>, max_message_size: usize) -> Self {
+        Self::new(stream, early, max_message_size, Role::Client).await
+    }
+
+    async fn new(stream: S, early: Vec<u8>, max_message_size: usize, role: Role) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -98,7 +107,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             )
             .max_message_size(Some(max_message_size))
             .max_frame_size(Some(max_message_size));
-        let role = Role::Server;
         let stream = WebSocketStream::from_partially_read(stream, early, role, Some(config)).await;
         Self {
             stream,

@@ -1,0 +1,202 @@
+//! The way out to backends: one task for each dials when it is told to, then it is a link.
+
+use std::fmt;
+use std::sync::{Arc, Once};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::field::{Field, ToLink};
+use super::link::{Ending, Link, LinkIds, Peer};
+use super::listener::Deadlines;
+use crate::gateway::DialFailure;
+use crate::ids::{GatewayId, LinkId};
+use crate::net::client::{Connected, DialError, Target, TlsClient, Trust, connect};
+
+/// Where a backend is and how it is reached.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Address, client id and password.
+    pub target: Target,
+    /// Which certificates are taken, for `wss://`.
+    pub tls: TlsClient,
+}
+
+/// The tasks that dial, one for each backend connection.
+#[derive(Debug)]
+pub struct Diallers {
+    asks: Vec<mpsc::Sender<()>>,
+}
+
+impl Diallers {
+    /// Starts a task for each backend; none dials before [`dial`](Self::dial). The place in the
+    /// list is the [`GatewayId`]. `deadlines.upgrade` is for each step on the way out.
+    pub fn new(
+        backends: Vec<Backend>,
+        field: &mpsc::Sender<Field>,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+        deadlines: Deadlines,
+        links: &LinkIds,
+    ) -> Self {
+        let warned = Arc::new(Once::new());
+        let start = |(place, backend)| {
+            let (ask, asked) = mpsc::channel(1);
+            let dialler = Dialler {
+                gateway: GatewayId(place),
+                backend,
+                field: field.clone(),
+                cancel: cancel.clone(),
+                deadlines,
+                links: links.clone(),
+                warned: warned.clone(),
+            };
+            tasks.spawn(dialler.run(asked));
+            ask
+        };
+        Self {
+            asks: backends.into_iter().enumerate().map(start).collect(),
+        }
+    }
+
+    /// Starts one attempt. It ends in [`Field::DialFailed`], or in [`Field::Dialled`] and later
+    /// [`Field::Down`]. What is asked meanwhile begins after that, and only once.
+    pub fn dial(&self, gateway: GatewayId) {
+        if let Some(ask) = self.asks.get(gateway.0) {
+            // Full: it is asked already.
+            let _ = ask.try_send(());
+        }
+    }
+}
+
+/// Dials one backend.
+struct Dialler {
+    gateway: GatewayId,
+    backend: Backend,
+    field: mpsc::Sender<Field>,
+    cancel: CancellationToken,
+    deadlines: Deadlines,
+    links: LinkIds,
+    /// That any certificate is taken is said once for all backends.
+    warned: Arc<Once>,
+}
+
+impl Dialler {
+    async fn run(self, mut asked: mpsc::Receiver<()>) {
+        while let Some(Some(())) = self.cancel.run_until_cancelled(asked.recv()).await {
+            let Backend { target, tls } = &self.backend;
+            // On the heap, because it is large and gone when the link begins.
+            let attempt = Box::pin(connect(target, tls, self.deadlines.upgrade));
+            match self.cancel.run_until_cancelled(attempt).await {
+                None => return,
+                Some(Ok(connected)) => self.carry(connected).await,
+                Some(Err(error)) => self.failed(error).await,
+            }
+        }
+    }
+
+    async fn carry(&self, connected: Connected) {
+        if connected.fingerprint.is_some() && self.backend.tls.trust() == Trust::Anyone {
+            self.warned.call_once(|| {
+                warn!(
+                    "any certificate is accepted from backends without ca: whoever redirects the \
+                     connection can pretend to be the backend"
+                );
+            });
+        }
+        let link = Link {
+            id: self.links.next(),
+            peer: Reached {
+                gateway: self.gateway,
+                client_id: self.backend.target.client_id().to_owned(),
+                url: connected.url,
+                fingerprint: connected.fingerprint,
+                protocol_missing: connected.protocol_missing,
+            },
+            field: self.field.clone(),
+            cancel: self.cancel.clone(),
+            deadlines: self.deadlines,
+        };
+        link.run(connected.socket).await;
+    }
+
+    async fn failed(&self, error: DialError) {
+        let gateway = self.gateway;
+        debug!(
+            url = self.backend.target.url(),
+            client_id = self.backend.target.client_id(),
+            %error,
+            "backend not reached"
+        );
+        let why = DialFailure::from(error);
+        let told = self.field.send(Field::DialFailed { gateway, why });
+        // If the site is gone it needs to be told nothing.
+        let _ = self.cancel.run_until_cancelled(told).await;
+    }
+}
+
+/// A backend that was reached.
+struct Reached {
+    gateway: GatewayId,
+    client_id: String,
+    url: String,
+    fingerprint: Option<String>,
+    protocol_missing: bool,
+}
+
+impl Peer for Reached {
+    fn up(&self, link: LinkId, outbox: mpsc::Sender<ToLink>) -> Field {
+        Field::Dialled {
+            gateway: self.gateway,
+            link,
+            outbox,
+            protocol_missing: self.protocol_missing,
+        }
+    }
+
+    fn log_up(&self, link: LinkId) {
+        info!(
+            url = self.url,
+            client_id = self.client_id,
+            fingerprint = self.fingerprint,
+            %link,
+            "connected to the backend"
+        );
+    }
+
+    fn log_down(&self, link: LinkId, ending: &Ending) {
+        info!(
+            url = self.url,
+            client_id = self.client_id,
+            %link,
+            %ending,
+            "disconnected from the backend"
+        );
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "backend of {}", self.client_id)
+    }
+}
+
+impl From<DialError> for DialFailure {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Resolve { .. } | DialError::Io(_) | DialError::Timeout(_) => {
+                Self::Unreachable(error.to_string())
+            }
+            DialError::Tls(error) => Self::Tls(error.to_string()),
+            DialError::Refused {
+                status: 401 | 403, ..
+            } => Self::Unauthorized,
+            DialError::Refused { status: 404, .. } => Self::NotFound,
+            DialError::Refused { status, .. } => Self::Refused(status),
+            DialError::Redirect(why) => Self::Redirected(why.to_string()),
+            DialError::Misfit(why) => Self::NoUpgrade(why.to_string()),
+        }
+    }
+}

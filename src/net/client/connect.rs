@@ -1,0 +1,280 @@
+//! From an address to a WebSocket: TCP, TLS, upgrade, redirects.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::rustls;
+
+use super::target::{Credentials, RedirectError, Target};
+use super::tls::{TlsClient, fingerprint};
+use super::upgrade::{Answer, Key, Misfit, Subprotocol, judge, request};
+use crate::net::http::{Progress, read_head};
+use crate::net::transport::Transport;
+use crate::net::websocket::WebSocket;
+
+/// How long a backend may take for each step.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All steps with all redirects may take this many times as long as one step.
+const STEPS: u32 = 3;
+/// Redirects that are followed.
+const MAX_REDIRECTS: u32 = 3;
+/// Bytes of one WebSocket message.
+const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// A WebSocket to a backend.
+pub struct Connected {
+    /// The connection.
+    pub socket: WebSocket<Transport>,
+    /// The backend does not say that it speaks OCPP 1.6.
+    pub protocol_missing: bool,
+    /// SHA-256 of the server's certificate; without TLS there is none.
+    pub fingerprint: Option<String>,
+    /// Where it was found at last, for the log.
+    pub url: String,
+}
+
+/// Why there is no WebSocket.
+#[derive(Debug, Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("{host}: {error}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// No TCP connection, or it broke before there was an answer.
+    #[error("{0}")]
+    Io(io::Error),
+    /// A step took too long.
+    #[error("no answer in time: {0}")]
+    Timeout(Step),
+    /// The TLS handshake came to nothing.
+    #[error("{0}")]
+    Tls(io::Error),
+    /// The backend does not want us.
+    #[error("HTTP {status} {reason}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it says about it, short.
+        reason: String,
+    },
+    /// It sends us where we do not go.
+    #[error("{0}")]
+    Redirect(#[from] RedirectError),
+    /// It answers what is no answer.
+    #[error("{0}")]
+    Misfit(Misfit),
+}
+
+/// What takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The address and the TCP connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The WebSocket upgrade.
+    Upgrade,
+    /// All together, over all redirects.
+    Whole,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "TCP connection",
+            Self::Tls => "TLS handshake",
+            Self::Upgrade => "WebSocket upgrade",
+            Self::Whole => "redirects",
+        })
+    }
+}
+
+/// Calls a backend. `patience` is for each step; see [`PATIENCE`].
+///
+/// # Errors
+/// When there is no WebSocket in the end.
+pub async fn connect(
+    target: &Target,
+    tls: &TlsClient,
+    patience: Duration,
+) -> Result<Connected, DialError> {
+    within(patience * STEPS, Step::Whole, follow(target, tls, patience)).await
+}
+
+/// Asks, follows redirects, and tries the other form of the password once.
+async fn follow(
+    target: &Target,
+    tls: &TlsClient,
+    patience: Duration,
+) -> Result<Connected, DialError> {
+    let mut target = target.clone();
+    let mut form = Credentials::AsWritten;
+    let mut redirects = 0;
+    loop {
+        let attempt = attempt(&target, tls, form, patience).await?;
+        match attempt.answer {
+            Answer::Upgraded(subprotocol) => {
+                let (stream, early) = (attempt.transport, attempt.early);
+                return Ok(Connected {
+                    socket: WebSocket::client(stream, early, MAX_MESSAGE).await,
+                    protocol_missing: subprotocol == Subprotocol::Missing,
+                    fingerprint: attempt.fingerprint,
+                    url: target.url(),
+                });
+            }
+            Answer::Redirect(location) => {
+                target = target.redirected(&location)?;
+                redirects += 1;
+                if redirects > MAX_REDIRECTS {
+                    return Err(RedirectError::TooMany(target.url()).into());
+                }
+            }
+            // Whether digits stand for themselves or for bytes is told by the backend alone.
+            Answer::Refused { status: 401, .. }
+                if form == Credentials::AsWritten
+                    && target.credentials(Credentials::Decoded).is_some() =>
+            {
+                form = Credentials::Decoded;
+            }
+            Answer::Refused {
+                status: 401 | 403, ..
+            } if target.withholds_password() => {
+                return Err(RedirectError::Stranger(target.url()).into());
+            }
+            Answer::Refused { status, reason } => {
+                return Err(DialError::Refused { status, reason });
+            }
+            Answer::Misfit(why) => return Err(DialError::Misfit(why)),
+        }
+    }
+}
+
+/// One request and what came back.
+struct Attempt {
+    transport: Transport,
+    fingerprint: Option<String>,
+    answer: Answer,
+    /// What was read beyond the head of the answer.
+    early: Vec<u8>,
+}
+
+async fn attempt(
+    target: &Target,
+    tls: &TlsClient,
+    form: Credentials,
+    patience: Duration,
+) -> Result<Attempt, DialError> {
+    let tcp = within(patience, Step::Connect, tcp(target, patience)).await?;
+    // Without it frames wait for each other's acknowledgement; it still works, only slower.
+    let _ = tcp.set_nodelay(true);
+    let (mut transport, fingerprint) = if target.tls() {
+        let handshake = async {
+            let connected = tls.connect(target.host(), tcp).await;
+            connected.map_err(tls_failure)
+        };
+        let stream = within(patience, Step::Tls, handshake).await?;
+        let fingerprint = fingerprint(&stream);
+        (Transport::Tls(Box::new(stream.into())), fingerprint)
+    } else {
+        (Transport::Plain(tcp), None)
+    };
+    let ask = ask(&mut transport, target, form);
+    let (answer, early) = within(patience, Step::Upgrade, ask).await?;
+    Ok(Attempt {
+        transport,
+        fingerprint,
+        answer,
+        early,
+    })
+}
+
+fn tls_failure(error: io::Error) -> DialError {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(rustls::Error::InvalidMessage(_)) = inner {
+        DialError::Misfit(Misfit::NotTls)
+    } else {
+        DialError::Tls(error)
+    }
+}
+
+/// Tries one address of the host after the other. They share the time, because one that swallows
+/// everything (IPv6 in a network that only pretends to have it) must leave some to the next.
+async fn tcp(target: &Target, patience: Duration) -> Result<TcpStream, DialError> {
+    let found = lookup_host((target.host(), target.port())).await;
+    let addresses: Vec<_> = found
+        .map_err(|error| DialError::Resolve {
+            host: target.host().to_owned(),
+            error,
+        })?
+        .collect();
+    let share = patience / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut failure = DialError::Io(io::ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        let connection = async { TcpStream::connect(address).await.map_err(DialError::Io) };
+        match within(share, Step::Connect, connection).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Sends the request and reads the answer's head; also gives what was read beyond it.
+async fn ask(
+    transport: &mut Transport,
+    target: &Target,
+    form: Credentials,
+) -> Result<(Answer, Vec<u8>), DialError> {
+    let key = Key::new(random());
+    let request = request(target, &key, form);
+    let sent = transport.write_all(request.as_bytes()).await;
+    sent.map_err(DialError::Io)?;
+    transport.flush().await.map_err(DialError::Io)?;
+    let mut head = Vec::with_capacity(1024);
+    loop {
+        if transport.read_buf(&mut head).await.map_err(DialError::Io)? == 0 {
+            let nothing = head.is_empty();
+            let why = if nothing {
+                Misfit::Nothing
+            } else {
+                Misfit::NotHttp
+            };
+            return Err(DialError::Misfit(why));
+        }
+        match read_head(&head) {
+            Progress::Incomplete => {}
+            Progress::Complete(length) => {
+                let early = head.split_off(length);
+                return Ok((judge(&head, &key), early));
+            }
+            Progress::TooLarge => return Err(DialError::Misfit(Misfit::TooLarge)),
+        }
+    }
+}
+
+/// The key of a request is no secret: it only ties the answer to it. So without randomness it is
+/// still good.
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let _ = getrandom::fill(&mut bytes);
+    bytes
+}
+
+async fn within<T>(
+    patience: Duration,
+    step: Step,
+    future: impl Future<Output = Result<T, DialError>>,
+) -> Result<T, DialError> {
+    let ended = timeout(patience, future).await;
+    ended.unwrap_or(Err(DialError::Timeout(step)))
+}
