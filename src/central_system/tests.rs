@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Demand, Limit, Measured, Offer, Reason, Report, Verdict,
+    Ask, AuthorizationStatus, Demand, Limit, Measured, Offer, Reason, Reply, Report, Verdict,
 };
 use crate::ids::{ConnectorId, LinkId, OfferNumber};
-use crate::journal::{Record, Recovered, TransactionNumbers};
+use crate::journal::{Entry, Recovered, TransactionNumbers};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
@@ -36,7 +36,7 @@ struct Bench {
     sent: Vec<(Value, bool)>,
     reports: Vec<Report>,
     disk: Recovered,
-    entries: Vec<String>,
+    entries: Vec<Entry>,
     closed: Vec<(LinkId, u16)>,
     next_id: u32,
     schema: crate::schema::Checker,
@@ -108,12 +108,8 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.station.poll_output() {
             match output {
-                Output::Persist(record) => {
-                    if let Record::Entry(entry) = &record {
-                        self.entries.push(entry.action.clone());
-                    }
-                    self.disk.apply(record);
-                }
+                Output::Persist(record) => self.disk.apply(record),
+                Output::File(entry) => self.entries.push(entry),
                 Output::Send { text, lowers, .. } => {
                     self.schema.sent(&text);
                     self.sent
@@ -122,10 +118,11 @@ impl Bench {
                 Output::Ping { .. } => {}
                 Output::Close { link, code, .. } => self.closed.push((link, code)),
                 Output::Report { report, .. } => self.reports.push(report),
+                Output::Notice(_) | Output::Done { .. } => {}
                 Output::Call(call) => {
                     self.asks.push(call.ask);
-                    let verdict = self.verdict.clone();
-                    self.act(|station, context| station.handle_reply(context, call.id, &verdict));
+                    let reply = Reply::Verdict(self.verdict.clone());
+                    self.act(|station, context| station.handle_reply(context, call.id, &reply));
                 }
             }
         }
@@ -270,7 +267,8 @@ impl Bench {
     }
 
     fn entries(&self, action: &str) -> usize {
-        self.entries.iter().filter(|entry| *entry == action).count()
+        let are = |entry: &&Entry| entry.kind.action() == action;
+        self.entries.iter().filter(are).count()
     }
 
     fn open(&self) -> Vec<i64> {

@@ -15,10 +15,10 @@ use super::plan::Metering;
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Reason, Report, Verdict,
+    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Reason, Reply, Report, Verdict,
 };
 use crate::ids::{IdTag, OfferNumber};
-use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
+use crate::journal::{Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{self as registers, Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
 use crate::ocpp::ChargePointStatus;
@@ -307,14 +307,15 @@ impl Bench {
             match output {
                 Output::Persist(record) => {
                     self.records += 1;
-                    if let Record::Entry(entry) = &record {
-                        let payload: Value = serde_json::from_str(&entry.payload).unwrap();
-                        let id = self.records.to_string();
-                        let call = json!([2, id, entry.action, payload]);
-                        self.schema.sent(&call.to_string());
-                        self.entries.push((entry.action.clone(), payload));
-                    }
                     self.disk.apply(record);
+                }
+                Output::File(entry) => {
+                    let action = entry.kind.action();
+                    let payload: Value = serde_json::from_str(&entry.payload).unwrap();
+                    let id = self.entries.len().to_string();
+                    self.schema
+                        .sent(&json!([2, id, action, payload]).to_string());
+                    self.entries.push((action.to_owned(), payload));
                 }
                 Output::Ask(request) => {
                     assert_eq!(self.asked, None, "a second question before the answer");
@@ -335,8 +336,8 @@ impl Bench {
     }
 
     fn reply(&mut self, id: u64) {
-        let verdict = self.verdict.clone();
-        self.act(|it, context| it.handle_reply(context, id, &verdict));
+        let reply = Reply::Verdict(self.verdict.clone());
+        self.act(|it, context| it.handle_reply(context, id, &reply));
     }
 
     /// Lets time pass; the device answers within milliseconds.
@@ -440,8 +441,15 @@ impl Bench {
         self.reports.iter().filter(is).count()
     }
 
-    fn asks(&self) -> Vec<Ask> {
-        self.calls.iter().map(|call| call.ask.clone()).collect()
+    /// What was asked, and about which tag.
+    fn asks(&self) -> Vec<(&'static str, String)> {
+        let ask = |call: &Call| match &call.ask {
+            Ask::Authorize { tag, .. } => ("Authorize", tag.as_str().to_owned()),
+            Ask::Start { tag, .. } => ("Start", tag.as_str().to_owned()),
+            Ask::Stop(tag) => ("Stop", tag.as_str().to_owned()),
+            Ask::Relay { action, .. } => panic!("{action} is for backends"),
+        };
+        self.calls.iter().map(ask).collect()
     }
 
     fn transactions(&self) -> Vec<Transaction> {

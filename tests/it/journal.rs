@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use chargewarden::clock::{Random, Timestamp};
-use chargewarden::ids::{Seq, TransactionNumber};
-use chargewarden::journal::{Entry, Record};
+use chargewarden::ids::{ConnectorId, EntryId, Seq, TransactionNumber};
+use chargewarden::journal::{Entry, EntryKind, Filed, Record};
 use chargewarden::store::{self, Opened, Outcome, StoreError};
 
 use crate::child::{self, Running};
@@ -64,7 +64,7 @@ fn entries(dir: &Path) -> Vec<String> {
     opened.writer.close();
     rusqlite::Connection::open(dir.join(store::FILE_NAME))
         .unwrap()
-        .prepare("SELECT payload FROM entries ORDER BY position")
+        .prepare("SELECT payload FROM entries ORDER BY id")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
@@ -84,12 +84,19 @@ fn write_until_killed(dir: &Path) -> ! {
     loop {
         n += 1;
         let entry = Entry {
-            transaction: TransactionNumber(1),
-            action: "StartTransaction".to_owned(),
+            address: "CB".into(),
+            connector: ConnectorId(1),
+            transaction: Some(TransactionNumber(1)),
+            kind: EntryKind::Start,
             payload: n.to_string(),
             received: Timestamp::UNIX_EPOCH,
         };
-        writer.write(Seq(n), Record::Entry(entry));
+        let filed = Filed {
+            id: EntryId(n),
+            identity: None,
+            entry,
+        };
+        writer.write(Seq(n), Record::Entry(filed));
         thread::sleep(Duration::from_micros(n % 7 * 30));
     }
 }

@@ -122,7 +122,13 @@ fn authorize_is_judged_by_the_upstream() {
         "status": "Expired", "expiryDate": "2026-01-01T00:00:00Z", "parentIdTag": "FAMILY",
     }});
     assert_eq!(answer, expected);
-    assert_eq!(bench.asks, [Ask::Authorize("T".into())]);
+    assert_eq!(
+        bench.asks,
+        [Ask::Authorize {
+            tag: "T".into(),
+            payload: r#"{"idTag":"T"}"#.to_owned()
+        }]
+    );
 }
 
 #[test]
@@ -171,7 +177,7 @@ fn the_raw_start_and_stop_are_kept_byte_for_byte() {
     };
     bench.station.handle_frame(&mut context, &text);
     while let Some(output) = bench.station.poll_output() {
-        if let Output::Persist(Record::Entry(entry)) = output {
+        if let Output::File(entry) = output {
             kept.push(entry.payload);
         }
     }

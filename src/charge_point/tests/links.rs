@@ -260,7 +260,7 @@ fn after_our_restart_the_tag_of_the_transaction_is_judged_anew() {
     let mut bench = bench.restart();
     bench.verdict.status = AuthorizationStatus::Expired;
     bench.run(3);
-    assert_eq!(bench.asks(), [Ask::Start(CARD.into())]);
+    assert_eq!(bench.asks(), [("Start", CARD.to_owned())]);
     assert_eq!(bench.ending().unwrap().0, "DeAuthorized");
 }
 

@@ -73,13 +73,13 @@ fn with_a_fixed_tag_a_plugged_car_charges_once_that_tag_is_accepted() {
     });
     bench.upstream_waits = true;
     bench.plug();
-    assert_eq!(bench.asks(), [Ask::Authorize("FIXED".into())]);
+    assert_eq!(bench.asks(), [("Authorize", "FIXED".to_owned())]);
     assert_eq!(bench.open(), 0);
     bench.run(5);
     assert_eq!(bench.calls.len(), 1, "asked once");
     bench.reply(1);
     bench.run(1);
-    assert_eq!(bench.asks()[1..], [Ask::Start("FIXED".into())]);
+    assert_eq!(bench.asks()[1..], [("Start", "FIXED".to_owned())]);
     assert_eq!(bench.transactions()[0].id_tag, Some(tag("FIXED")));
     assert_eq!(bench.demand(), Demand::Charging);
 }

@@ -122,6 +122,7 @@ impl Desk {
                 }
                 Output::Ping { .. } | Output::Modbus { .. } => {}
                 Output::Close { link, .. } => self.closed.push(link),
+                Output::Fetch { .. } => panic!("there is no backend here"),
             }
         }
     }
