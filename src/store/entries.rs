@@ -87,7 +87,7 @@ pub(super) fn payloads(
 pub(super) fn recover(connection: &Connection, recovered: &mut Recovered) -> rusqlite::Result<()> {
     recovered.last_entry = connection
         .query_row(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'entries'",
+            "SELECT seq FROM sqlite_sequence WHERE name = 'entries' AND seq > 0",
             [],
             |row| row.get(0),
         )

@@ -64,7 +64,7 @@ fn entries(dir: &Path) -> Vec<String> {
     opened.writer.close();
     rusqlite::Connection::open(dir.join(store::FILE_NAME))
         .unwrap()
-        .prepare("SELECT payload FROM entries ORDER BY position")
+        .prepare("SELECT payload FROM entries ORDER BY id")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
