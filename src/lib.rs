@@ -39,6 +39,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod evse;
+pub mod gateway;
 pub mod ids;
 pub mod journal;
 pub mod load;

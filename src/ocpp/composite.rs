@@ -29,6 +29,9 @@ const DEFAULT_PHASES: u8 = 3;
 /// A composite schedule never looks further ahead than this, whatever is asked for.
 const HORIZON: Duration = Duration::from_hours(31 * 24);
 
+/// Nor does it look at more instants than this: an answer must not take seconds.
+const MOST_STEPS: usize = 1000;
+
 /// How a connector is wired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wiring {
@@ -79,6 +82,20 @@ pub struct ClearFilter {
     pub stack_level: Option<i64>,
 }
 
+impl ClearFilter {
+    /// Whether it means this profile; `connector` is `None` while none is chosen.
+    pub fn means(&self, connector: Option<ConnectorId>, profile: &ChargingProfile) -> bool {
+        if let Some(id) = self.id {
+            return profile.charging_profile_id == id;
+        }
+        self.connector.is_none_or(|c| Some(c) == connector)
+            && self
+                .purpose
+                .is_none_or(|p| p == profile.charging_profile_purpose)
+            && self.stack_level.is_none_or(|l| l == profile.stack_level)
+    }
+}
+
 impl InstalledProfiles {
     /// Keeps `profile` instead of the one with the same id, and instead of the one with the same
     /// purpose and stack level on that connector. Check it with [`Rules`] first.
@@ -95,7 +112,8 @@ impl InstalledProfiles {
     /// Removes what `filter` means; returns how many.
     pub fn clear(&mut self, filter: &ClearFilter) -> usize {
         let before = self.0.len();
-        self.0.retain(|installed| !installed.is_meant_by(filter));
+        self.0
+            .retain(|installed| !filter.means(Some(installed.connector), &installed.profile));
         before - self.0.len()
     }
 
@@ -134,6 +152,23 @@ impl InstalledProfiles {
         }
     }
 
+    /// The next instant after `after` at which what `connector` may draw can change. What counts
+    /// from the start of a transaction changes only while one runs.
+    pub fn changes_next(
+        &self,
+        connector: ConnectorId,
+        after: Timestamp,
+        started: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let started = started.unwrap_or(Timestamp::MIN);
+        self.0
+            .iter()
+            .filter(|installed| [ConnectorId(0), connector].contains(&installed.connector))
+            .flat_map(|installed| installed.changes(after, started))
+            .filter(|time| *time > after)
+            .min()
+    }
+
     /// What `ChargePointMaxProfile`s allow all connectors together; `None` = no limit.
     pub fn charge_point_limit(&self, at: Timestamp, wiring: Wiring) -> Option<Ceiling> {
         prevailing(&self.charge_point_profiles(), at, at, wiring)
@@ -141,7 +176,7 @@ impl InstalledProfiles {
 
     /// What may flow from `from` on, for `duration` (31 days at most), relative to the second in
     /// which `from` lies. `started`: the running transactions. Connector 0 asks for the whole
-    /// charge point. Never more than `max_periods` periods.
+    /// charge point. Never more than `max_periods` periods; it ends where they do not suffice.
     pub fn composite(
         &self,
         connector: ConnectorId,
@@ -153,15 +188,18 @@ impl InstalledProfiles {
     ) -> ChargingSchedule {
         let from = whole_second(from);
         let duration = duration.min(HORIZON);
-        let until = later(from, duration).unwrap_or(Timestamp::MAX);
+        let mut until = later(from, duration).unwrap_or(Timestamp::MAX);
         let mut periods: Vec<ChargingSchedulePeriod> = Vec::new();
         let mut at = Some(from);
+        let mut steps = 0;
         while let Some(time) = at.filter(|time| *time < until) {
+            steps += 1;
             let period = self.period(connector, from, time, unit, started, rules);
             let changed = periods.last().is_none_or(|last| {
                 (last.limit, last.number_phases) != (period.limit, period.number_phases)
             });
-            if changed && periods.len() >= rules.max_periods {
+            if changed && periods.len() >= rules.max_periods || steps > MOST_STEPS {
+                until = time;
                 break;
             }
             if changed {
@@ -170,7 +208,7 @@ impl InstalledProfiles {
             at = self.next_change(time, from, started);
         }
         ChargingSchedule {
-            duration: Some(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)),
+            duration: Some(until.duration_since(from).as_secs()),
             start_schedule: None,
             charging_rate_unit: unit,
             charging_schedule_period: periods,
@@ -187,7 +225,7 @@ impl InstalledProfiles {
         started: &BTreeMap<ConnectorId, Timestamp>,
         rules: &Rules,
     ) -> ChargingSchedulePeriod {
-        let wiring = rules.wiring;
+        let wiring = rules.wiring_of(connector);
         let since = |c: ConnectorId| Some(started.get(&c).copied().unwrap_or(from));
         let ceiling = if connector == ConnectorId(0) {
             self.whole_box(at, from, started, rules)
@@ -223,10 +261,13 @@ impl InstalledProfiles {
         };
         let sum = active
             .into_iter()
-            .map(|(c, since)| self.limit_at(c, at, Some(since), rules.wiring).current)
+            .map(|(c, since)| {
+                let wiring = rules.wiring_of(c);
+                self.limit_at(c, at, Some(since), wiring).current
+            })
             .sum();
         let sum = Ceiling::hardware(sum);
-        match self.charge_point_limit(at, rules.wiring) {
+        match self.charge_point_limit(at, rules.wiring_of(ConnectorId(0))) {
             Some(max) => sum.least(max),
             None => sum,
         }
@@ -314,18 +355,6 @@ impl Installed {
             && old.charging_profile_purpose == new.charging_profile_purpose
             && old.stack_level == new.stack_level;
         same_place || old.charging_profile_id == new.charging_profile_id
-    }
-
-    fn is_meant_by(&self, filter: &ClearFilter) -> bool {
-        let profile = &self.profile;
-        if let Some(id) = filter.id {
-            return profile.charging_profile_id == id;
-        }
-        filter.connector.is_none_or(|c| c == self.connector)
-            && filter
-                .purpose
-                .is_none_or(|p| p == profile.charging_profile_purpose)
-            && filter.stack_level.is_none_or(|l| l == profile.stack_level)
     }
 
     /// The limit at `at`; `None` while the profile is not in force.

@@ -1,5 +1,7 @@
 //! What a charge point refuses (OCPP 1.6 §5.16.2, §3.13).
 
+use std::collections::BTreeMap;
+
 use super::{InstalledProfiles, Wiring};
 use crate::ids::ConnectorId;
 use crate::ocpp::charging_profile::{
@@ -19,8 +21,10 @@ pub struct Rules {
     pub max_installed: usize,
     /// `ChargingScheduleAllowedChargingRateUnit`.
     pub units: Vec<ChargingRateUnit>,
-    /// How every connector is wired.
+    /// How every connector is wired …
     pub wiring: Wiring,
+    /// … except these; 0 is the whole charge point.
+    pub except: BTreeMap<ConnectorId, Wiring>,
 }
 
 /// What runs on a connector.
@@ -67,6 +71,12 @@ pub enum Refusal {
 }
 
 impl Rules {
+    /// How `connector` is wired.
+    pub fn wiring_of(&self, connector: ConnectorId) -> Wiring {
+        let own = self.except.get(&connector);
+        own.copied().unwrap_or(self.wiring)
+    }
+
     /// Judges `profile` before it is [installed](InstalledProfiles::install).
     ///
     /// # Errors

@@ -35,6 +35,7 @@ fn rules() -> Rules {
             max: MilliAmps::from_amps(32),
             switches_phases: true,
         },
+        except: BTreeMap::new(),
     }
 }
 
@@ -409,6 +410,17 @@ fn a_composite_schedule_is_as_long_as_its_period_limit_and_the_horizon_allow() {
         &lab.rules,
     );
     assert_eq!(schedule.charging_schedule_period.len(), 5);
+    // 9 A from 10:00, 8 A from midnight, 9 A from 0:10, both again; the sixth is not told.
+    assert_eq!(schedule.duration, Some((14 + 48) * 3600));
+    lab.installed.clear(&ClearFilter::default());
+    let schedule = lab.installed.composite(
+        C1,
+        lab.now,
+        Duration::MAX,
+        ChargingRateUnit::Amperes,
+        &lab.started,
+        &lab.rules,
+    );
     assert_eq!(schedule.duration, Some(31 * 86_400));
 }
 

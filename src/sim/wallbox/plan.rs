@@ -109,6 +109,7 @@ impl WallboxPlan {
                 max: self.hardware_max,
                 switches_phases: false,
             },
+            except: BTreeMap::new(),
         }
     }
 }

@@ -1,0 +1,3 @@
+//! A charge point's side towards a billing backend.
+
+pub mod profiles;
