@@ -227,7 +227,8 @@ impl BackendProfiles {
     }
 
     /// A transaction begins: what waited for it holds from now on, what waited for another on this
-    /// connector is dropped.
+    /// connector is dropped. Not for a `StartTransaction` that is repeated: it would lose the
+    /// profiles of its transaction.
     pub fn begin_transaction(&mut self, at: Timestamp, connector: ConnectorId, id_tag: &IdTag) {
         self.end_transaction(connector);
         self.coming.retain(|coming| at <= coming.until);

@@ -129,6 +129,10 @@ fn shown(answer: &Value) -> String {
         .join(", ")
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 const fn amps(amps: i32) -> Option<MilliAmps> {
     Some(MilliAmps::from_amps(amps))
 }

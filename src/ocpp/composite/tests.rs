@@ -425,6 +425,25 @@ fn a_composite_schedule_is_as_long_as_its_period_limit_and_the_horizon_allow() {
 }
 
 #[test]
+fn a_composite_schedule_ends_where_it_would_take_too_long_to_tell() {
+    let mut lab = Lab::new();
+    let hours: Vec<(i64, f64)> = (0..24).map(|hour| (hour * 3600, 8.0)).collect();
+    for (level, start) in [(0, "2026-01-01T00:00:00Z"), (1, "2026-01-01T00:30:00Z")] {
+        let (kind, start) = daily(start);
+        lab.default(C0, level, kind, with(start, periods(&hours)));
+    }
+    lab.default(C0, 2, json!({}), periods(&[(0, 16.0)]));
+    let month = Duration::from_hours(31 * 24);
+    let unit = ChargingRateUnit::Amperes;
+    let schedule = lab
+        .installed
+        .composite(C1, lab.now, month, unit, &lab.started, &lab.rules);
+    assert_eq!(shown(&schedule), "0:16");
+    let half_hours = i64::try_from(MOST_STEPS).unwrap();
+    assert_eq!(schedule.duration, Some(half_hours * 1800));
+}
+
+#[test]
 fn impossible_profiles_are_refused() {
     let plain = || periods(&[(0, 16.0)]);
     let phases = json!({"chargingSchedulePeriod":

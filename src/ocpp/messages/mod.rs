@@ -1,10 +1,12 @@
-//! Typed views of the messages of the Core, `SmartCharging` and `RemoteTrigger` profiles.
+//! Typed views of the messages of the Core, `SmartCharging`, `RemoteTrigger` and
+//! `LocalAuthListManagement` profiles.
 //!
 //! One type serves both peers: written strictly, with the names of the specification and without
 //! `null`, and read leniently, so that a message is lost only if what makes it up is missing.
 
 mod core_down;
 mod core_up;
+mod local_list;
 mod meter_values;
 mod remote_trigger;
 mod smart_charging;
@@ -19,6 +21,7 @@ use super::lenient::spelled;
 
 pub use core_down::*;
 pub use core_up::*;
+pub use local_list::*;
 pub use meter_values::*;
 pub use remote_trigger::*;
 pub use smart_charging::*;
@@ -174,6 +177,10 @@ mod tests {
         );
         same::<RemoteStopTransaction>(r#"{"transactionId":77}"#);
         same::<Reset>(r#"{"type":"Soft"}"#);
+        same::<GetLocalListVersion>("{}");
+        same::<SendLocalList>(
+            r#"{"listVersion":2,"updateType":"Differential","localAuthorizationList":[{"idTag":"A","idTagInfo":{"status":"Blocked"}},{"idTag":"B"}]}"#,
+        );
         same::<SetChargingProfile>(
             r#"{"connectorId":1,"csChargingProfiles":{"chargingProfileId":1,"transactionId":77,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile","chargingProfileKind":"Recurring","recurrencyKind":"Weekly","validFrom":"2026-01-14T10:00:00Z","validTo":"2026-02-14T10:00:00Z","chargingSchedule":{"duration":86400,"startSchedule":"2026-01-14T10:00:00Z","chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":10.7,"numberPhases":3},{"startPeriod":60,"limit":0}],"minChargingRate":6}}}"#,
         );
@@ -208,6 +215,8 @@ mod tests {
         );
         same::<StopTransactionResponse>(r#"{"idTagInfo":{"status":"Accepted"}}"#);
         same::<StopTransactionResponse>("{}");
+        same::<GetLocalListVersionResponse>(r#"{"listVersion":-1}"#);
+        same::<SendLocalListResponse>(r#"{"status":"VersionMismatch"}"#);
         same::<TriggerMessageResponse>(r#"{"status":"NotImplemented"}"#);
         same::<UnlockConnectorResponse>(r#"{"status":"UnlockFailed"}"#);
     }

@@ -1,0 +1,286 @@
+//! The configuration keys of OCPP 1.6 §9 and of the security extension, as far as we know them by
+//! name: whose they are, what they may be set to and what they are at first.
+
+/// Who does what a key says, and so knows its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// The gateway, whatever stands behind it.
+    Gateway,
+    /// Gateway and wallbox: the load manager needs samples, too.
+    Metering,
+    /// The wallbox. Where there is none, the gateway.
+    Wallbox,
+}
+
+/// What a value must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It cannot be set.
+    Fixed,
+    /// A whole number from this one on.
+    Whole(i64),
+    /// `true` or `false`.
+    Flag,
+    /// A list of what can be measured.
+    Measurands,
+    /// At most 500 characters.
+    Text,
+    /// It cannot be read.
+    Secret,
+}
+
+/// A key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) default: &'static str,
+    pub(super) kind: Kind,
+    pub(super) holder: Holder,
+}
+
+impl Row {
+    /// The row of a name, however its case.
+    pub(super) fn of(name: &str) -> Option<&'static Self> {
+        let name = name.trim();
+        ROWS.iter().find(|row| row.name.eq_ignore_ascii_case(name))
+    }
+
+    /// What `text` sets it to; `None` if it must not be.
+    pub(super) fn read(&self, text: &str) -> Option<String> {
+        let text = text.trim();
+        match self.kind {
+            Kind::Fixed | Kind::Secret => None,
+            Kind::Whole(least) => {
+                let value: i32 = text.parse().ok()?;
+                (i64::from(value) >= least).then(|| value.to_string())
+            }
+            Kind::Flag => flag(text).map(|flag| flag.to_string()),
+            Kind::Measurands => measurands(text),
+            Kind::Text => (text.chars().count() <= LONGEST_VALUE).then(|| text.to_owned()),
+        }
+    }
+}
+
+/// `CiString500Type`
+pub(super) const LONGEST_VALUE: usize = 500;
+
+/// `MeterValuesSampledDataMaxLength` and its like.
+const MOST_MEASURANDS: usize = 10;
+
+/// What a wallbox that is no OCPP wallbox can tell.
+const MEASURANDS: [&str; 6] = [
+    "Current.Import",
+    "Current.Offered",
+    "Energy.Active.Import.Register",
+    "Power.Active.Import",
+    "Power.Offered",
+    "Voltage",
+];
+
+pub(super) const SAMPLED: &str = "Energy.Active.Import.Register,Power.Active.Import,Current.Import";
+
+const fn row(name: &'static str, default: &'static str, kind: Kind, holder: Holder) -> Row {
+    Row {
+        name,
+        default,
+        kind,
+        holder,
+    }
+}
+
+/// What is empty here and [`Fixed`](Kind::Fixed) is known only when the gateway is made.
+#[rustfmt::skip]
+pub(super) const ROWS: [Row; 47] = {
+    use Holder::{Gateway, Metering, Wallbox};
+    use Kind::{Fixed, Flag, Measurands, Secret, Text, Whole};
+    [
+        row("AdditionalRootCertificateCheck", "false", Fixed, Gateway),
+        row("AllowOfflineTxForUnknownId", "false", Flag, Gateway),
+        row("AuthorizationCacheEnabled", "true", Flag, Gateway),
+        row("AuthorizationKey", "", Secret, Gateway),
+        row("AuthorizeRemoteTxRequests", "false", Flag, Wallbox),
+        row("CertificateSignedMaxChainSize", "10000", Fixed, Gateway),
+        row("CertificateStoreMaxLength", "10", Fixed, Gateway),
+        row("ChargeProfileMaxStackLevel", "20", Fixed, Gateway),
+        row("ChargingScheduleAllowedChargingRateUnit", "Current,Power", Fixed, Gateway),
+        row("ChargingScheduleMaxPeriods", "96", Fixed, Gateway),
+        row("ClockAlignedDataInterval", "0", Whole(0), Wallbox),
+        row("ConnectionTimeOut", "120", Whole(0), Wallbox),
+        row("ConnectorPhaseRotation", "1.Unknown", Text, Wallbox),
+        row("ConnectorSwitch3to1PhaseSupported", "", Fixed, Gateway),
+        row("CpoName", "", Text, Gateway),
+        row("GetConfigurationMaxKeys", "50", Fixed, Wallbox),
+        row("HeartbeatInterval", "300", Whole(1), Gateway),
+        row("LocalAuthListEnabled", "true", Flag, Gateway),
+        row("LocalAuthListMaxLength", "1000", Fixed, Gateway),
+        row("LocalAuthorizeOffline", "true", Flag, Gateway),
+        row("LocalPreAuthorize", "false", Flag, Gateway),
+        row("MaxChargingProfilesInstalled", "40", Fixed, Gateway),
+        row("MaxEnergyOnInvalidId", "0", Whole(0), Wallbox),
+        row("MessageTimeout", "30", Whole(1), Gateway),
+        row("MeterValueSampleInterval", "60", Whole(0), Metering),
+        row("MeterValuesAlignedData", "Energy.Active.Import.Register", Measurands, Wallbox),
+        row("MeterValuesAlignedDataMaxLength", "10", Fixed, Wallbox),
+        row("MeterValuesSampledData", SAMPLED, Measurands, Metering),
+        row("MeterValuesSampledDataMaxLength", "10", Fixed, Wallbox),
+        row("MinimumStatusDuration", "0", Whole(0), Wallbox),
+        row("NumberOfConnectors", "", Fixed, Gateway),
+        row("ReserveConnectorZeroSupported", "true", Fixed, Wallbox),
+        row("ResetRetries", "1", Whole(0), Wallbox),
+        row("SecurityProfile", "", Fixed, Gateway),
+        row("SendLocalListMaxLength", "200", Fixed, Gateway),
+        row("StopTransactionMaxMeterValues", "500", Fixed, Wallbox),
+        row("StopTransactionOnEVSideDisconnect", "true", Fixed, Wallbox),
+        row("StopTransactionOnInvalidId", "true", Flag, Wallbox),
+        row("StopTxnAlignedData", "", Measurands, Wallbox),
+        row("StopTxnAlignedDataMaxLength", "10", Fixed, Wallbox),
+        row("StopTxnSampledData", "", Measurands, Wallbox),
+        row("StopTxnSampledDataMaxLength", "10", Fixed, Wallbox),
+        row("SupportedFeatureProfiles", "Core,LocalAuthListManagement,SmartCharging,RemoteTrigger,Reservation", Fixed, Wallbox),
+        row("TransactionMessageAttempts", "5", Whole(1), Gateway),
+        row("TransactionMessageRetryInterval", "60", Whole(0), Gateway),
+        row("UnlockConnectorOnEVSideDisconnect", "false", Fixed, Wallbox),
+        row("WebSocketPingInterval", "60", Whole(0), Gateway),
+    ]
+};
+
+/// Keys that decide where the wallbox connects and as whom: set by a backend, they would take the
+/// wallbox away from us. Every vendor has names of its own, so the parts of a name are looked for,
+/// in this order, in what is left of it without case and punctuation.
+const FORBIDDEN: [&[&str]; 19] = [
+    &["url"],
+    &["endpoint"],
+    &["backoffice"],
+    &["centralsystem"],
+    &["backend", "address"],
+    &["backend", "host"],
+    &["backend", "port"],
+    &["ocpp", "server"],
+    &["chargeboxid"],
+    &["chargepointid"],
+    &["basicauth"],
+    &["ipaddress"],
+    &["netmask"],
+    &["ethernet"],
+    &["wifi"],
+    &["wlan"],
+    &["dhcp"],
+    &["dns"],
+    &["vpn"],
+];
+
+/// Whether a backend must not set this key.
+pub(super) fn is_forbidden(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let plain = plain.to_ascii_lowercase();
+    let has = |parts: &&[&str]| {
+        let rest = parts
+            .iter()
+            .try_fold(plain.as_str(), |rest, part| Some(rest.split_once(part)?.1));
+        rest.is_some()
+    };
+    plain == "apn" || FORBIDDEN.iter().any(has)
+}
+
+/// Booleans in any case, and as digits.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match text.trim() {
+        "1" => Some(true),
+        "0" => Some(false),
+        text if text.eq_ignore_ascii_case("true") => Some(true),
+        text if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// The items of a comma-separated list.
+pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+/// The list in the spelling of the specification; an item may name a phase (`Voltage.L1`).
+fn measurands(list: &str) -> Option<String> {
+    let known = |item: &str| {
+        MEASURANDS.into_iter().find_map(|name| {
+            let (head, phase) = item.split_at_checked(name.len())?;
+            let is_phase = ["", ".L1", ".L2", ".L3"]
+                .into_iter()
+                .find(|it| it.eq_ignore_ascii_case(phase))?;
+            head.eq_ignore_ascii_case(name)
+                .then(|| format!("{name}{is_phase}"))
+        })
+    };
+    let all: Option<Vec<String>> = items(list).map(known).collect();
+    all.filter(|all| all.len() <= MOST_MEASURANDS)
+        .map(|all| all.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::profiles::{MAX_INSTALLED, MAX_PERIODS, MAX_STACK_LEVEL};
+    use crate::gateway::tags::{LONGEST_LIST, LONGEST_UPDATE};
+
+    #[test]
+    fn the_table_is_sorted_and_says_what_profiles_and_list_keep_to() {
+        assert!(ROWS.is_sorted_by(|a, b| a.name < b.name));
+        let says = |name| Row::of(name).unwrap().default;
+        assert_eq!(
+            says("chargeprofilemaxstacklevel"),
+            MAX_STACK_LEVEL.to_string()
+        );
+        assert_eq!(says("LocalAuthListMaxLength"), LONGEST_LIST.to_string());
+        assert_eq!(says("SendLocalListMaxLength"), LONGEST_UPDATE.to_string());
+        assert_eq!(says("ChargingScheduleMaxPeriods"), MAX_PERIODS.to_string());
+        assert_eq!(
+            says("MaxChargingProfilesInstalled"),
+            MAX_INSTALLED.to_string()
+        );
+    }
+
+    #[test]
+    fn whatever_can_be_set_can_be_set_to_its_default() {
+        for row in ROWS {
+            let settable = !matches!(row.kind, Kind::Fixed | Kind::Secret);
+            let expected = settable.then(|| row.default.to_owned());
+            assert_eq!(row.read(row.default), expected, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn keys_that_say_where_the_wallbox_connects_are_known_by_the_parts_of_their_names() {
+        for name in [
+            "OCPPBackendURL",
+            "BackOffice-URL-wired",
+            "CentralSystemAddress",
+            "ocpp_server.address",
+            "OcppServerHost",
+            "Backend-Port",
+            "ChargeBoxId",
+            "ChargePointIdentity",
+            "HttpBasicAuthPassword",
+            "WiFiSSID",
+            "APN",
+        ] {
+            assert!(is_forbidden(name), "{name}");
+        }
+        for row in ROWS {
+            assert!(!is_forbidden(row.name), "{}", row.name);
+        }
+        for name in ["LightIntensity", "ServerOcpp", "MapName", "ocpp", ""] {
+            assert!(!is_forbidden(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn measurands_are_read_in_any_case_and_with_phases() {
+        let row = Row::of("MeterValuesSampledData").unwrap();
+        let read = row.read(" current.import.l1 , VOLTAGE,");
+        assert_eq!(read.as_deref(), Some("Current.Import.L1,Voltage"));
+        assert_eq!(row.read("SoC"), None);
+        assert_eq!(row.read(&"Voltage,".repeat(11)), None);
+        assert_eq!(row.read("Voltageß"), None);
+    }
+}
