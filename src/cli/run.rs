@@ -77,6 +77,9 @@ fn not_started(error: &StartError) -> ExitCode {
         | StartError::Listen(_)
         | StartError::Control(_)
         | StartError::SelfSigned(_) => exit::CANNOT_CREATE,
-        StartError::Read { .. } | StartError::Certificate { .. } => exit::CONFIG,
+        StartError::Read { .. }
+        | StartError::Url(_)
+        | StartError::TlsClient(_)
+        | StartError::Certificate { .. } => exit::CONFIG,
     })
 }

@@ -6,6 +6,7 @@
 //! the tree of circuits, addresses, backends, failsafe currents) follow when all are read.
 
 mod authorization;
+mod backends;
 mod circuit;
 pub mod duration;
 mod evse;
@@ -224,8 +225,15 @@ fn unsupported(config: &Config) -> Vec<String> {
         if is_ocpp && evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
             parts.push(format!("fixed-id-tag of {name} without remote-start"));
         }
-        if evse.gateway.is_some() {
-            parts.push(format!("[evse.gateway] of {name}"));
+        if let Some(gateway) = &evse.gateway {
+            if !is_ocpp {
+                parts.push(format!(
+                    "[evse.gateway] of {name}, which is no OCPP wallbox"
+                ));
+            }
+            if gateway.ca != Trust::Anyone || gateway.key_pair.is_some() {
+                parts.push(format!("ca and certificate of the gateway of {name}"));
+            }
         }
     }
     parts

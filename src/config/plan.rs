@@ -56,7 +56,7 @@ pub(super) fn build(
         meters: meters.iter().map(|it| device_plan(it, evses)).collect(),
         measured_by: evses.iter().filter_map(measured_by).collect(),
         stations: stations(manager, server, circuits, evses, failsafe),
-        gateways: Vec::new(),
+        gateways: super::backends::plans(manager, evses),
         authorization,
         limit_signals: circuits
             .iter()

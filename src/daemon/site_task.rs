@@ -12,14 +12,14 @@ use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, trace, warn};
 
-use crate::gateway::DialFailure;
-use crate::ids::{EvseName, GatewayId, LinkId};
+use crate::ids::{EvseName, LinkId};
 use crate::site::control::{self, Request};
 use crate::site::status::OcppServerStatus;
 use crate::site::{HandOver, Input, Output, Site};
 use crate::store::{Outcome, Writer};
 
 use super::clock::Clock;
+use super::dialler::Diallers;
 use super::field::{Field, ToLink};
 use super::modbus::Lines;
 use super::systemd;
@@ -35,6 +35,8 @@ pub(super) struct SiteTask {
     pub(super) commits: mpsc::UnboundedReceiver<Outcome>,
     pub(super) field: mpsc::Receiver<Field>,
     pub(super) lines: Lines,
+    /// The way out to backends.
+    pub(super) diallers: Diallers,
     pub(super) port: u16,
     pub(super) tls: &'static str,
     pub(super) leave: Leave,
@@ -132,9 +134,14 @@ impl SiteTask {
                 protocol_missing,
             } => {
                 links.insert(link, outbox);
-                self.dialled(gateway, link, protocol_missing);
+                if protocol_missing {
+                    debug!(%gateway, %link, "a backend does not say that it speaks OCPP 1.6");
+                }
+                self.site.handle(now, Input::Dialled { gateway, link });
             }
-            Field::DialFailed { gateway, why } => self.dial_failed(gateway, &why),
+            Field::DialFailed { gateway, why } => {
+                self.site.handle(now, Input::DialFailed { gateway, why });
+            }
             Field::Frame { link, text, permit } => {
                 trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "received");
                 self.site.handle(now, Input::Frame { link, text });
@@ -158,16 +165,6 @@ impl SiteTask {
                 let _ = answer.send(text);
             }
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "nothing dials yet")]
-    fn dialled(&mut self, gateway: GatewayId, link: LinkId, protocol_missing: bool) {
-        debug!(%gateway, %link, protocol_missing, "a backend was reached");
-    }
-
-    #[expect(clippy::unused_self, reason = "nothing dials yet")]
-    fn dial_failed(&mut self, gateway: GatewayId, why: &DialFailure) {
-        debug!(%gateway, %why, "a backend was not reached");
     }
 
     fn control(&mut self, line: &str, connections: usize) -> String {
@@ -212,7 +209,7 @@ impl SiteTask {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
                 }
-                Output::Dial(_) => {}
+                Output::Dial(gateway) => self.diallers.dial(gateway),
                 Output::Modbus { device, request } => self.lines.ask(device, request),
                 Output::Ping { link } => tell(links, link, ToLink::Ping),
                 Output::Close { link, code, reason } => {

@@ -14,12 +14,15 @@ use tracing::{error, info, warn};
 
 use super::clock::Clock;
 use super::control::{ControlError, ControlSocket};
+use super::dialler::{Backend, Diallers};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
 use super::modbus::Lines;
 use super::site_task::{Leave, SiteTask};
 use super::{host, systemd};
 use crate::clock::Random;
-use crate::config::{Config, KeyPair, OnShutdown, Server, TlsMode};
+use crate::config::{self, Config, KeyPair, OnShutdown, Server, TlsMode};
+use crate::gateway::GatewayPlan;
+use crate::net::client::{NotAUrl, Target, TlsClient, Trust};
 use crate::net::directory::{Directory, Password};
 use crate::net::self_signed::{self, Origin, SelfSignedError};
 use crate::net::tls::{TlsError, TlsServer};
@@ -47,6 +50,12 @@ pub enum StartError {
     /// The self-signed certificate can neither be read nor made.
     #[error(transparent)]
     SelfSigned(#[from] SelfSignedError),
+    /// The address of a backend is none.
+    #[error(transparent)]
+    Url(#[from] NotAUrl),
+    /// TLS towards backends cannot be had.
+    #[error("TLS towards backends cannot be set up")]
+    TlsClient(#[from] TlsError),
     /// The configured certificate cannot be read.
     #[error("{}", path.display())]
     Read {
@@ -107,6 +116,14 @@ impl Daemon {
         let port = listener.local_port();
         let mut random = Random::new(seed());
         let lines = Lines::start(config, &mut random, &to_site, &tasks, &shutdown);
+        let diallers = Diallers::new(
+            backends(config)?,
+            &to_site,
+            &tasks,
+            &shutdown,
+            Deadlines::default(),
+            &listener.links(),
+        );
         let site = Site::new(clock.now(), config.plan.clone(), &opened.recovered, random);
         let site_task = SiteTask {
             site,
@@ -115,6 +132,7 @@ impl Daemon {
             commits,
             field,
             lines,
+            diallers,
             port,
             tls: config.server.tls.as_str(),
             leave: leave.clone(),
@@ -207,6 +225,24 @@ fn settings(config: &Config, tls: Tls) -> Settings {
         max_message_size: server.max_message_size,
         deadlines: Deadlines::default(),
     }
+}
+
+/// Where the backends are, in the order of their gateways.
+fn backends(config: &Config) -> Result<Vec<Backend>, StartError> {
+    let tls = TlsClient::new(Trust::Anyone).map_err(TlsError::Tls)?;
+    let backend = |plan: &GatewayPlan| {
+        let mut gateways = config.evses.iter().filter_map(|evse| evse.gateway.as_ref());
+        let same = |it: &&config::Gateway| it.url == plan.url && it.client_id == plan.client_id;
+        let append_id = gateways.find(same).is_none_or(|it| it.append_id);
+        let password = plan.password.as_ref();
+        let password = password.map(|password| Password::new(password.expose()));
+        let target = Target::new(&plan.url, &plan.client_id, append_id, password);
+        Ok(Backend {
+            target: target.map_err(StartError::Url)?,
+            tls: tls.clone(),
+        })
+    };
+    config.plan.gateways.iter().map(backend).collect()
 }
 
 fn tls(server: &Server, state_dir: &Path, clock: Clock) -> Result<Tls, StartError> {

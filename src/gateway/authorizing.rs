@@ -1,44 +1,72 @@
-//! TEMPORARY
-use crate::clock::Now;
-use crate::evse::{AuthorizationStatus, Outcome, Verdict};
-use crate::ids::{EvseName, IdTag, TransactionNumber};
-use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::IdTagInfo;
-use serde_json::value::RawValue;
+//! Who may charge without the backend's word, and what its word changes.
 
-use super::gateway::Gateway;
+use crate::clock::Now;
+use crate::evse::Verdict;
+use crate::ids::{EvseName, IdTag};
+use crate::ocpp::messages::{self, ChargePointErrorCode, IdTagInfo, StatusNotification};
+use crate::ocpp::{ChargePointStatus, timestamp};
+
+use super::gateway::{Gateway, Urgent};
+use super::keys::OfflineFlags;
+use super::members::WHOLE;
+use super::tags::Learned;
 
 impl Gateway {
-    pub(super) fn learn(&mut self, _now: Now, _tag: &IdTag, _info: &IdTagInfo) {}
-    pub(super) fn knows_as_accepted(&self, _now: Now, _tag: &IdTag) -> bool {
-        false
-    }
-    pub(super) fn judge_offline(&self, _now: Now, _tag: &IdTag, evses: &[EvseName]) -> Verdict {
-        let ok = evses
-            .iter()
-            .filter_map(|e| self.members.named(e))
-            .any(|m| m.plan.offline_unknown_tags);
-        if ok {
-            Verdict::ACCEPTED
-        } else {
-            Verdict {
-                status: AuthorizationStatus::Invalid,
-                ..Verdict::ACCEPTED
+    /// The backend said something of a tag.
+    pub(super) fn learn(&mut self, now: Now, tag: &IdTag, info: &IdTagInfo) {
+        let flags = self.keys.offline_flags();
+        match self.tags.learn(now.wall, tag, info, flags) {
+            Learned::Nothing => {}
+            Learned::Cached => self.remember_cache(),
+            Learned::Conflict => {
+                let status = StatusNotification {
+                    connector_id: WHOLE,
+                    error_code: ChargePointErrorCode::LocalListConflict,
+                    info: None,
+                    status: ChargePointStatus::Available,
+                    timestamp: Some(timestamp::format(now.wall)),
+                    vendor_id: None,
+                    vendor_error_code: None,
+                };
+                self.urgent.push_back(Urgent::Notice {
+                    action: "StatusNotification".to_owned(),
+                    payload: messages::write(&status),
+                });
             }
         }
     }
-    pub(super) fn get_configuration(&mut self, id: &MessageId, payload: &RawValue) {
-        self.relay(id, "GetConfiguration", payload)
+
+    /// `LocalPreAuthorize`: a tag that is known need not wait for the backend.
+    pub(super) fn judge_early(&self, now: Now, tag: &IdTag) -> Option<Verdict> {
+        let flags = self.keys.offline_flags();
+        self.tags.judge_early(now.wall, tag, flags)
     }
-    pub(super) fn change_configuration(&mut self, _now: Now, id: &MessageId, payload: &RawValue) {
-        self.relay(id, "ChangeConfiguration", payload)
+
+    /// The verdict where the backend is away or too slow. Whether strangers charge is said for each
+    /// EVSE; where a wallbox does not say which, yes for one of them is yes.
+    pub(super) fn judge_offline(&self, now: Now, tag: &IdTag, evses: &[EvseName]) -> Verdict {
+        let mut members = evses.iter().filter_map(|evse| self.members.named(evse));
+        let strangers = members.any(|member| member.plan.offline_unknown_tags);
+        let flags = self.keys.offline_flags();
+        let flags = OfflineFlags {
+            unknown: flags.unknown && strangers,
+            ..flags
+        };
+        self.tags.judge_offline(now.wall, tag, flags)
     }
-    pub(super) fn remember_list(&mut self) {}
-    pub(super) fn remember_cache(&mut self) {}
-    pub(super) fn answer_keys(&mut self, id: &MessageId, _r: &str, o: Outcome) {
-        if let Ok(p) = o {
-            self.answer(id, &p)
-        }
+
+    pub(super) fn remember_cache(&mut self) {
+        let cache = messages::write(&self.tags.cache);
+        self.remember_text("cache", &cache);
     }
-    pub(super) fn stop_for_reset(&mut self, _n: TransactionNumber) {}
+
+    pub(super) fn remember_list(&mut self) {
+        let list = messages::write(&self.tags.list);
+        self.remember_text("list", &list);
+    }
+
+    pub(super) fn remember_keys(&mut self) {
+        let keys = self.keys.memory();
+        self.remember_text("keys", &keys);
+    }
 }

@@ -103,9 +103,7 @@ impl Gateway {
     /// The backend need not be asked, or was asked before.
     fn is_known_already(&self, pending: &Pending, now: Now) -> bool {
         match &pending.what {
-            What::Authorize { tag, .. } => {
-                self.keys.local_pre_authorize() && self.knows_as_accepted(now, tag)
-            }
+            What::Authorize { tag, .. } => self.judge_early(now, tag).is_some(),
             What::Start { transaction, .. } => self
                 .transactions
                 .get(*transaction)
@@ -241,7 +239,9 @@ impl Gateway {
     fn answer_alone(&mut self, now: Now, pending: &Pending) -> Reply {
         match &pending.what {
             What::Authorize { tag, .. } => {
-                Reply::Verdict(self.judge_offline(now, tag, &pending.evses))
+                let early = self.judge_early(now, tag);
+                let offline = || self.judge_offline(now, tag, &pending.evses);
+                Reply::Verdict(early.unwrap_or_else(offline))
             }
             What::Start { tag, transaction } => {
                 let known = self.transactions.get(*transaction);

@@ -238,7 +238,7 @@ impl Gateway {
             return;
         };
         let (kind, transaction) = (waiting.kind, waiting.transaction);
-        let most = self.keys.transaction_message_attempts();
+        let most = self.keys.attempts();
         let Some(progress) = self.outbox.refused(id, most) else {
             return;
         };
@@ -267,7 +267,7 @@ impl Gateway {
                 why,
                 "the backend did not take a message; it is sent again later"
             );
-            let wait = self.keys.transaction_message_retry_interval() * attempts;
+            let wait = self.keys.retry_interval() * attempts;
             self.retry_at = Some(now.mono + wait);
         }
         if let (EntryKind::Start, Some(number)) = (kind, transaction) {
@@ -337,7 +337,7 @@ impl Gateway {
         let Some(member) = self.members.at(&known.address, known.connector) else {
             return;
         };
-        let stop = self.keys.stop_transaction_on_invalid_id();
+        let stop = self.keys.stop_on_invalid();
         info!(
             client_id = self.plan.client_id,
             transaction = number.0,

@@ -17,14 +17,14 @@ use crate::units::MilliAmps;
 use super::calling::Pending;
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
-use super::keys::Keys;
+use super::keys::{Keys, KeysPlan};
 use super::members::{Members, Numbers};
 use super::obeying::Ordered;
 use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
-use super::tags::{LocalList, TagCache};
+use super::tags::Tags;
 use super::transactions::Transactions;
 
 /// What a gateway needs from outside while it handles something.
@@ -172,8 +172,7 @@ pub struct Gateway {
     pub(super) members: Members,
     pub(super) keys: Keys,
     pub(super) profiles: BackendProfiles,
-    pub(super) list: LocalList,
-    pub(super) cache: TagCache,
+    pub(super) tags: Tags,
     pub(super) outbox: Outbox,
     pub(super) transactions: Transactions,
     /// The payload of the wallbox's last BootNotification.
@@ -216,11 +215,13 @@ impl Gateway {
         let members = Members::new(now.mono, &plan, &mut numbers);
         let refused: Vec<TransactionNumber> = read(memory("refused"));
         let mut gateway = Self {
+            keys: Keys::new(keys_plan(&plan, &members), memory("keys")),
             members,
-            keys: read(memory("keys")),
             profiles: read(memory("profiles")),
-            list: read(memory("list")),
-            cache: read(memory("cache")),
+            tags: Tags {
+                list: read(memory("list")),
+                cache: read(memory("cache")),
+            },
             outbox: Outbox::recover(&identity, recovered),
             transactions: Transactions::recover(&identity, recovered, &refused),
             boot: memory("boot").map(str::to_owned),
@@ -526,6 +527,23 @@ impl Gateway {
 /// Whose memory it is.
 pub(super) fn owner(identity: &Identity) -> String {
     format!("gateway {identity}")
+}
+
+fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
+    let numbers = members.iter().filter(|it| it.plan.is_ocpp);
+    KeysPlan {
+        emulated: members.iter().all(|it| !it.plan.is_ocpp),
+        connectors: members.iter().map(|it| it.connector.0).max().unwrap_or(1),
+        numbers: numbers
+            .map(|it| (it.plan.connector, it.connector))
+            .collect(),
+        split: plan.shares_wallbox,
+        rotation: None,
+        switches_phases: members.iter().any(|it| it.plan.wiring.switches_phases),
+        offline_unknown_tags: members.iter().any(|it| it.plan.offline_unknown_tags),
+        security_profile: plan.security_profile,
+        password: plan.password.clone(),
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned + Default>(json: Option<&str>) -> T {

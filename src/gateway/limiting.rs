@@ -100,7 +100,7 @@ impl Gateway {
     pub(super) fn tell_metering(&mut self) {
         let metering = Metering {
             interval: self.keys.sample_interval(),
-            measurands: self.keys.measurands(),
+            measurands: self.keys.measurands().unwrap_or_default().to_owned(),
         };
         let evses: Vec<EvseName> = self.members.iter().map(|it| it.plan.evse.clone()).collect();
         for evse in evses {

@@ -8,15 +8,16 @@
 //! | `calling` | what wallboxes ask, and what they are told without the backend |
 //! | `delivering`, `outbox`, `transactions` | the queue of messages that must arrive |
 //! | `obeying` | what the backend wants, and who answers |
-//! | `keys` | the configuration keys of a charge point that is two |
+//! | `configuring`, `keys` | the configuration keys of a charge point that is two |
 //! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
-//! | `tags` | the backend's tag list, and what it said of tags before |
+//! | `authorizing`, `tags` | the backend's tag list, and what it said of tags before |
 //! | `members` | the EVSEs behind a gateway |
 //! | `plan` | what the configuration says |
 
 mod authorizing;
 mod backoff;
 mod calling;
+mod configuring;
 mod connection;
 mod delivering;
 mod dial_failure;

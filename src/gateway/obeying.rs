@@ -14,6 +14,7 @@ use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::{insert, without};
 
 use super::gateway::{Context, Gateway, Output};
+use super::keys::Asked;
 use super::members::WHOLE;
 
 const REJECTED: &str = r#"{"status":"Rejected"}"#;
@@ -31,13 +32,15 @@ pub(super) struct Ordered {
 }
 
 #[derive(Debug)]
-enum What {
+pub(super) enum What {
     /// The answer goes back as it is.
     Relay,
     /// A profile waits for the transaction.
     RemoteStart(Option<ConnectorId>),
-    /// GetConfiguration with this payload: the wallbox's keys are mixed with ours.
-    Keys(String),
+    /// GetConfiguration: the wallbox's keys are mixed with ours.
+    Keys(Asked),
+    /// ChangeConfiguration with this payload.
+    Key(String),
 }
 
 /// Whom a command concerns.
@@ -104,18 +107,19 @@ impl Gateway {
             "GetConfiguration" => self.get_configuration(id, payload),
             "ChangeConfiguration" => self.change_configuration(now, id, payload),
             "SendLocalList" => {
-                let answer = self.list.send(payload, &self.keys);
+                let flags = self.keys.offline_flags();
+                let answer = self.tags.list.send(payload, flags);
                 self.settle(id, answer);
                 self.remember_list();
             }
             "GetLocalListVersion" => {
-                let answer = self.list.version(&self.keys);
+                let answer = self.tags.list.version(self.keys.offline_flags());
                 self.answer(id, &answer);
             }
             "ClearCache" => {
-                self.cache.clear();
+                let alone = self.tags.cache.clear(self.keys.offline_flags());
                 self.remember_cache();
-                self.relay_or(id, action, payload, ACCEPTED);
+                self.relay_or(id, action, payload, &alone);
             }
             "TriggerMessage" => self.trigger(now, id, payload),
             "Reset" => self.reset(context, id, payload),
@@ -148,7 +152,7 @@ impl Gateway {
         self.send(frame);
     }
 
-    fn refuse(&mut self, id: &MessageId, code: ErrorCode, why: &str) {
+    pub(super) fn refuse(&mut self, id: &MessageId, code: ErrorCode, why: &str) {
         let frame = self.rpc.refuse(id, &CallFailure::new(code, why));
         self.send(frame);
     }
@@ -167,15 +171,17 @@ impl Gateway {
 
     /// Where the wallbox is away, `alone` is the answer.
     fn relay_or(&mut self, id: &MessageId, action: &str, payload: &RawValue, alone: &str) {
-        if self
-            .members
-            .iter()
-            .any(|member| member.online && member.plan.is_ocpp)
-        {
+        if self.reaches_wallbox() {
             self.relay(id, action, payload);
         } else {
             self.answer(id, alone);
         }
+    }
+
+    /// Somebody is there to carry out a command.
+    pub(super) fn reaches_wallbox(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.online && member.plan.is_ocpp)
     }
 
     fn relay_as(&mut self, id: &MessageId, action: &str, payload: String, what: What) {
@@ -189,6 +195,21 @@ impl Gateway {
                 let code = ErrorCode::PropertyConstraintViolation;
                 self.refuse(id, code, "there is no such connector");
             }
+        }
+    }
+
+    /// The wallbox that speaks for all carries it out.
+    pub(super) fn order_primary(
+        &mut self,
+        id: &MessageId,
+        action: &str,
+        payload: String,
+        what: What,
+    ) {
+        let primary = self.members.primary().map(|it| it.plan.evse.clone());
+        if let Some(evse) = primary {
+            let single = !self.members.shows_whole();
+            self.order(id, evse, single, action, payload, what);
         }
     }
 
@@ -371,12 +392,32 @@ impl Gateway {
             client_id = self.plan.client_id,
             "the backend resets a charge point that shares its wallbox: its transaction ends"
         );
-        let open: Vec<_> = self.transactions.open().map(|(number, _)| number).collect();
-        for number in open {
-            self.stop_for_reset(number);
-        }
+        self.stop_all();
         self.boot_again(context.now.mono);
         self.hang_up(context, "reset", true);
+    }
+
+    /// Ends every transaction that this backend has; nobody waits for the answers.
+    fn stop_all(&mut self) {
+        let open = self.transactions.open();
+        let open: Vec<_> = open
+            .map(|(number, known)| (number, known.address.clone(), known.connector))
+            .collect();
+        for (number, address, connector) in open {
+            let member = self.members.at(&address, connector);
+            let Some(evse) = member.map(|member| member.plan.evse.clone()) else {
+                continue;
+            };
+            self.next_order += 1;
+            let order = Order {
+                id: self.next_order,
+                evse: Some(evse.clone()),
+                transaction: Some(number),
+                action: "RemoteStopTransaction".to_owned(),
+                payload: format!(r#"{{"transactionId":{number}}}"#),
+            };
+            self.output(Output::Order { evse, order });
+        }
     }
 
     /// A device has carried out an order, or not.
@@ -397,8 +438,12 @@ impl Gateway {
             return;
         }
         match (ordered.what, outcome) {
-            (What::Keys(request), outcome) => {
-                self.answer_keys(&ordered.message, &request, outcome);
+            (What::Keys(asked), outcome) => {
+                self.answer_keys(&ordered.message, &asked, Some(outcome));
+            }
+            (What::Key(request), Ok(payload)) => {
+                self.note_key(&request, &payload);
+                self.answer(&ordered.message, &payload);
             }
             (_, Ok(payload)) => self.answer(&ordered.message, &payload),
             (_, Err(failure)) => {

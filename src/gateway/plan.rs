@@ -1,5 +1,6 @@
 //! What a [`Gateway`](super) is told by the configuration.
 
+use super::keys::Credential;
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
 use crate::ocpp::composite::Wiring;
 use crate::units::MilliAmps;
@@ -19,6 +20,10 @@ pub struct GatewayPlan {
     pub shares_wallbox: bool,
     /// Makes the serial number of one connector of a wallbox unique.
     pub serial_suffix: Option<String>,
+    /// 0 to 3, by URL, password and certificate.
+    pub security_profile: u8,
+    /// `evse.gateway.password`.
+    pub password: Option<Credential>,
     /// What `BootNotification` says where no wallbox says it.
     pub boot: BootPlan,
     /// A lost session gets a `StopTransaction` with the last register.

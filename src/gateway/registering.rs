@@ -203,9 +203,8 @@ impl Gateway {
         match answer.status {
             RegistrationStatus::Accepted => {
                 info!(backend, client_id, "the backend accepted this charge point");
-                if let Some(interval) = interval {
-                    self.keys.set_heartbeat_interval(interval);
-                }
+                self.keys.booted(answer.interval);
+                self.remember_keys();
                 self.registration.wanted = false;
                 self.accept(now.mono);
             }

@@ -46,6 +46,8 @@ pub(super) fn plan(members: Vec<MemberPlan>) -> GatewayPlan {
         whole: None,
         shares_wallbox: false,
         serial_suffix: None,
+        security_profile: 0,
+        password: None,
         boot: BootPlan::default(),
         synthesize_stop: false,
         allow_firmware: false,

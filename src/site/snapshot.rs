@@ -11,8 +11,8 @@ use crate::units::{MilliAmps, PerPhase, WattHours};
 use super::machine::Place;
 use super::site::Site;
 use super::status::{
-    CircuitStatus, EvseStatus, MeterStatus, OcppServerStatus, StatusDocument, TransactionStatus,
-    UnknownChargePoint,
+    CircuitStatus, EvseStatus, GatewayStatus, MeterStatus, OcppServerStatus, StatusDocument,
+    TransactionStatus, UnknownChargePoint,
 };
 
 impl Site {
@@ -145,6 +145,19 @@ impl Site {
         }
     }
 
+    fn gateway_status(&self, name: &EvseName) -> Option<GatewayStatus> {
+        let gateway = &self.gateways.get(*self.backends.get(name)?)?.gateway;
+        let view = gateway.view();
+        Some(GatewayStatus {
+            url: gateway.plan().url.clone(),
+            client_id: gateway.plan().client_id.clone(),
+            state: view.state.to_owned(),
+            queued: view.queued,
+            dead_letters: view.dead,
+            limit_a: gateway.ceiling(name).map(MilliAmps::as_amps),
+        })
+    }
+
     fn strangers(&self) -> Vec<UnknownChargePoint> {
         let stranger =
             |(address, (peer, seen)): (&String, &(String, Timestamp))| UnknownChargePoint {
@@ -191,7 +204,7 @@ impl Site {
             transaction: device
                 .transaction
                 .map(|open| transaction_status(open, measured.energy)),
-            gateway: None,
+            gateway: self.gateway_status(name),
         }
     }
 }

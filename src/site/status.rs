@@ -131,6 +131,8 @@ pub struct GatewayStatus {
     pub state: String,
     /// Messages that wait.
     pub queued: usize,
+    /// Messages that the backend refused for good; they are kept in the journal.
+    pub dead_letters: usize,
     /// The backend's limit, in A per phase.
     pub limit_a: Option<f64>,
 }

@@ -171,7 +171,9 @@ impl Desk {
                 self.outboxes.remove(&link);
                 self.backend.handle_down(now, link);
             }
-            Field::Heard { .. }
+            Field::Dialled { .. }
+            | Field::DialFailed { .. }
+            | Field::Heard { .. }
             | Field::Unknown { .. }
             | Field::Modbus { .. }
             | Field::Control { .. } => {}

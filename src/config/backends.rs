@@ -1,0 +1,180 @@
+//! Which charge points the backends see: EVSEs with the same URL and client id are one.
+
+use super::evse::{Device, Evse};
+use super::gateway::Gateway;
+use super::manager::{LoadManagement, Manager};
+use crate::gateway::keys::Credential;
+use crate::gateway::{BootPlan, GatewayPlan, MemberPlan};
+use crate::ids::{ChargeBoxId, ConnectorId};
+use crate::ocpp::composite::Wiring;
+
+/// One for each identity, in the order of the file.
+pub(super) fn plans(manager: &Manager, evses: &[Evse]) -> Vec<GatewayPlan> {
+    let mut plans: Vec<GatewayPlan> = Vec::new();
+    for evse in evses {
+        let Some(gateway) = &evse.gateway else {
+            continue;
+        };
+        let member = member(manager, evse, gateway);
+        let same = |plan: &&mut GatewayPlan| {
+            plan.url == gateway.url && plan.client_id == gateway.client_id
+        };
+        if let Some(plan) = plans.iter_mut().find(same) {
+            plan.members.push(member);
+            merge(plan, gateway);
+        } else {
+            plans.push(plan(manager, gateway, member));
+        }
+    }
+    for plan in &mut plans {
+        place(plan, evses);
+    }
+    plans
+}
+
+fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan {
+    let encrypted = gateway.url.to_ascii_lowercase().starts_with("wss:");
+    let security_profile = match (encrypted, &gateway.key_pair, &gateway.password) {
+        (true, Some(_), _) => 3,
+        (true, None, _) => 2,
+        (false, _, Some(_)) => 1,
+        (false, _, None) => 0,
+    };
+    GatewayPlan {
+        url: gateway.url.clone(),
+        client_id: gateway.client_id.clone(),
+        members: vec![member],
+        whole: None,
+        shares_wallbox: false,
+        serial_suffix: None,
+        security_profile,
+        password: gateway
+            .password
+            .as_ref()
+            .map(|password| Credential::new(password.expose())),
+        boot: BootPlan {
+            vendor: gateway.boot.vendor.clone(),
+            model: gateway.boot.model.clone(),
+            serial: gateway.boot.serial.clone(),
+            firmware: gateway.boot.firmware.clone(),
+        },
+        synthesize_stop: gateway.synthesize_stop,
+        allow_firmware: gateway.allow_firmware,
+        queue_data_transfer: gateway.queue_data_transfer.clone(),
+        max_queue: usize::try_from(gateway.max_queue).unwrap_or(usize::MAX),
+        observe: manager.load_management == LoadManagement::Observe,
+    }
+}
+
+/// Of EVSEs that share a connection the more careful setting counts.
+fn merge(plan: &mut GatewayPlan, gateway: &Gateway) {
+    plan.synthesize_stop &= gateway.synthesize_stop;
+    plan.allow_firmware &= gateway.allow_firmware;
+    for vendor in &gateway.queue_data_transfer {
+        if !plan.queue_data_transfer.contains(vendor) {
+            plan.queue_data_transfer.push(vendor.clone());
+        }
+    }
+    let most = usize::try_from(gateway.max_queue).unwrap_or(usize::MAX);
+    plan.max_queue = plan.max_queue.max(most);
+}
+
+fn member(manager: &Manager, evse: &Evse, gateway: &Gateway) -> MemberPlan {
+    let (address, is_ocpp) = match &evse.device {
+        Device::Ocpp(id) => (id.clone(), true),
+        Device::PowerBrain(address) => (ChargeBoxId::from(address.to_string().as_str()), false),
+    };
+    MemberPlan {
+        evse: evse.name.clone(),
+        address,
+        connector: ConnectorId(evse.id),
+        is_ocpp,
+        backend_connector: gateway.connector.map(ConnectorId),
+        min: evse.min_current,
+        wiring: Wiring {
+            phases: evse.phases,
+            voltage: manager.voltage,
+            max: evse.max_current,
+            // What a Modbus wallbox can do is not known before it is asked.
+            switches_phases: false,
+        },
+        offline_unknown_tags: gateway.offline_unknown_tags,
+    }
+}
+
+/// How the charge point and its wallboxes lie to each other.
+fn place(plan: &mut GatewayPlan, evses: &[Evse]) {
+    let Some(first) = plan.members.first() else {
+        return;
+    };
+    let address = first.address.clone();
+    let here = |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if *id == address);
+    let others = evses.iter().filter(here).count();
+    let one_wallbox = plan.members.iter().all(|it| it.address == address);
+    if !one_wallbox || !first.is_ocpp {
+        return;
+    }
+    let all = others == plan.members.len();
+    plan.shares_wallbox = !all;
+    let mut connectors: Vec<u32> = plan.members.iter().map(|it| it.connector.0).collect();
+    connectors.sort_unstable();
+    let gapless = connectors
+        .iter()
+        .copied()
+        .eq(1..=u32::try_from(connectors.len()).unwrap_or(0));
+    let native = |it: &MemberPlan| it.backend_connector.is_none_or(|as_| as_ == it.connector);
+    if all && gapless && plan.members.iter().all(native) {
+        plan.whole = Some(address);
+    } else if plan.shares_wallbox {
+        plan.serial_suffix = Some(format!("-{}", first.connector));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::read;
+    use crate::gateway::GatewayPlan;
+
+    fn plans(evses: &[(&str, &str, u32, &str)]) -> Vec<GatewayPlan> {
+        use std::fmt::Write as _;
+
+        let mut file = "[[circuit]]\nname = \"house\"\nmax-current = 63\n".to_owned();
+        for (name, address, id, client) in evses {
+            let _ = write!(
+                file,
+                "[[evse]]\nname = \"{name}\"\ndevice = \"ocpp1.6\"\naddress = \"{address}\"\nid = {id}\n\
+                 max-current = 16\n[evse.gateway]\nurl = \"ws://backend.example/\"\n\
+                 client-id = \"{client}\"\n"
+            );
+        }
+        read(Path::new("test.toml"), &file).unwrap().0.plan.gateways
+    }
+
+    #[test]
+    fn all_connectors_of_one_wallbox_are_that_wallbox() {
+        let plans = plans(&[("a", "CB", 1, "X"), ("b", "CB", 2, "X")]);
+        assert_eq!(plans.len(), 1);
+        assert_eq!(plans[0].whole, Some("CB".into()));
+        assert!(!plans[0].shares_wallbox);
+    }
+
+    #[test]
+    fn a_wallbox_whose_connectors_have_backends_of_their_own_is_two_charge_points() {
+        let plans = plans(&[("a", "CB", 1, "X"), ("b", "CB", 2, "Y")]);
+        assert_eq!(plans.len(), 2);
+        for (plan, suffix) in plans.iter().zip(["-1", "-2"]) {
+            assert_eq!(plan.whole, None);
+            assert_eq!(plan.serial_suffix.as_deref(), Some(suffix));
+            assert!(plan.shares_wallbox);
+        }
+    }
+
+    #[test]
+    fn several_wallboxes_can_be_one_charge_point() {
+        let plans = plans(&[("a", "CB-1", 1, "X"), ("b", "CB-2", 1, "X")]);
+        assert_eq!((plans.len(), plans[0].members.len()), (1, 2));
+        assert_eq!(plans[0].whole, None);
+    }
+}

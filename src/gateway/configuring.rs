@@ -1,0 +1,70 @@
+//! GetConfiguration and ChangeConfiguration of a charge point that is two: the gateway and the
+//! wallbox (OCPP 1.6 §5.3, §5.8).
+
+use serde_json::value::RawValue;
+
+use crate::clock::Now;
+use crate::evse::Outcome;
+use crate::ocpp::frame::MessageId;
+use crate::ocpp::messages::ConfigurationStatus;
+
+use super::gateway::Gateway;
+use super::keys::{Asked, Change, Keys};
+use super::obeying::What;
+
+impl Gateway {
+    pub(super) fn get_configuration(&mut self, id: &MessageId, payload: &RawValue) {
+        let asked = match self.keys.plan_get(payload) {
+            Ok(asked) => asked,
+            Err(error) => return self.refuse(id, error.code, &error.what),
+        };
+        let reachable = self.reaches_wallbox();
+        match asked.of_wallbox.clone().filter(|_| reachable) {
+            Some(payload) => self.order_primary(id, "GetConfiguration", payload, What::Keys(asked)),
+            None => self.answer_keys(id, &asked, None),
+        }
+    }
+
+    /// The wallbox said what it knows, or did not.
+    pub(super) fn answer_keys(&mut self, id: &MessageId, asked: &Asked, outcome: Option<Outcome>) {
+        let said = outcome.and_then(Result::ok);
+        let said = said.and_then(|said| RawValue::from_string(said).ok());
+        let before = self.keys.memory();
+        let answer = self.keys.merge_get(asked, said.as_deref());
+        if self.keys.memory() != before {
+            self.remember_keys();
+        }
+        self.answer(id, &answer);
+    }
+
+    pub(super) fn change_configuration(&mut self, now: Now, id: &MessageId, payload: &RawValue) {
+        match self.keys.change(now.wall, payload) {
+            Err(error) => self.refuse(id, error.code, &error.what),
+            Ok(Change::Answered(answer)) => {
+                self.remember_keys();
+                self.answer(id, &answer);
+            }
+            Ok(Change::Metering(metering)) => {
+                self.keys.keep(metering);
+                self.remember_keys();
+                self.tell_metering();
+                let answer = Keys::answer(ConfigurationStatus::Accepted);
+                self.answer(id, &answer);
+            }
+            Ok(Change::Relay) => {
+                let request = payload.get().to_owned();
+                let what = What::Key(request.clone());
+                self.order_primary(id, "ChangeConfiguration", request, what);
+            }
+        }
+    }
+
+    /// The wallbox took a value, or did not.
+    pub(super) fn note_key(&mut self, request: &str, answer: &str) {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        if let (Some(request), Some(answer)) = (raw(request), raw(answer)) {
+            self.keys.relayed(&request, &answer);
+            self.remember_keys();
+        }
+    }
+}
