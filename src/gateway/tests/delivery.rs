@@ -318,6 +318,7 @@ fn an_authorization_that_takes_ten_seconds_is_answered_without_the_backend() {
 #[test]
 fn an_authorization_overtakes_the_queue_but_not_a_transfer_before_it() {
     let mut bench = Bench::ready();
+    bench.verbatim = true;
     bench.start(7);
     let (start, payload) = bench.expect("StartTransaction");
     bench.values(7, 1);
@@ -336,6 +337,7 @@ fn an_authorization_overtakes_the_queue_but_not_a_transfer_before_it() {
 #[test]
 fn case_23_payment_data_goes_through_unchanged_and_its_answer_comes_back_unchanged() {
     let mut bench = Bench::ready();
+    bench.verbatim = true;
     let payload = r#"{"vendorId":"com.giro", "messageId":"m","data":{"tag":"\/\u00df","n":1.50}}"#;
     bench.ask(1, relay("DataTransfer", payload));
     assert!(
@@ -355,6 +357,7 @@ fn case_23_payment_data_goes_through_unchanged_and_its_answer_comes_back_unchang
 #[test]
 fn case_10_an_unknown_action_is_relayed_or_refused() {
     let mut bench = Bench::ready();
+    bench.verbatim = true;
     bench.ask(1, relay("VendorThing", r#"{"a":1}"#));
     let (id, _) = bench.expect("VendorThing");
     bench.frame(&format!(

@@ -176,6 +176,7 @@ fn a_status_goes_to_the_backend_with_its_own_connector_number_and_unchanged_othe
     let mut bench = Bench::of(plan);
     bench.wallbox_comes();
     bench.connect();
+    bench.verbatim = true;
     let status =
         r#"{ "connectorId" : 2,"errorCode":"NoError","status":"Charging","info":"\u00df","x":1.0}"#;
     bench.notice(Some("right"), "StatusNotification", status);
