@@ -32,7 +32,6 @@ mod sample_clock;
 mod set_up;
 mod setpoint;
 mod station;
-mod stub;
 mod transacting;
 
 pub use plan::{ConnectorPlan, ProfileSettings, StationPlan};

@@ -29,7 +29,6 @@ pub mod plan;
 mod polling;
 mod session;
 mod setpoint;
-mod stub;
 mod telling;
 mod transacting;
 mod wake_up;
