@@ -91,7 +91,11 @@ impl Site {
                         slot.gate.rest_on(seq);
                     }
                 }
-                Some(central_system::Output::Notice(_) | central_system::Output::Done { .. }) => {}
+                Some(
+                    central_system::Output::Notice(_)
+                    | central_system::Output::Done { .. }
+                    | central_system::Output::Lost { .. },
+                ) => {}
             }
         }
         self.release_held(now, index);
@@ -143,6 +147,7 @@ impl Site {
                         charge_point.handle_reply(context, call.id, &reply);
                     });
                 }
+                Some(charge_point::Output::Done { .. }) => {}
                 Some(charge_point::Output::File(entry)) => {
                     let seq = self.file(entry);
                     if let Some(slot) = self.charge_points.get_mut(index) {
