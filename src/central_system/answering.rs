@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::{Now, Timestamp};
 use crate::evse::{Ask, Measured, Report, Verdict};
-use crate::ids::{ConnectorId, EvseName, IdTag};
+use crate::ids::{ConnectorId, IdTag};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
@@ -22,9 +22,10 @@ use crate::ocpp::{Action, ErrorCode, Reading, timestamp};
 use crate::units::MilliAmps;
 
 use super::dead_man::{Floor, Life};
+use super::relaying::{WHOLE, Waiting};
 use super::sample_clock::SampleClock;
 use super::set_up::Boot;
-use super::station::{Context, Station, Waiting};
+use super::station::{Context, Station};
 use super::transacting::id_tag_info;
 
 /// The vendor of status noise that the wallbox repeats unless it is accepted.
@@ -65,12 +66,18 @@ impl Station {
             "Authorize" => self.authorize(id, payload),
             "StartTransaction" => self.start(context, id, payload),
             "StopTransaction" => self.stop(context, id, payload),
+            "DataTransfer" | "SignCertificate" if self.has_backend(WHOLE) => {
+                self.relay(id, action, payload);
+            }
             "DataTransfer" => self.data_transfer(id, payload),
             "DiagnosticsStatusNotification"
             | "FirmwareStatusNotification"
             | "LogStatusNotification"
             | "SecurityEventNotification"
-            | "SignedFirmwareStatusNotification" => self.reply(id, &Empty {}),
+            | "SignedFirmwareStatusNotification" => {
+                self.reply(id, &Empty {});
+                self.notice(WHOLE, action, payload);
+            }
             // Certificates of wallboxes are not ours to sign.
             "SignCertificate" => self.reply(
                 id,
@@ -78,6 +85,9 @@ impl Station {
                     status: Acceptance::Rejected,
                 },
             ),
+            _ if Action::from_name(action).is_none() && self.has_backend(WHOLE) => {
+                self.relay(id, action, payload);
+            }
             _ => self.refuse_action(id, action),
         }
     }
@@ -92,7 +102,11 @@ impl Station {
             ),
         };
         debug!(charge_point = %self.plan.id, action, what, "a call was refused");
-        let frame = self.rpc.refuse(id, &CallFailure::new(code, what));
+        self.refuse(id, &CallFailure::new(code, what));
+    }
+
+    pub(super) fn refuse(&mut self, id: &MessageId, why: &CallFailure) {
+        let frame = self.rpc.refuse(id, why);
         self.send(frame, false);
     }
 
@@ -100,7 +114,7 @@ impl Station {
         self.reply_text(id, &messages::write(answer));
     }
 
-    fn reply_text(&mut self, id: &MessageId, payload: &str) {
+    pub(super) fn reply_text(&mut self, id: &MessageId, payload: &str) {
         let frame = self.rpc.answer(id, payload);
         self.send(frame, false);
     }
@@ -142,6 +156,7 @@ impl Station {
             interval,
         };
         self.reply(id, &answer);
+        self.notice(WHOLE, "BootNotification", payload);
         self.just_booted = true;
         self.nobody_falls_back();
         for connector in self.connectors.values_mut() {
@@ -161,6 +176,7 @@ impl Station {
             return;
         };
         let (id, status) = (said.connector_id, said.status);
+        self.notice(id, "StatusNotification", payload);
         if let Some(time) = said.timestamp.as_deref().and_then(timestamp::parse_lenient) {
             self.learn_clock(time);
         }
@@ -223,14 +239,21 @@ impl Station {
     }
 
     fn meter_values(&mut self, context: &mut Context<'_>, message: &MessageId, payload: &RawValue) {
-        self.reply_text(message, "{}");
         let Ok(said) = messages::parse::<MeterValues<'_>>(payload) else {
+            self.reply_text(message, "{}");
             return;
         };
-        let id = said.connector_id;
         let reading = Reading::of(&said.meter_value);
+        self.adopt(context, said.connector_id, said.transaction_id, &reading);
+        self.file_values(context.now, &said, &reading, payload);
+        self.reply_text(message, "{}");
+        self.learn_draw(context.now, &said, &reading);
+    }
+
+    fn learn_draw(&mut self, now: Now, said: &MeterValues<'_>, reading: &Reading) {
+        let id = said.connector_id;
         let over = reading.has_transaction_end || self.is_over_for(id, said.transaction_id);
-        let flows_now = !self.are_of_the_past(context.now, &said) && !over;
+        let flows_now = !self.are_of_the_past(now, said) && !over;
         let measured = Measured {
             current: reading.current.filter(|current| {
                 flows_now && current.0.into_iter().all(|amps| amps < IMPLAUSIBLE)
@@ -245,7 +268,6 @@ impl Station {
         if measured != Measured::default() {
             self.report(id, Report::Measured(measured));
         }
-        self.adopt(context, id, said.transaction_id, &reading);
     }
 
     /// Quirk: Ocular: closing meter values come after the stop, and no others after them.
@@ -280,27 +302,6 @@ impl Station {
         kept_back || (late && !charges)
     }
 
-    /// Authorize names no connector: the tag may hold for whichever a car is waiting at.
-    fn authorize(&mut self, id: &MessageId, payload: &RawValue) {
-        let tag =
-            messages::parse::<Authorize>(payload).map_or_else(|_| "".into(), |said| said.id_tag);
-        let preparing = self
-            .connectors
-            .iter()
-            .filter(|(_, connector)| connector.status == Some(ChargePointStatus::Preparing));
-        let preparing: Vec<EvseName> = preparing.flat_map(|(id, _)| self.evses_of(*id)).collect();
-        let evses = if preparing.is_empty() {
-            self.all_evses()
-        } else {
-            preparing
-        };
-        let ask = Ask::Authorize {
-            tag,
-            payload: payload.get().to_owned(),
-        };
-        self.ask(evses, ask, Waiting::Authorize(id.clone()));
-    }
-
     pub(super) fn answer_authorize(&mut self, id: &MessageId, verdict: &Verdict) {
         self.reply(
             id,
@@ -308,14 +309,6 @@ impl Station {
                 id_tag_info: id_tag_info(verdict),
             },
         );
-    }
-
-    pub(super) fn all_evses(&self) -> Vec<EvseName> {
-        self.plan
-            .connectors
-            .values()
-            .map(|connector| connector.evse.clone())
-            .collect()
     }
 
     fn data_transfer(&mut self, id: &MessageId, payload: &RawValue) {

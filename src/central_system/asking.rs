@@ -1,26 +1,22 @@
 //! What we ask of the wallbox: one CALL at a time, the most important first.
 //!
 //! 1. the keys, if nothing is known of this firmware: they say which profile fits,
-//! 2. a limit that lowers, 3. one that is renewed, 4. one that raises, 5. housekeeping.
+//! 2. a limit that lowers, 3. the stop of a transaction that may not go on, 4. a limit that is
+//! renewed, 5. commands of backends, 6. a limit that raises, 7. housekeeping.
 
 use std::time::Duration;
 
-use tracing::{debug, warn};
-
-use crate::clock::{Mono, Now};
+use crate::clock::Mono;
 use crate::ids::{ConnectorId, OfferNumber};
 use crate::ocpp::messages::{
-    self, ChangeConfiguration, ChangeConfigurationResponse, ClearChargingProfile,
-    ConfigurationStatus, GetConfiguration, GetConfigurationResponse, MessageTrigger,
+    self, ChangeConfiguration, ClearChargingProfile, GetConfiguration, MessageTrigger,
     RemoteStartTransaction, Request, TriggerMessage,
 };
-use crate::ocpp::rpc::CallFailure;
-use serde_json::value::RawValue;
 
 use super::dead_man::Level;
 use super::limiting::Told;
 use super::plan::ConnectorPlan;
-use super::set_up::{Known, RateUnits, Step};
+use super::set_up::Step;
 use super::setpoint::Direction;
 use super::station::{Context, Station};
 
@@ -50,6 +46,10 @@ pub(super) enum Asked {
     TriggerBoot,
     /// Anything whose answer changes nothing.
     Housekeeping,
+    /// A command of a backend, by its number.
+    Order(u64),
+    /// RemoteStopTransaction.
+    Stop(ConnectorId),
     /// SetChargingProfile.
     Limit {
         /// Which connector.
@@ -82,6 +82,9 @@ impl Station {
         let now = context.now;
         if self.set_up.settled(now.mono, self.known.boot.is_some()) {
             self.begin(now.mono, !self.known.keys_read);
+        }
+        if self.set_up.is_ready() && std::mem::take(&mut self.sampling_changed) {
+            self.set_up.read_sampling(now.mono);
         }
         self.watch_held_back(now.mono);
         self.weigh_lives(now.mono);
@@ -122,14 +125,17 @@ impl Station {
 
     fn room_made_at(&self) -> Option<Mono> {
         let (asked, since) = self.rpc.outstanding()?;
-        if matches!(asked, Asked::Limit { .. } | Asked::Release { .. }) || !self.set_up.is_ready() {
+        let orders = match asked {
+            Asked::Limit { .. } | Asked::Release { .. } | Asked::Stop(_) => return None,
+            Asked::Order(_) => None,
+            _ => self.order_waits_since(),
+        };
+        if !self.set_up.is_ready() {
             return None;
         }
-        let waits = self
-            .connectors
-            .values()
-            .filter_map(|c| c.setpoint.presses_from())
-            .min()?;
+        let limits = self.connectors.values();
+        let limits = limits.filter_map(|c| c.setpoint.presses_from());
+        let waits = limits.chain(orders).min()?;
         Some(waits.max(since + MAKE_ROOM))
     }
 
@@ -144,17 +150,26 @@ impl Station {
     /// Sends the most important CALL; false if there is nothing to ask, or if what there was
     /// needed no CALL and the next one may go.
     fn ask_next(&mut self, context: &mut Context<'_>) -> bool {
-        let now = context.now;
         if !self.set_up.is_ready() || self.set_up.comes_before_limits(self.known.keys_read) {
             return self.ask_step(context);
         }
-        for direction in [Direction::Lowers, Direction::Renews, Direction::Raises] {
-            if let Some(id) = self.waiting_limit(now.mono, direction) {
-                self.ask_limit(context, id, direction);
-                return false;
-            }
+        if self.ask_waiting_limit(context, Direction::Lowers)
+            || self.ask_stop(context)
+            || self.ask_waiting_limit(context, Direction::Renews)
+            || self.ask_order(context)
+            || self.ask_waiting_limit(context, Direction::Raises)
+        {
+            return false;
         }
         self.ask_step(context)
+    }
+
+    fn ask_waiting_limit(&mut self, context: &mut Context<'_>, direction: Direction) -> bool {
+        let waiting = self.waiting_limit(context.now.mono, direction);
+        if let Some(id) = waiting {
+            self.ask_limit(context, id, direction);
+        }
+        waiting.is_some()
     }
 
     fn waiting_limit(&self, now: Mono, direction: Direction) -> Option<ConnectorId> {
@@ -302,196 +317,19 @@ impl Station {
         } else {
             ANSWER_WITHIN
         };
-        let id = context.random.uuid();
-        let text = self
-            .rpc
-            .call(context.now.mono, id, T::ACTION, &payload, within, asked);
-        self.send(text, lowers);
+        self.call_raw(context, (T::ACTION, &payload), within, asked, lowers);
     }
 
-    /// The wallbox answered a CALL of ours.
-    pub(super) fn handle_answer(
+    pub(super) fn call_raw(
         &mut self,
         context: &mut Context<'_>,
+        (action, payload): (&str, &str),
+        within: Duration,
         asked: Asked,
-        result: Result<&RawValue, CallFailure>,
+        lowers: bool,
     ) {
-        let now = context.now;
-        match asked {
-            Asked::AllKeys => match keys_of(result) {
-                Some(keys) if !keys.configuration_key.is_empty() => self.learn_keys(now, &keys),
-                _ => self.set_up.keys_one_by_one(now.mono),
-            },
-            Asked::Key => {
-                if let Some(keys) = keys_of(result) {
-                    self.learn_keys(now, &keys);
-                }
-            }
-            Asked::MeasurandList => {
-                if !accepted_change(result) {
-                    self.set_up.probe_measurands(now.mono);
-                }
-            }
-            Asked::Measurand(measurand) => {
-                if accepted_change(result) {
-                    self.set_up.measurand_accepted(measurand);
-                }
-            }
-            Asked::AcceptedMeasurands => {
-                if accepted_change(result) {
-                    self.remember_measurands();
-                } else {
-                    self.set_up.shorten_measurands(now.mono);
-                }
-            }
-            Asked::TriggerBoot => {
-                // A wallbox that cannot be triggered will not boot for us: go on without.
-                if result.is_err() && !self.set_up.is_ready() {
-                    self.begin(now.mono, !self.known.keys_read);
-                }
-            }
-            Asked::Housekeeping => {}
-            Asked::Limit { connector, told } => {
-                self.handle_limit_answer(now.mono, connector, told, result);
-            }
-            Asked::Floor { connector, level } => {
-                self.handle_floor_answer(connector, level, result);
-            }
-            Asked::Release { connector, offer } => {
-                self.handle_release_answer(now.mono, connector, offer, result);
-            }
-        }
-    }
-
-    /// A CALL of ours was not answered in time.
-    pub(super) fn handle_silence(&mut self, now: Mono, asked: Asked) {
-        self.timeouts_in_a_row += 1;
-        warn!(charge_point = %self.plan.id, call = ?asked, "a wallbox did not answer in time");
-        if self.timeouts_in_a_row >= 2
-            && let Some(liveness) = &mut self.liveness
-        {
-            liveness.suspect(now);
-            self.ping();
-        }
-        match asked {
-            Asked::Floor { connector, .. } => self.floor_unanswered(connector, true),
-            Asked::Limit { connector, told } => self.limit_unanswered(now, connector, told),
-            Asked::Release { connector, offer } => {
-                if let Some(connector) = self.connectors.get_mut(&connector) {
-                    connector.setpoint.unanswered(now, offer);
-                }
-            }
-            Asked::TriggerBoot if !self.set_up.is_ready() => self.begin(now, !self.known.keys_read),
-            Asked::TriggerBoot
-            | Asked::AllKeys
-            | Asked::Key
-            | Asked::MeasurandList
-            | Asked::Measurand(_)
-            | Asked::AcceptedMeasurands
-            | Asked::Housekeeping => {}
-        }
-    }
-
-    /// What it took of the measurands that we want is asked for first from now on.
-    fn remember_measurands(&mut self) {
-        let measurands = self.set_up.known_measurands();
-        let known = Known {
-            measurands,
-            ..self.known.clone()
-        };
-        self.remember(known);
-    }
-
-    fn learn_keys(&mut self, now: Now, keys: &GetConfigurationResponse) {
-        debug!(charge_point = %self.plan.id, keys = keys.configuration_key.len(), "keys were read");
-        let mut known = self.known.clone();
-        known.keys_read = true;
-        for entry in &keys.configuration_key {
-            let value = entry.value.as_deref().unwrap_or_default();
-            if entry.key.eq_ignore_ascii_case("ChargeProfileMaxStackLevel") {
-                known.max_stack_level = value.trim().parse().ok();
-            } else if entry
-                .key
-                .eq_ignore_ascii_case("ChargingScheduleAllowedChargingRateUnit")
-            {
-                known.units = rate_units(value);
-            } else if entry.key.eq_ignore_ascii_case("PlugAndChargeIdentifier") {
-                known.own_tag = Some(value.trim().to_owned()).filter(|tag| !tag.is_empty());
-            } else {
-                let interval = self.plan.meter_interval;
-                let short = known.measurands.as_deref();
-                self.set_up.configure(
-                    now.mono,
-                    (&entry.key, value, entry.readonly),
-                    interval,
-                    short,
-                );
-            }
-        }
-        let other_forms =
-            known.units != self.known.units || known.max_stack_level != self.known.max_stack_level;
-        self.remember(known);
-        if other_forms {
-            self.reset_ladders();
-        }
-    }
-}
-
-fn accepted_change(result: Result<&RawValue, CallFailure>) -> bool {
-    let answer = result
-        .ok()
-        .and_then(|raw| messages::parse::<ChangeConfigurationResponse>(raw).ok());
-    answer.is_some_and(|answer| {
-        matches!(
-            answer.status,
-            ConfigurationStatus::Accepted | ConfigurationStatus::RebootRequired
-        )
-    })
-}
-
-fn keys_of(result: Result<&RawValue, CallFailure>) -> Option<GetConfigurationResponse> {
-    result.ok().and_then(|raw| messages::parse(raw).ok())
-}
-
-/// In which units a wallbox can be limited. They write `Current`, `A`, `Amp`, `Power`, `W`, with commas
-/// or semicolons between them.
-fn rate_units(value: &str) -> RateUnits {
-    let words = || {
-        value
-            .split([',', ';'])
-            .map(|word| word.trim().to_ascii_lowercase())
-    };
-    let names = |some: &[&str]| words().any(|word| some.contains(&word.as_str()));
-    let (amps, watts) = (
-        names(&["current", "a", "amp", "amps", "ampere"]),
-        names(&["power", "w", "watt", "watts"]),
-    );
-    match (amps, watts) {
-        (false, false) => RateUnits::Unknown,
-        (true, false) => RateUnits::Amps,
-        (false, true) => RateUnits::Watts,
-        (true, true) => RateUnits::Both,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_allowed_unit_is_read_in_every_spelling_of_the_field() {
-        for (value, units) in [
-            ("", RateUnits::Unknown),
-            ("Current", RateUnits::Amps),
-            ("A", RateUnits::Amps),
-            ("Amp", RateUnits::Amps),
-            ("Current,Power", RateUnits::Both),
-            ("Power;Current", RateUnits::Both),
-            ("power, a", RateUnits::Both),
-            ("Power", RateUnits::Watts),
-            (" W ", RateUnits::Watts),
-        ] {
-            assert_eq!(rate_units(value), units, "{value:?}");
-        }
+        let (now, id) = (context.now.mono, context.random.uuid());
+        let text = self.rpc.call(now, id, action, payload, within, asked);
+        self.send(text, lowers);
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Connector {
     pub told_everywhere: bool,
     /// It holds a car back that may charge, since then.
     pub held_since: Option<Mono>,
+    /// So often it is still to be told to stop its transaction.
+    pub stop_tries: u8,
     /// Answers in a row to our limits that were errors and no verdict.
     pub errors: u32,
 }
@@ -74,6 +76,7 @@ impl Connector {
             life: Life::default(),
             told_everywhere: false,
             held_since: None,
+            stop_tries: 0,
             errors: 0,
         }
     }

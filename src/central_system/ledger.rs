@@ -14,6 +14,8 @@ pub(super) struct Ledger {
     open: BTreeMap<ConnectorId, Transaction>,
     /// Ended ones, oldest first.
     ended: VecDeque<Transaction>,
+    /// What their starts were answered with, where a backend did.
+    answers: BTreeMap<TransactionNumber, String>,
 }
 
 /// Which transaction a `StopTransaction` means.
@@ -51,6 +53,53 @@ impl Ledger {
     /// The open transaction of a connector.
     pub(super) fn open_of(&self, connector: ConnectorId) -> Option<&Transaction> {
         self.open.get(&connector)
+    }
+
+    /// An open or recent transaction.
+    pub(super) fn find(&self, number: TransactionNumber) -> Option<&Transaction> {
+        let mut all = self.open.values().chain(&self.ended);
+        all.find(|transaction| transaction.number == number)
+    }
+
+    /// Gives a transaction another id towards its wallbox, and returns it as it stands then.
+    pub(super) fn rename(
+        &mut self,
+        number: TransactionNumber,
+        wallbox_id: i64,
+    ) -> Option<Transaction> {
+        let mut all = self.open.values_mut().chain(&mut self.ended);
+        let transaction = all.find(|transaction| transaction.number == number)?;
+        transaction.wallbox_id = wallbox_id;
+        Some(transaction.clone())
+    }
+
+    /// Keeps the answer to a start for when it is sent again.
+    pub(super) fn answered(&mut self, number: TransactionNumber, answer: String) {
+        self.answers.insert(number, answer);
+    }
+
+    /// What a start was answered with, as far as it is known.
+    pub(super) fn answer_to(&self, number: TransactionNumber) -> Option<&str> {
+        self.answers.get(&number).map(String::as_str)
+    }
+
+    /// Which transaction meter values of a connector belong to, by the id that they name: some
+    /// name none or nonsense. `are_last` are those at its end, which may come after its stop.
+    pub(super) fn meant_by_values(
+        &self,
+        connector: ConnectorId,
+        id: Option<i64>,
+        are_last: bool,
+    ) -> Option<&Transaction> {
+        let named = |t: &&Transaction| id.is_some_and(|id| id > 0 && t.wallbox_id == id);
+        let before = |t: &&Transaction| are_last && t.connector == connector;
+        let mut ended = self.ended.iter().rev();
+        self.open
+            .values()
+            .find(named)
+            .or_else(|| ended.clone().find(named))
+            .or_else(|| self.open_of(connector))
+            .or_else(|| ended.find(before))
     }
 
     /// Every open transaction.
@@ -175,7 +224,9 @@ impl Ledger {
     fn remember(&mut self, transaction: Transaction) {
         self.ended.push_back(transaction);
         while self.ended.len() > RECENT_TRANSACTIONS {
-            self.ended.pop_front();
+            let forgotten = self.ended.pop_front();
+            self.answers
+                .retain(|number, _| forgotten.as_ref().is_none_or(|it| it.number != *number));
         }
     }
 }

@@ -5,7 +5,12 @@
 //! | `station` | the machine: what arrives, what is to be done, timers |
 //! | `answering` | how messages are answered |
 //! | `transacting` | transactions: start, stop, adoption |
-//! | `asking` | what we ask: limits and housekeeping, one CALL at a time |
+//! | `revoking` | those that their backend refuses later |
+//! | `filing` | what is kept for a backend, and what of it is thinned |
+//! | `relaying` | what the upstream is asked and told |
+//! | `ordering` | what it orders |
+//! | `asking` | what we ask: limits, commands and housekeeping, one CALL at a time |
+//! | `learning` | what the answers tell |
 //! | `limiting`, `setpoint` | limits: what is wanted, told and taken |
 //! | `ladder`, `rungs`, `profile` | which form of limit a wallbox takes and obeys |
 //! | `dead_man` | limits that end by themselves, and the floor below them |
@@ -20,13 +25,17 @@ mod answering;
 mod asking;
 mod connector;
 mod dead_man;
+mod filing;
 mod ladder;
+mod learning;
 mod ledger;
 mod limiting;
-
+mod ordering;
 pub mod plan;
 mod profile;
+mod relaying;
 mod releasing;
+mod revoking;
 mod rungs;
 mod sample_clock;
 mod set_up;

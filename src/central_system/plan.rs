@@ -60,6 +60,8 @@ pub struct ConnectorPlan {
     pub dead_man: Option<Duration>,
     /// `evse.fixed-id-tag`: the tag of a start that we ask for (`remote-start`).
     pub fixed_id_tag: Option<IdTag>,
+    /// It has a backend: its transactions and all that is billed are filed for it.
+    pub backend: bool,
     /// `[evse.ocpp]`.
     pub profile: ProfileSettings,
 }

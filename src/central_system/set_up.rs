@@ -37,15 +37,27 @@ pub(super) const MEASURANDS: [&str; 4] = [
     "Current.Offered",
 ];
 
+pub(super) const SAMPLE_INTERVAL: &str = "MeterValueSampleInterval";
+pub(super) const SAMPLED_DATA: &str = "MeterValuesSampledData";
+
 /// Asked for one by one where the wallbox does not list its keys.
 const ESSENTIAL_KEYS: [&str; 6] = [
     "ChargeProfileMaxStackLevel",
     "ChargingScheduleAllowedChargingRateUnit",
-    "MeterValueSampleInterval",
-    "MeterValuesSampledData",
+    SAMPLE_INTERVAL,
+    SAMPLED_DATA,
     "WebSocketPingInterval",
     "PlugAndChargeIdentifier",
 ];
+
+/// How a wallbox shall sample.
+#[derive(Debug)]
+pub(super) struct Sampling {
+    /// `MeterValueSampleInterval`.
+    pub interval: Duration,
+    /// `MeterValuesSampledData`: the best list first; the next one where it is rejected.
+    pub lists: VecDeque<String>,
+}
 
 /// What a wallbox told us of itself; remembered over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -150,6 +162,8 @@ enum Stage {
 pub(super) struct SetUp {
     stage: Stage,
     steps: VecDeque<(Mono, Step)>,
+    /// Lists of measurands to try where the last one is rejected.
+    other_measurands: VecDeque<String>,
     accepted_measurands: Vec<&'static str>,
     /// The list of accepted measurands was too long.
     is_shortened: bool,
@@ -160,6 +174,7 @@ impl Default for SetUp {
         Self {
             stage: Stage::Away,
             steps: VecDeque::new(),
+            other_measurands: VecDeque::new(),
             accepted_measurands: Vec::new(),
             is_shortened: false,
         }
@@ -282,24 +297,31 @@ impl SetUp {
         }
     }
 
+    /// Reads those keys again that say how the wallbox samples, unless all are read soon.
+    pub(super) fn read_sampling(&mut self, now: Mono) {
+        if self.steps.iter().all(|(_, step)| *step != Step::AllKeys) {
+            for key in [SAMPLED_DATA, SAMPLE_INTERVAL] {
+                self.first(now, Step::Key(key));
+            }
+        }
+    }
+
     /// The wallbox's keys are known: change what differs from what we need, and nothing else.
-    /// `takes` are the measurands that it takes, if it does not take all.
     pub(super) fn configure(
         &mut self,
         now: Mono,
         (key, value, readonly): (&str, &str, bool),
-        interval: Duration,
-        takes: Option<&str>,
+        sampling: &Sampling,
     ) {
         if readonly {
             return;
         }
-        let seconds = interval.as_secs().max(1).to_string();
-        if key.eq_ignore_ascii_case("MeterValueSampleInterval") && value.trim() != seconds {
+        let seconds = sampling.interval.as_secs().max(1).to_string();
+        if key.eq_ignore_ascii_case(SAMPLE_INTERVAL) && value.trim() != seconds {
             self.first(
                 now,
                 Step::Change {
-                    key: "MeterValueSampleInterval",
+                    key: SAMPLE_INTERVAL,
                     value: seconds,
                 },
             );
@@ -311,27 +333,32 @@ impl SetUp {
                     value: "30".to_owned(),
                 },
             );
-        } else if key.eq_ignore_ascii_case("MeterValuesSampledData") {
+        } else if key.eq_ignore_ascii_case(SAMPLED_DATA) {
             let has = |wanted: &str| {
                 value
                     .split(',')
                     .any(|v| v.trim().eq_ignore_ascii_case(wanted))
             };
-            let wanted = takes.map_or_else(|| MEASURANDS.join(","), ToOwned::to_owned);
-            if !wanted.split(',').all(has) {
-                self.first(
-                    now,
-                    Step::Change {
-                        key: "MeterValuesSampledData",
-                        value: wanted,
-                    },
-                );
+            let best = sampling.lists.front();
+            if best.is_some_and(|best| !best.split(',').all(has)) {
+                self.other_measurands.clone_from(&sampling.lists);
+                self.try_other_measurands(now);
             }
         }
     }
 
+    /// The next list of measurands; after the last one it is found out which are known.
+    pub(super) fn try_other_measurands(&mut self, now: Mono) {
+        let Some(value) = self.other_measurands.pop_front() else {
+            self.probe_measurands(now);
+            return;
+        };
+        let key = SAMPLED_DATA;
+        self.first(now, Step::Change { key, value });
+    }
+
     /// The list of measurands was rejected as a whole (OCPP 1.6 §9.1.15): find out which are known.
-    pub(super) fn probe_measurands(&mut self, now: Mono) {
+    fn probe_measurands(&mut self, now: Mono) {
         self.accepted_measurands.clear();
         self.is_shortened = false;
         self.first(now, Step::AcceptedMeasurands);
@@ -414,15 +441,23 @@ mod tests {
     #[test]
     fn nothing_is_changed_that_is_already_right_or_read_only() {
         let mut set_up = connected();
-        let ten = Duration::from_secs(10);
-        set_up.configure(at(0), ("MeterValueSampleInterval", "10", false), ten, None);
-        set_up.configure(at(0), ("metervaluessampleddata", "X", true), ten, None);
-        let all = MEASURANDS.join(" , ");
-        set_up.configure(at(0), ("MeterValuesSampledData", &all, false), ten, None);
-        let one = (MEASURANDS[1], Some(MEASURANDS[1]));
-        set_up.configure(at(0), ("MeterValuesSampledData", one.0, false), ten, one.1);
+        let sampling = |list: &str| Sampling {
+            interval: Duration::from_secs(10),
+            lists: [list.to_owned()].into(),
+        };
+        let all = sampling(&MEASURANDS.join(","));
+        set_up.configure(at(0), ("MeterValueSampleInterval", "10", false), &all);
+        set_up.configure(at(0), ("metervaluessampleddata", "X", true), &all);
+        let spaced = MEASURANDS.join(" , ");
+        set_up.configure(at(0), ("MeterValuesSampledData", &spaced, false), &all);
+        let one = sampling(MEASURANDS[1]);
+        set_up.configure(
+            at(0),
+            ("MeterValuesSampledData", MEASURANDS[1], false),
+            &one,
+        );
         assert_eq!(set_up.next(at(0)), None);
-        set_up.configure(at(0), ("metervaluesampleinterval", "60", false), ten, None);
+        set_up.configure(at(0), ("metervaluesampleinterval", "60", false), &all);
         let change = Step::Change {
             key: "MeterValueSampleInterval",
             value: "10".into(),

@@ -5,23 +5,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::clock::{Mono, Now, Random};
-use crate::evse::{
-    Ask, AuthorizationStatus, Call, Measured, Notice, Offer, Outcome, Reply, Report,
-};
-use crate::ids::{ChargeBoxId, ConnectorId, EvseName, IdTag, LinkId, OfferNumber};
+use crate::clock::{Mono, Now, Random, Timestamp};
+use crate::evse::{Call, Measured, Notice, Offer, Outcome, Report};
+use crate::ids::{ChargeBoxId, ConnectorId, EvseName, LinkId, OfferNumber, TransactionNumber};
 use crate::journal::{Entry, Record, Recovered, Transaction, TransactionNumbers};
 use crate::ocpp::ChargePointStatus;
-use crate::ocpp::frame::MessageId;
 use crate::ocpp::rpc::{Received, Rpc};
+use crate::units::WattHours;
 
 use super::asking::Asked;
-use super::connector::{Connector, Standing};
+use super::connector::Connector;
 use super::dead_man::Floor;
+use super::filing::{Filing, Repeats};
 use super::ledger::Ledger;
+use super::ordering::Held;
 use super::plan::{ConnectorPlan, StationPlan};
+use super::relaying::Waiting;
 use super::sample_clock::SampleClock;
-use super::set_up::{Known, SetUp, Step};
+use super::set_up::{Known, SetUp};
 use crate::ocpp::liveness::{Act, Liveness};
 
 /// Wallboxes number their connectors 1, 2, …; a larger number is nonsense and gets no memory.
@@ -86,19 +87,15 @@ pub enum Output {
         /// What came of it.
         outcome: Outcome,
     },
-}
-
-/// An answer that waits for the upstream.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Authorize(MessageId),
-    RemoteStart(ConnectorId, IdTag),
-    Start {
-        message: Option<MessageId>,
-        connector: ConnectorId,
-        wallbox_id: i64,
+    /// A transaction for a backend was ended here, because its stop never came.
+    Lost {
+        /// Which.
+        transaction: TransactionNumber,
+        /// The last register that is known.
+        register: Option<WattHours>,
+        /// When it was given up.
+        at: Timestamp,
     },
-    Stop(MessageId),
 }
 
 /// What the status shows of a connector.
@@ -132,8 +129,16 @@ pub struct Station {
     /// The first CALL after a boot may take longer.
     pub(super) just_booted: bool,
     pub(super) timeouts_in_a_row: u32,
-    waiting: BTreeMap<u64, Waiting>,
-    next_call: u64,
+    pub(super) waiting: BTreeMap<u64, Waiting>,
+    pub(super) next_call: u64,
+    /// Commands of backends, the oldest first.
+    pub(super) orders: VecDeque<Held>,
+    /// What becomes of meter values; 0 is the main meter.
+    pub(super) filings: BTreeMap<ConnectorId, Filing>,
+    /// Another sampling is wanted than when the wallbox was set up.
+    pub(super) sampling_changed: bool,
+    /// Stops of unknown transactions that were filed.
+    pub(super) strays: Repeats,
     outputs: VecDeque<Output>,
 }
 
@@ -167,35 +172,14 @@ impl Station {
             timeouts_in_a_row: 0,
             waiting: BTreeMap::new(),
             next_call: 0,
+            orders: VecDeque::new(),
+            filings: BTreeMap::new(),
+            sampling_changed: false,
+            strays: Repeats::default(),
             outputs: VecDeque::new(),
         };
         station.judge_recovered();
         station
-    }
-
-    /// Transactions that were open before a restart are judged anew: the list may have changed.
-    fn judge_recovered(&mut self) {
-        let open: Vec<Transaction> = self.ledger.open().cloned().collect();
-        for transaction in open {
-            let Some(tag) = transaction.id_tag else {
-                if let Some(connector) = self.connector(transaction.connector) {
-                    connector.standing = Standing::Accepted;
-                }
-                self.report_demand(transaction.connector);
-                continue;
-            };
-            let waiting = Waiting::Start {
-                message: None,
-                connector: transaction.connector,
-                wallbox_id: transaction.wallbox_id,
-            };
-            let evses = self.evses_of(transaction.connector);
-            let ask = Ask::Start {
-                tag,
-                transaction: transaction.number,
-            };
-            self.ask(evses, ask, waiting);
-        }
     }
 
     /// A connection begins. The newest one wins at once; what was known stays.
@@ -229,16 +213,13 @@ impl Station {
 
     /// What was under way on the old connection is void; its answers would be for nobody.
     fn lose_connection(&mut self) {
-        self.rpc.reset();
+        if let Some(Asked::Stop(id)) = self.rpc.reset() {
+            self.stop_again(id);
+        }
         self.timeouts_in_a_row = 0;
         self.just_booted = false;
-        for waiting in self.waiting.values_mut() {
-            if let Waiting::Start { message, .. } = waiting {
-                *message = None;
-            }
-        }
-        self.waiting
-            .retain(|_, waiting| matches!(waiting, Waiting::Start { .. }));
+        self.owe_no_answers();
+        self.lose_orders();
         for connector in self.connectors.values_mut() {
             connector.status_is_fresh = false;
             connector.floor = Floor::default();
@@ -302,36 +283,6 @@ impl Station {
         self.go_on(context);
     }
 
-    /// The upstream answers.
-    pub fn handle_reply(&mut self, context: &mut Context<'_>, call: u64, reply: &Reply) {
-        let verdict = &reply.verdict();
-        match self.waiting.remove(&call) {
-            Some(Waiting::Authorize(message)) => self.answer_authorize(&message, verdict),
-            Some(Waiting::RemoteStart(connector, tag))
-                if verdict.status == AuthorizationStatus::Accepted =>
-            {
-                let step = Step::RemoteStart(connector, tag);
-                self.set_up.first(context.now.mono, step);
-            }
-            None | Some(Waiting::RemoteStart(..)) => {}
-            Some(Waiting::Stop(message)) => self.answer_stop(&message, Some(verdict)),
-            Some(Waiting::Start {
-                message,
-                connector,
-                wallbox_id,
-            }) => {
-                self.finish_start(
-                    context.now,
-                    message.as_ref(),
-                    connector,
-                    wallbox_id,
-                    verdict,
-                );
-            }
-        }
-        self.go_on(context);
-    }
-
     /// Lets timers act.
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now;
@@ -359,6 +310,7 @@ impl Station {
         if self.link.is_some() {
             self.end_stale_transactions(now);
         }
+        self.expire_orders(now.mono);
         self.end_lives(now.mono);
         self.go_on(context);
     }
@@ -373,6 +325,7 @@ impl Station {
             stale,
             self.rpc.poll_timeout(),
             self.asking_timeout(),
+            self.orders_expire_at(),
             self.lives_end_at(),
         ]
         .into_iter()
@@ -421,16 +374,6 @@ impl Station {
         }
     }
 
-    pub(super) fn ask(&mut self, evses: Vec<EvseName>, ask: Ask, waiting: Waiting) {
-        self.next_call += 1;
-        self.waiting.insert(self.next_call, waiting);
-        self.output(Output::Call(Call {
-            id: self.next_call,
-            evses,
-            ask,
-        }));
-    }
-
     /// A connector, made known at its first mention; `None` for 0 and for nonsense.
     pub(super) fn connector(&mut self, id: ConnectorId) -> Option<&mut Connector> {
         let plausible = (1..=MOST_CONNECTORS).contains(&id.0) || self.connectors.contains_key(&id);
@@ -439,20 +382,6 @@ impl Station {
                 .entry(id)
                 .or_insert_with(|| Connector::new(None))
         })
-    }
-
-    /// A transaction is open, and the wallbox was told its id: only then it takes a `TxProfile`.
-    pub(super) fn knows_transaction(&self, id: ConnectorId) -> bool {
-        let is_untold = |waiting: &Waiting| matches!(waiting, Waiting::Start { message: Some(_), connector, .. } if *connector == id);
-        self.ledger.open_of(id).is_some() && !self.waiting.values().any(is_untold)
-    }
-
-    pub(super) fn evses_of(&self, id: ConnectorId) -> Vec<EvseName> {
-        let plan = self
-            .connectors
-            .get(&id)
-            .and_then(|connector| connector.plan.as_ref());
-        plan.map(|plan| plan.evse.clone()).into_iter().collect()
     }
 
     pub(super) fn report(&mut self, id: ConnectorId, report: Report) {

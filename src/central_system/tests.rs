@@ -118,7 +118,7 @@ impl Bench {
                 Output::Ping { .. } => {}
                 Output::Close { link, code, .. } => self.closed.push((link, code)),
                 Output::Report { report, .. } => self.reports.push(report),
-                Output::Notice(_) | Output::Done { .. } => {}
+                Output::Notice(_) | Output::Done { .. } | Output::Lost { .. } => {}
                 Output::Call(call) => {
                     self.asks.push(call.ask);
                     let reply = Reply::Verdict(self.verdict.clone());
@@ -288,6 +288,7 @@ fn connector(number: u32) -> ConnectorPlan {
         failsafe: MilliAmps(6_000),
         dead_man: None,
         fixed_id_tag: None,
+        backend: false,
         profile: ProfileSettings::default(),
     }
 }

@@ -10,20 +10,22 @@ use serde_json::value::RawValue;
 use tracing::{error, info, warn};
 
 use crate::clock::Now;
-use crate::evse::{Ask, AuthorizationStatus, Verdict};
+use crate::evse::{Ask, AuthorizationStatus, Reply, Verdict};
 use crate::ids::{ConnectorId, IdTag, TransactionNumber};
-use crate::journal::{Entry, EntryKind, Record, Stopped, Transaction};
+use crate::journal::{EntryKind, Record, Stopped, Transaction};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
     self, IdTagInfo, StartTransaction, StartTransactionResponse, StopTransaction,
     StopTransactionResponse, plausible_register,
 };
+use crate::ocpp::splice::splice;
 use crate::ocpp::{Reading, timestamp};
 
 use super::connector::Standing;
 use super::ledger::Meant;
-use super::station::{Context, MOST_CONNECTORS, Output, Station, Waiting};
+use super::relaying::{Start, WHOLE, Waiting};
+use super::station::{Context, MOST_CONNECTORS, Output, Station};
 
 /// A wallbox that says `Available` with an open transaction has this long to send its stop.
 const STOP_WITHIN: Duration = Duration::from_mins(1);
@@ -54,34 +56,56 @@ impl Station {
         let meter_start = start.meter_start.and_then(plausible_register);
         let again = self
             .ledger
-            .same_start(id, &tag, meter_start, &start.timestamp);
-        let (number, wallbox_id) = if let Some(known) = again {
-            (known.number, known.wallbox_id)
-        } else {
-            let number = context.numbers.give();
+            .same_start(id, &tag, meter_start, &start.timestamp)
+            .map(|known| known.number);
+        if again.is_some_and(|number| self.answer_again(number, message)) {
+            return;
+        }
+        let number = again.unwrap_or_else(|| self.new_number(context));
+        if again.is_none() {
             let transaction = Transaction {
                 number,
                 address: self.plan.id.clone(),
                 connector: id,
-                wallbox_id: 0,
+                wallbox_id: number.0,
                 id_tag: Some(tag.clone()),
                 meter_start,
                 started: start.timestamp.clone(),
                 received: context.now.wall,
                 stopped: None,
             };
-            (number, self.open(context.now, transaction, Some(payload)))
-        };
-        let waiting = Waiting::Start {
-            message: Some(message.clone()),
-            connector: id,
-            wallbox_id,
-        };
-        let ask = Ask::Start {
-            tag,
+            self.open(context.now, transaction, Some(payload));
+        }
+        let start = Start {
             transaction: number,
+            messages: vec![message.clone()],
+            told: again.is_some(),
         };
-        self.ask(self.evses_of(id), ask, waiting);
+        self.ask_start(id, tag, start);
+    }
+
+    /// Answers a start that came before: with the others when the upstream has answered, or with
+    /// the same words as then. False where these are not known.
+    fn answer_again(&mut self, number: TransactionNumber, message: &MessageId) -> bool {
+        if let Some(start) = self.waiting_start(number) {
+            start.messages.push(message.clone());
+            return true;
+        }
+        let Some(answer) = self.ledger.answer_to(number).map(ToOwned::to_owned) else {
+            return false;
+        };
+        self.reply_text(message, &answer);
+        true
+    }
+
+    /// A number that no transaction of this wallbox has, nor had lately; backends choose theirs.
+    fn new_number(&self, context: &mut Context<'_>) -> TransactionNumber {
+        loop {
+            let number = context.numbers.give();
+            if !self.ledger.knows(number.0) {
+                return number;
+            }
+        }
     }
 
     /// A wallbox with one connector means that one, whatever it says.
@@ -95,31 +119,21 @@ impl Station {
         }
     }
 
-    /// Opens a transaction and returns the id that the wallbox shall know it by.
-    fn open(&mut self, now: Now, mut transaction: Transaction, payload: Option<&RawValue>) -> i64 {
+    fn open(&mut self, now: Now, transaction: Transaction, payload: Option<&RawValue>) {
         let id = transaction.connector;
-        if transaction.wallbox_id == 0 {
-            transaction.wallbox_id = transaction.number.0;
-        }
-        let wallbox_id = transaction.wallbox_id;
         if let Some(old) = self.ledger.open_of(id) {
             let transaction = old.wallbox_id;
             error!(charge_point = %self.plan.id, connector = id.0, transaction, "a new transaction began before the stop of the old one came: that stop is lost");
         }
-        let lost = Stopped {
-            meter_stop: self.connectors.get(&id).and_then(|c| c.measured.energy),
-            timestamp: String::new(),
-            reason: "Other".to_owned(),
-            received: now.wall,
-        };
-        self.close(id, lost);
+        self.give_up(now, id);
         if let Some(payload) = payload {
-            self.keep_entry(now, id, transaction.number, EntryKind::Start, payload);
+            let number = Some(transaction.number);
+            self.file(now, id, number, EntryKind::Start, payload);
         }
         info!(
             charge_point = %self.plan.id,
             connector = id.0,
-            transaction = wallbox_id,
+            transaction = transaction.wallbox_id,
             id_tag = transaction.id_tag.as_ref().map(IdTag::masked),
             meter_start_wh = transaction.meter_start.map(|register| register.0),
             adopted = payload.is_none(),
@@ -130,68 +144,64 @@ impl Station {
         if let Some(connector) = self.connector(id) {
             connector.standing = Standing::Refused;
             connector.stop_due = None;
+            connector.stop_tries = 0;
             if let Some(ladder) = &mut connector.ladder {
                 ladder.begin();
             }
         }
-        wallbox_id
-    }
-
-    fn keep_entry(
-        &mut self,
-        now: Now,
-        connector: ConnectorId,
-        number: TransactionNumber,
-        kind: EntryKind,
-        payload: &RawValue,
-    ) {
-        self.output(Output::File(Entry {
-            address: self.plan.id.clone(),
-            connector,
-            transaction: Some(number),
-            kind,
-            payload: payload.get().to_owned(),
-            received: now.wall,
-        }));
     }
 
     /// The verdict on a start is there: the answer first, then the demand, so that the limit
     /// follows the answer and never precedes it (some wallboxes stop when it does).
-    pub(super) fn finish_start(
-        &mut self,
-        now: Now,
-        message: Option<&MessageId>,
-        id: ConnectorId,
-        wallbox_id: i64,
-        verdict: &Verdict,
-    ) {
-        if let Some(message) = message {
-            let answer = StartTransactionResponse {
-                transaction_id: wallbox_id,
-                id_tag_info: id_tag_info(verdict),
-            };
-            self.reply(message, &answer);
+    pub(super) fn finish_start(&mut self, now: Now, start: &Start, reply: &Reply) {
+        let verdict = reply.verdict();
+        let wallbox_id = self.settle_id(start, reply);
+        let answer = answer_to_start(reply, &verdict, wallbox_id);
+        for message in &start.messages {
+            self.reply_text(message, &answer);
+        }
+        let Some(transaction) = self.ledger.find(start.transaction) else {
+            return;
+        };
+        let (id, is_open) = (transaction.connector, transaction.stopped.is_none());
+        let over = self.is_over(now, id, &transaction.started);
+        if self.has_backend(id) {
+            self.ledger.answered(start.transaction, answer);
         }
         if verdict.status != AuthorizationStatus::Accepted {
             let status = verdict.status.as_str();
             warn!(charge_point = %self.plan.id, connector = id.0, status, "the tag may not charge here");
         }
-        let open = self
-            .ledger
-            .open_of(id)
-            .filter(|open| open.wallbox_id == wallbox_id);
-        let Some(started) = open.map(|open| open.started.clone()) else {
-            return;
-        };
-        let over = self.is_over(now, id, &started);
-        if let Some(connector) = self.connectors.get_mut(&id) {
+        if let Some(connector) = self.connectors.get_mut(&id).filter(|_| is_open) {
             connector.standing = match (verdict.status, over) {
                 (AuthorizationStatus::Accepted, false) => Standing::Accepted,
                 (AuthorizationStatus::Accepted, true) => Standing::Over,
                 (_, _) => Standing::Refused,
             };
+            self.report_demand(id);
         }
-        self.report_demand(id);
+    }
+
+    /// The id that the wallbox is told: that of the backend where it can be used, because signed
+    /// data may contain it.
+    fn settle_id(&mut self, start: &Start, reply: &Reply) -> i64 {
+        let own = self.ledger.find(start.transaction);
+        let own = own.map_or(start.transaction.0, |own| own.wallbox_id);
+        let said = match reply {
+            Reply::Payload(payload) if !start.told => {
+                serde_json::from_str::<StartTransactionResponse>(payload).ok()
+            }
+            Reply::Payload(_) | Reply::Verdict(_) | Reply::Refused(_) => None,
+        };
+        let usable = |id: &i64| (1..=i64::from(i32::MAX)).contains(id) && !self.ledger.knows(*id);
+        let Some(id) = said.map(|said| said.transaction_id).filter(usable) else {
+            return own;
+        };
+        let Some(transaction) = self.ledger.rename(start.transaction, id) else {
+            return own;
+        };
+        self.output(Output::Persist(Record::Transaction(transaction)));
+        id
     }
 
     /// A start that comes hours late, from a connector that is free: its session is long over,
@@ -230,7 +240,6 @@ impl Station {
             transaction_data: Vec::new(),
         });
         let meter = stop.meter_stop.and_then(plausible_register);
-        let mut evses = Vec::new();
         let meant = self
             .ledger
             .meant_by_stop(stop.transaction_id, meter, &stop.timestamp);
@@ -244,23 +253,33 @@ impl Station {
             reason: stop.reason.as_deref().unwrap_or("Local").to_owned(),
             received: context.now.wall,
         };
-        match meant {
+        let id = match meant {
             Meant::Open(id) => {
-                evses = self.evses_of(id);
-                if let Some(open) = self.ledger.open_of(id) {
-                    self.keep_entry(context.now, id, open.number, EntryKind::Stop, payload);
-                }
+                let number = self.ledger.open_of(id).map(|open| open.number);
+                self.file(context.now, id, number, EntryKind::Stop, payload);
                 self.close(id, stopped);
+                id
             }
-            Meant::Ended(number) => self.stop_late(context.now, number, stopped, payload),
-            Meant::Unknown => {}
-        }
+            Meant::Ended(number) => {
+                self.stop_late(context.now, number, stopped, payload);
+                self.ledger.find(number).map_or(WHOLE, |it| it.connector)
+            }
+            Meant::Unknown => {
+                self.file_stray(context.now, payload);
+                WHOLE
+            }
+        };
         match stop.id_tag {
             None => self.answer_stop(message, None),
+            // The wallbox does not wait for the backend, which is told what happened.
+            Some(_) if self.has_backend(id) => self.answer_stop(message, Some(&Verdict::ACCEPTED)),
             Some(tag) => {
-                if evses.is_empty() {
-                    evses = self.all_evses();
-                }
+                let evses = match meant {
+                    Meant::Open(id) => self.evses_of(id),
+                    Meant::Ended(_) | Meant::Unknown => Vec::new(),
+                };
+                let evses = Some(evses).filter(|evses| !evses.is_empty());
+                let evses = evses.unwrap_or_else(|| self.all_evses());
                 self.ask(evses, Ask::Stop(tag), Waiting::Stop(message.clone()));
             }
         }
@@ -279,7 +298,8 @@ impl Station {
             return;
         };
         info!(charge_point = %self.plan.id, transaction = transaction.wallbox_id, "a stop that was given up for lost came late");
-        self.keep_entry(now, transaction.connector, number, EntryKind::Stop, payload);
+        let id = transaction.connector;
+        self.file(now, id, Some(number), EntryKind::Stop, payload);
         self.output(Output::Persist(Record::Transaction(transaction)));
     }
 
@@ -314,9 +334,32 @@ impl Station {
         if let Some(connector) = self.connectors.get_mut(&id) {
             connector.standing = Standing::Refused;
             connector.stop_due = None;
+            connector.stop_tries = 0;
             connector.forget_draw();
         }
         self.report_demand(id);
+    }
+
+    /// Ends a transaction whose stop never came: the last register counts.
+    fn give_up(&mut self, now: Now, id: ConnectorId) {
+        let Some(transaction) = self.ledger.open_of(id).map(|open| open.number) else {
+            return;
+        };
+        let register = self.connectors.get(&id).and_then(|c| c.measured.energy);
+        let stopped = Stopped {
+            meter_stop: register,
+            timestamp: String::new(),
+            reason: "Other".to_owned(),
+            received: now.wall,
+        };
+        self.close(id, stopped);
+        if self.has_backend(id) {
+            self.output(Output::Lost {
+                transaction,
+                register,
+                at: now.wall,
+            });
+        }
     }
 
     /// A status says whether an open transaction can still be true.
@@ -369,18 +412,7 @@ impl Station {
             .collect();
         for id in stale {
             error!(charge_point = %self.plan.id, connector = id.0, "a wallbox is free but never stopped its transaction: the stop is lost, the last register counts");
-            let meter_stop = self.connectors.get(&id).and_then(|c| c.measured.energy);
-            let reason = "Other".to_owned();
-            let timestamp = String::new();
-            self.close(
-                id,
-                Stopped {
-                    meter_stop,
-                    timestamp,
-                    reason,
-                    received: now.wall,
-                },
-            );
+            self.give_up(now, id);
         }
     }
 
@@ -415,7 +447,7 @@ impl Station {
             return;
         }
         let transaction = Transaction {
-            number: context.numbers.give(),
+            number: self.new_number(context),
             address: self.plan.id.clone(),
             connector: id,
             wallbox_id,
@@ -440,4 +472,18 @@ pub(super) fn id_tag_info(verdict: &Verdict) -> IdTagInfo {
         expiry_date: verdict.expires,
         parent_id_tag: verdict.parent.clone(),
     }
+}
+
+/// The backend's answer with this id in it, or our own.
+fn answer_to_start(reply: &Reply, verdict: &Verdict, transaction_id: i64) -> String {
+    if let Reply::Payload(payload) = reply
+        && serde_json::from_str::<StartTransactionResponse>(payload).is_ok()
+        && let Some(answer) = splice(payload, &[("transactionId", &transaction_id.to_string())])
+    {
+        return answer;
+    }
+    messages::write(&StartTransactionResponse {
+        transaction_id,
+        id_tag_info: id_tag_info(verdict),
+    })
 }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Call, Measured, Offer, Reply, Report};
+use crate::evse::{Call, Deauthorize, Measured, Offer, Order, Outcome, Reply, Report};
 use crate::ids::OfferNumber;
 use crate::journal::{Entry, Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{Block, Defaults, Poll, Write};
 use crate::modbus::{Answer, Request};
-use crate::ocpp::ChargePointStatus;
+use crate::ocpp::rpc::CallFailure;
+use crate::ocpp::{ChargePointStatus, ErrorCode};
 
 use super::card_reader::CardReader;
 use super::energy::EnergyRegister;
@@ -47,6 +48,13 @@ pub enum Output {
     Call(Call),
     /// Keep this message, for its backend if it has one.
     File(Entry),
+    /// An order was carried out, or not.
+    Done {
+        /// The number of the order.
+        id: u64,
+        /// What came of it.
+        outcome: Outcome,
+    },
 }
 
 /// What the status shows of it.
@@ -118,6 +126,7 @@ impl ChargePoint {
             Some(transaction) => Stage::Running(Running {
                 transaction,
                 parent: None,
+                refused: false,
             }),
             None if memory.known.over => Stage::Over,
             None => Stage::Free,
@@ -194,6 +203,22 @@ impl ChargePoint {
     /// The upstream answers a call.
     pub fn handle_reply(&mut self, context: &mut Context<'_>, id: u64, reply: &Reply) {
         self.take_verdict(context.now.mono, id, &reply.verdict());
+        self.go_on(context);
+    }
+
+    /// The backend orders; exactly one [`Output::Done`] comes of it.
+    pub fn handle_order(&mut self, context: &mut Context<'_>, order: &Order) {
+        let why = "a wallbox behind Modbus takes no commands";
+        self.output(Output::Done {
+            id: order.id,
+            outcome: Err(CallFailure::new(ErrorCode::NotSupported, why)),
+        });
+        self.go_on(context);
+    }
+
+    /// The backend refuses the running transaction, which it was not asked about before.
+    pub fn handle_deauthorize(&mut self, context: &mut Context<'_>, said: &Deauthorize) {
+        self.deauthorize(context.now.mono, said);
         self.go_on(context);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::clock::Mono;
-use crate::evse::{Ask, AuthorizationStatus, Call, Verdict};
+use crate::evse::{Ask, AuthorizationStatus, Call, Deauthorize, Verdict};
 use crate::ids::{IdTag, TransactionNumber};
 use crate::journal::Transaction;
 use crate::ocpp::messages::{self, Authorize, StopReason};
@@ -50,6 +50,8 @@ pub(super) struct Authorized {
 pub(super) struct Running {
     pub(super) transaction: Transaction,
     pub(super) parent: Option<IdTag>,
+    /// It stays open and gets no current any more.
+    pub(super) refused: bool,
 }
 
 /// Why a transaction ends, and who ends it.
@@ -109,7 +111,7 @@ impl Session {
 
     /// The car may have current, if the load manager offers some.
     pub(super) fn is_running(&self) -> bool {
-        matches!(self.stage, Stage::Running(_))
+        matches!(&self.stage, Stage::Running(running) if !running.refused)
     }
 
     /// Ends the running transaction as soon as its last register is read.
@@ -262,6 +264,22 @@ impl ChargePoint {
         let status = verdict.status.as_str();
         warn!(evse = %self.plan.evse, status, "the tag of the running transaction may not charge here");
         self.session.end(now, StopReason::DeAuthorized, None);
+    }
+
+    /// A late no of the backend ends the transaction, or leaves it open without current.
+    pub(super) fn deauthorize(&mut self, now: Mono, said: &Deauthorize) {
+        let Stage::Running(running) = &mut self.session.stage else {
+            return;
+        };
+        if running.transaction.number != said.transaction {
+            return;
+        }
+        let stop = said.stop;
+        warn!(evse = %self.plan.evse, stop, "a backend refuses a transaction that was allowed before");
+        running.refused = true;
+        if stop {
+            self.session.end(now, StopReason::DeAuthorized, None);
+        }
     }
 
     fn authorize(&mut self, now: Mono, tag: Option<IdTag>, parent: Option<IdTag>) {

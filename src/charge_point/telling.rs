@@ -82,6 +82,7 @@ impl ChargePoint {
             };
         }
         match self.session.stage {
+            Stage::Running(ref running) if running.refused => plugged,
             Stage::Running(_) => Demand::Charging,
             Stage::Authorized(_) => Demand::Authorized,
             Stage::Free | Stage::Ending(..) | Stage::Over => plugged,

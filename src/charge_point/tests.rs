@@ -15,7 +15,8 @@ use super::plan::Metering;
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Reason, Reply, Report, Verdict,
+    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Outcome, Reason, Reply, Report,
+    Verdict,
 };
 use crate::ids::{IdTag, OfferNumber};
 use crate::journal::{Recovered, Transaction, TransactionNumbers};
@@ -196,6 +197,7 @@ struct Bench {
     /// The upstream takes its time.
     upstream_waits: bool,
     calls: Vec<Call>,
+    outcomes: Vec<Outcome>,
     /// The disk is slow.
     may_raise: bool,
     disk: Recovered,
@@ -249,6 +251,7 @@ impl Bench {
             verdict: Verdict::ACCEPTED,
             upstream_waits: false,
             calls: Vec::new(),
+            outcomes: Vec::new(),
             may_raise: true,
             disk,
             entries: Vec::new(),
@@ -309,6 +312,7 @@ impl Bench {
                     self.records += 1;
                     self.disk.apply(record);
                 }
+                Output::Done { outcome, .. } => self.outcomes.push(outcome),
                 Output::File(entry) => {
                     let action = entry.kind.action();
                     let payload: Value = serde_json::from_str(&entry.payload).unwrap();

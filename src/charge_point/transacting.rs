@@ -141,6 +141,7 @@ impl ChargePoint {
         self.session.stage = Stage::Running(Running {
             transaction,
             parent: authorized.parent,
+            refused: false,
         });
         if let Some(tag) = authorized.tag {
             self.ask_start(tag, number);

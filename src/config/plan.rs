@@ -192,6 +192,7 @@ fn stations(
             dead_man: Some(manager.dead_man)
                 .filter(|life| !life.is_zero() && is_metered(evse, circuits)),
             fixed_id_tag: evse.fixed_id_tag.clone(),
+            backend: evse.gateway.is_some(),
             profile: evse.profile.clone(),
         };
         let place = match index.entry(id.clone()) {

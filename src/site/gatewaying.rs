@@ -3,13 +3,18 @@
 //! Devices and gateways number their questions themselves; a ticket of ours stands for each
 //! question on its way, so that an answer finds whoever asked.
 
+use std::collections::BTreeSet;
+
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
-use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, LinkId, Seq};
+use crate::ids::{
+    ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, LinkId, Seq, TransactionNumber,
+};
 use crate::journal::{Entry, Filed, Record, Recovered};
 use crate::ocpp::ErrorCode;
 use crate::ocpp::rpc::CallFailure;
+use crate::units::WattHours;
 
 use super::gate::Gate;
 use super::machine::{GatewaySlot, Machine, Place};
@@ -261,7 +266,7 @@ impl Site {
             }
             Some(&Place::ChargePoint(index)) => {
                 self.with_charge_point(now, index, |charge_point, context| {
-                    charge_point.handle_order(context, order);
+                    charge_point.handle_order(context, &order);
                 });
             }
             None => {
@@ -282,20 +287,35 @@ impl Site {
 
     /// A wallbox said something that its backends should hear.
     pub(super) fn pass_notice(&mut self, now: Now, address: &ChargeBoxId, notice: &Notice) {
-        let mut told = std::collections::BTreeSet::new();
         let gateways = match &notice.evse {
             Some(evse) => self.backends.get(evse).copied().into_iter().collect(),
-            None => {
-                let members = self.by_member.iter().filter(|((it, _), _)| it == address);
-                members.map(|(_, index)| *index).collect::<Vec<_>>()
-            }
+            None => self.gateways_of(address),
         };
         for index in gateways {
-            if told.insert(index) {
-                self.with_gateway(now, index, |gateway, context| {
-                    gateway.handle_notice(context, address, notice);
-                });
-            }
+            self.with_gateway(now, index, |gateway, context| {
+                gateway.handle_notice(context, address, notice);
+            });
+        }
+    }
+
+    /// Every gateway that one of its connectors has.
+    fn gateways_of(&self, address: &ChargeBoxId) -> BTreeSet<usize> {
+        let members = self.by_member.iter().filter(|((it, _), _)| it == address);
+        members.map(|(_, index)| *index).collect()
+    }
+
+    /// A transaction ended without a stop of its wallbox.
+    pub(super) fn pass_lost(
+        &mut self,
+        now: Now,
+        address: &ChargeBoxId,
+        transaction: TransactionNumber,
+        register: Option<WattHours>,
+    ) {
+        for index in self.gateways_of(address) {
+            self.with_gateway(now, index, |gateway, context| {
+                gateway.handle_lost(context, transaction, register.map(|register| register.0));
+            });
         }
     }
 

@@ -100,6 +100,14 @@ impl Site {
                 Some(central_system::Output::Done { id, outcome }) => {
                     self.order_is_done(now, id, outcome);
                 }
+                Some(central_system::Output::Lost {
+                    transaction,
+                    register,
+                    ..
+                }) => {
+                    let address = slot.station.id().clone();
+                    self.pass_lost(now, &address, transaction, register);
+                }
             }
         }
         self.release_held(now, index);
@@ -147,6 +155,9 @@ impl Site {
                 }
                 Some(charge_point::Output::Call(call)) => {
                     self.ask_upstream(now, Machine::ChargePoint(index), &call);
+                }
+                Some(charge_point::Output::Done { id, outcome }) => {
+                    self.order_is_done(now, id, outcome);
                 }
                 Some(charge_point::Output::File(entry)) => {
                     let seq = self.file(now, entry);

@@ -1,6 +1,8 @@
 //! From plug to unplug.
 
 use super::*;
+use crate::evse::{Deauthorize, Order};
+use crate::ocpp::ErrorCode;
 
 #[test]
 fn a_free_device_is_held_closed_also_where_everybody_may_charge() {
@@ -318,4 +320,45 @@ fn an_observed_device_is_only_read() {
     bench.unplug();
     assert_eq!(bench.status(), ChargePointStatus::Available);
     assert_eq!(bench.demand(), Demand::None);
+}
+
+#[test]
+fn a_transaction_that_its_backend_refuses_late_is_stopped_or_stays_open_without_current() {
+    for stop in [true, false] {
+        let mut bench = Bench::charging();
+        let transaction = bench.transactions()[0].number;
+        let said = Deauthorize { transaction, stop };
+        bench.act(|it, context| it.handle_deauthorize(context, &said));
+        bench.run(2);
+        assert_eq!(bench.demand(), Demand::Plugged);
+        assert_eq!(bench.brain.get(8094), 0, "it is switched off");
+        let ending = bench.ending();
+        let deauthorized = Some("DeAuthorized");
+        assert_eq!(
+            ending.as_ref().map(|it| it.0.as_str()),
+            deauthorized.filter(|_| stop)
+        );
+        bench.unplug();
+        let reason = if stop {
+            "DeAuthorized"
+        } else {
+            "EVDisconnected"
+        };
+        assert_eq!(bench.ending().unwrap().0, reason);
+    }
+}
+
+#[test]
+fn commands_are_refused_for_now_and_each_is_answered() {
+    let mut bench = Bench::new(plan());
+    let order = Order {
+        id: 7,
+        evse: None,
+        transaction: None,
+        action: "Reset".to_owned(),
+        payload: "{}".to_owned(),
+    };
+    bench.act(|it, context| it.handle_order(context, &order));
+    let refusals = bench.outcomes.iter().map(|it| it.clone().unwrap_err().code);
+    assert_eq!(refusals.collect::<Vec<_>>(), [ErrorCode::NotSupported]);
 }

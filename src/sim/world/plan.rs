@@ -321,6 +321,7 @@ impl WorldPlan {
                     failsafe: evse.failsafe,
                     dead_man: self.is_metered(evse).then_some(DEAD_MAN),
                     fixed_id_tag: self.fixed_id_tags.get(&evse.name).cloned(),
+                    backend: false,
                     profile,
                 };
                 Some((connector, plan))
