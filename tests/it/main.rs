@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod backend_sockets;
 mod child;
 mod commands;
 mod config;

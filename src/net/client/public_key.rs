@@ -86,13 +86,14 @@ impl<'a> Element<'a> {
 mod tests {
     use proptest::prelude::*;
     use rcgen::PublicKeyData as _;
-    use rustls_pki_types::CertificateDer;
     use rustls_pki_types::pem::PemObject as _;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::rustls::crypto::ring::default_provider;
 
     use super::*;
 
     const V1: &[u8] = include_bytes!("../../../tests/it/fixtures/v1.crt");
-    const V1_KEY: &str = include_str!("../../../tests/it/fixtures/v1.key");
+    const V1_KEY: &[u8] = include_bytes!("../../../tests/it/fixtures/v1.key");
 
     #[test]
     fn the_key_of_a_v3_certificate_is_found() {
@@ -106,9 +107,11 @@ mod tests {
     #[test]
     fn the_key_of_a_v1_certificate_is_found() {
         let certificate = CertificateDer::from_pem_slice(V1).unwrap();
-        let pair = rcgen::KeyPair::from_pem(V1_KEY).unwrap();
-        let key = PublicKey::of(&certificate).unwrap();
-        assert_eq!(key.info, pair.subject_public_key_info());
+        let private = PrivateKeyDer::from_pem_slice(V1_KEY).unwrap();
+        let pair = default_provider().key_provider.load_private_key(private);
+        let pair = pair.unwrap();
+        let public = pair.public_key().unwrap();
+        assert_eq!(PublicKey::of(&certificate).unwrap().info, public.as_ref());
     }
 
     #[test]

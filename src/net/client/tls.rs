@@ -229,7 +229,7 @@ mod tests {
         for version in [&TLS12, &TLS13] {
             let stolen = KeyPair::generate().unwrap().serialize_pem();
             let met = meet(server(version, v1(), key(stolen.as_bytes()))).await;
-            let error = met.err().expect("the wrong key was taken");
+            let error = met.expect_err("the wrong key was taken");
             assert!(error.to_string().contains("BadSignature"), "{error}");
         }
     }

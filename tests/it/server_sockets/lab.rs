@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chargewarden::daemon::field::{Field, ToLink};
+use chargewarden::daemon::link::LinkIds;
 use chargewarden::daemon::listener::{Deadlines, Listener, Settings, Tls};
 use chargewarden::ids::{ChargeBoxId, LinkId};
 use chargewarden::net::directory::{Directory, Password};
@@ -41,6 +42,7 @@ pub(crate) struct Lab {
     pub(crate) field: mpsc::Receiver<Field>,
     pub(crate) cancel: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    pub(crate) links: LinkIds,
 }
 
 /// A link that came up.
@@ -99,6 +101,7 @@ impl Lab {
             field,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            links: listener.links(),
         };
         let run = listener.run(events, lab.tasks.clone(), lab.cancel.clone());
         lab.tasks.spawn(run);

@@ -1,7 +1,7 @@
 //! Real sockets: what a client can do to the server, and what it cannot.
 
 mod hostile;
-mod lab;
+pub(crate) mod lab;
 mod links;
 mod tls;
 

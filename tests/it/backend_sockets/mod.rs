@@ -1,0 +1,7 @@
+//! Real sockets: how we call a backend, and what it can do to us.
+
+mod lab;
+mod links;
+mod redirects;
+mod tls;
+mod upgrade;
