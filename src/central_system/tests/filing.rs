@@ -150,10 +150,13 @@ fn closing_values_that_come_after_the_stop_belong_to_the_ended_transaction() {
 #[test]
 fn values_outside_of_transactions_are_noticed_but_clock_aligned_ones_are_filed() {
     let mut bench = Bench::with_backend(2);
+    metering(&mut bench, 1, Some(60), "");
+    bench.answer_everything();
     bench.notices.clear();
     let idle = values(None, 60, &json!({}));
     bench.call("MeterValues", &idle);
-    bench.call("MeterValues", &values(Some(0), 61, &json!({})));
+    bench.call("MeterValues", &values(None, 70, &json!({})));
+    bench.call("MeterValues", &values(Some(0), 121, &json!({})));
     bench.call(
         "MeterValues",
         &values(None, 62, &json!({"context": "Sample.Clock"})),
