@@ -1,8 +1,8 @@
 //! What we ask of the wallbox: one CALL at a time, the most important first.
 //!
 //! 1. the keys, if nothing is known of this firmware: they say which profile fits,
-//! 2. a limit that lowers, 3. the stop of a transaction that may not go on, 4. a limit that is
-//! renewed, 5. commands of backends, 6. a limit that raises, 7. housekeeping.
+//! 2. a limit that lowers, 3. the stop of a refused transaction, 4. a limit that is renewed,
+//! 5. commands of backends, 6. a limit that raises, 7. housekeeping.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) enum Asked {
     Housekeeping,
     /// A command of a backend, by its number.
     Order(u64),
-    /// RemoteStopTransaction.
+    /// `RemoteStopTransaction`.
     Stop(ConnectorId),
     /// SetChargingProfile.
     Limit {

@@ -197,7 +197,8 @@ impl Station {
         self.file(now, connector, None, EntryKind::Stop, payload);
     }
 
-    /// Meter values that may be billed are filed, others are told to the backend.
+    /// Meter values that may be billed are filed, others are told to the backend; of periodic ones
+    /// as many as it wants.
     pub(super) fn file_values(
         &mut self,
         now: Now,
@@ -216,16 +217,16 @@ impl Station {
         let number = transaction.map(|it| it.number);
         let elapsed = elapsed(now, said, transaction);
         let Kinds { thinnable, aligned } = Kinds::of(payload);
-        if number.is_none() && id.is_none() && !aligned {
-            self.notice(connector, "MeterValues", payload);
-            return;
-        }
         let digest = digest((number, payload.get()));
         let filing = self.filings.entry(connector).or_default();
         if filing.repeats.are_known(digest) || (thinnable && !filing.takes(number, elapsed)) {
             return;
         }
         filing.repeats.remember(digest);
+        if number.is_none() && id.is_none() && !aligned {
+            self.notice(connector, "MeterValues", payload);
+            return;
+        }
         self.file(
             now,
             connector,
