@@ -1,6 +1,7 @@
 //! The way of the [`Controller`] from what is allowed to what shall be: lowerings at once, raises
 //! where everything that may still flow leaves room for them.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub(super) const PART_AFTER: Duration = Duration::from_secs(10);
 impl Controller {
     /// Lowerings, and what a device must be told again, leave at once and together.
     pub(super) fn lower(&mut self, targets: &[Target]) {
+        let spared = self.spared(targets);
         for (index, target) in targets.iter().enumerate() {
             let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
             else {
@@ -39,7 +41,7 @@ impl Controller {
             }
             let wanted = amps(target.limit, plan.max);
             let old = evse.booking.offered().map(|offer| offer.limit);
-            let lowers = old.is_some_and(|old| target.limit < old);
+            let lowers = old.is_some_and(|old| target.limit < old) && !spared.contains(&index);
             // The first offer of a connection states what was in force anyway, or less.
             let before = old.map_or(evse.booking.allowed(), |old| amps(old, plan.max));
             let states = evse.tell_again && wanted <= before;
@@ -53,6 +55,96 @@ impl Controller {
                 self.offer(index, old);
             }
         }
+    }
+
+    /// Whose lowering would serve nobody now. Below a meter shares change with everything that the
+    /// house does; while the fuse bears what was offered, nobody has to give anything up before
+    /// somebody else can take it.
+    fn spared(&mut self, targets: &[Target]) -> BTreeSet<usize> {
+        let mut spared: Vec<(MilliAmps, usize, MilliAmps)> = Vec::new();
+        let mut offers = Bookings::new(&self.circuits);
+        for (index, (target, evse)) in targets.iter().zip(&self.evses).enumerate() {
+            let Some(plan) = self.plan.evses.get(index) else {
+                continue;
+            };
+            let extra = evse.booking.overdraw.extra();
+            let wanted = amps(target.limit, plan.max);
+            let offer = evse
+                .booking
+                .offered()
+                .map(|offer| amps(offer.limit, plan.max));
+            let Some(offer) = offer.filter(|_| !evse.booking.is_fixed()) else {
+                offers.set(index, evse.booking.booked(self.now));
+                continue;
+            };
+            let can_wait = matches!(target.reason, Reason::Circuit { .. })
+                && wanted >= plan.min
+                && self.is_ramped(index);
+            if wanted < offer && can_wait {
+                offers.set(index, offer + extra);
+                spared.push((wanted - offer, index, wanted + extra));
+            } else {
+                offers.set(index, wanted.min(offer) + extra);
+            }
+        }
+        // Few large lowerings rather than many small ones.
+        spared.sort_unstable();
+        self.lower_for_fuses(&mut spared, &mut offers);
+        self.lower_for_raises(&mut spared, &mut offers, targets);
+        spared.into_iter().map(|(_, index, _)| index).collect()
+    }
+
+    fn lower_for_fuses(
+        &self,
+        spared: &mut Vec<(MilliAmps, usize, MilliAmps)>,
+        offers: &mut Bookings,
+    ) {
+        spared.retain(|(_, index, lowered)| {
+            let must = offers.exceeds(*index);
+            if must {
+                offers.set(*index, *lowered);
+            }
+            !must
+        });
+    }
+
+    fn lower_for_raises(
+        &mut self,
+        spared: &mut Vec<(MilliAmps, usize, MilliAmps)>,
+        offers: &mut Bookings,
+        targets: &[Target],
+    ) {
+        for (index, target) in targets.iter().enumerate() {
+            let Some(limit) = self.worth(index, target) else {
+                continue;
+            };
+            spared.retain(|(_, other, lowered)| {
+                let must = !offers.fits_with(index, limit);
+                if must {
+                    offers.set(*other, *lowered);
+                }
+                !must
+            });
+            if offers.fits_with(index, limit) {
+                offers.set(index, limit);
+            }
+        }
+    }
+
+    /// What an EVSE would be raised to now, if that is worth that others are lowered.
+    fn worth(&mut self, index: usize, target: &Target) -> Option<MilliAmps> {
+        let Limit::Current(goal) = self.goal(index, target.limit) else {
+            return None;
+        };
+        let hindered = self.hindrance(index, target.limit).is_some();
+        let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
+        let old = amps(evse.booking.offered()?.limit, plan.max);
+        let raises = evse.booking.contact.is_online() && goal > old && !hindered;
+        let begins = old < plan.min;
+        let is_worth = raises
+            && (begins || !ramp::is_small(goal - old, plan))
+            && (evse.first_grant || evse.budget.allows(self.now));
+        is_worth.then_some(goal + evse.booking.overdraw.extra())
     }
 
     /// Raises where everything that may still flow leaves room: first grants before others.
@@ -92,6 +184,7 @@ impl Controller {
         let now = self.now;
         let goal = self.goal(index, target.limit);
         let hindrance = self.hindrance(index, target.limit);
+        let ramped = self.is_ramped(index);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
         if !evse.booking.contact.is_online() || target.limit <= old {
@@ -110,8 +203,13 @@ impl Controller {
             (true, _, limit) => Some(limit),
             (false, true, Limit::Current(_)) => {
                 let back = if overloaded { booked } else { MilliAmps::ZERO };
-                let least = amps(old, plan.max).max(plan.min - plan.step).max(back);
-                part_of(bookings, index, least..wanted, plan.step, extra).map(Limit::Current)
+                let before = amps(old, plan.max);
+                let least = before.max(plan.min - plan.step).max(back);
+                part_of(bookings, index, least..wanted, plan.step, extra)
+                    .filter(|part| {
+                        !ramped || before < plan.min || !ramp::is_small(*part - before, plan)
+                    })
+                    .map(Limit::Current)
             }
             (false, _, _) => None,
         };
