@@ -18,6 +18,17 @@ use crate::units::MilliAmps;
 /// wallbox's memory, and others are usually about to make room.
 pub(super) const PART_AFTER: Duration = Duration::from_secs(10);
 
+/// Others are lowered for as much as this.
+const WORTH: MilliAmps = MilliAmps(1000);
+
+/// A raise that only lacks room.
+#[derive(Debug)]
+struct Raise {
+    to: MilliAmps,
+    by: MilliAmps,
+    is_small: bool,
+}
+
 impl Controller {
     /// Lowerings, and what a device must be told again, leave at once and together.
     pub(super) fn lower(&mut self, targets: &[Target]) {
@@ -114,37 +125,53 @@ impl Controller {
         offers: &mut Bookings,
         targets: &[Target],
     ) {
+        let mut raises: Vec<(usize, MilliAmps)> = Vec::new();
+        let (mut small, mut sum) = (Vec::new(), MilliAmps::ZERO);
         for (index, target) in targets.iter().enumerate() {
-            let Some(limit) = self.worth(index, target) else {
+            let Some(Raise { to, by, is_small }) = self.possible_raise(index, target) else {
                 continue;
             };
+            if is_small {
+                small.push((index, to));
+                sum += by;
+            } else {
+                raises.push((index, to));
+            }
+        }
+        // Many small ones are as good as a large one.
+        if sum >= WORTH {
+            raises.extend(small);
+        }
+        for (index, to) in raises {
             spared.retain(|(_, other, lowered)| {
-                let must = !offers.fits_with(index, limit);
+                let must = !offers.fits_with(index, to);
                 if must {
                     offers.set(*other, *lowered);
                 }
                 !must
             });
-            if offers.fits_with(index, limit) {
-                offers.set(index, limit);
+            if offers.fits_with(index, to) {
+                offers.set(index, to);
             }
         }
     }
 
-    /// What an EVSE would be raised to now, if that is worth that others are lowered.
-    fn worth(&mut self, index: usize, target: &Target) -> Option<MilliAmps> {
+    /// What an EVSE would be raised to now, if there were room for it.
+    fn possible_raise(&mut self, index: usize, target: &Target) -> Option<Raise> {
         let Limit::Current(goal) = self.goal(index, target.limit) else {
             return None;
         };
-        let hindered = self.hindrance(index, target.limit).is_some();
+        let is_hindered = self.hindrance(index, target.limit).is_some();
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = amps(evse.booking.offered()?.limit, plan.max);
-        let raises = evse.booking.contact.is_online() && goal > old && !hindered;
-        let begins = old < plan.min;
-        let is_worth = raises
-            && (begins || !ramp::is_small(goal - old, plan))
+        let may = evse.booking.contact.is_online()
+            && !is_hindered
             && (evse.first_grant || evse.budget.allows(self.now));
-        is_worth.then_some(goal + evse.booking.overdraw.extra())
+        (may && goal > old).then(|| Raise {
+            to: goal + evse.booking.overdraw.extra(),
+            by: goal - old,
+            is_small: old >= plan.min && ramp::is_small(goal - old, plan),
+        })
     }
 
     /// Raises where everything that may still flow leaves room: first grants before others.
@@ -198,7 +225,8 @@ impl Controller {
         let overloaded = bookings.is_overloaded();
         let whole = bookings.fits_with(index, wanted + extra) && !(overloaded && wanted <= booked);
         let since = *evse.raise_waits.get_or_insert(now);
-        let part = evse.first_grant || now.since(since) >= PART_AFTER;
+        let waited = now.since(since);
+        let part = evse.first_grant || waited >= PART_AFTER;
         let limit = match (whole, part, goal) {
             (true, _, limit) => Some(limit),
             (false, true, Limit::Current(_)) => {
@@ -207,7 +235,8 @@ impl Controller {
                 let least = before.max(plan.min - plan.step).max(back);
                 part_of(bookings, index, least..wanted, plan.step, extra)
                     .filter(|part| {
-                        !ramped || before < plan.min || !ramp::is_small(*part - before, plan)
+                        let is_small = before >= plan.min && ramp::is_small(*part - before, plan);
+                        !ramped || !is_small || waited >= SMALL_WAITS
                     })
                     .map(Limit::Current)
             }
