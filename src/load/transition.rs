@@ -1,7 +1,6 @@
 //! The way of the [`Controller`] from what is allowed to what shall be: lowerings at once, raises
 //! where everything that may still flow leaves room for them.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -17,17 +16,6 @@ use crate::units::MilliAmps;
 /// A raise that does not fit whole is given in part after this: each step costs a write to the
 /// wallbox's memory, and others are usually about to make room.
 pub(super) const PART_AFTER: Duration = Duration::from_secs(10);
-
-/// Others are lowered for as much as this.
-const WORTH: MilliAmps = MilliAmps(1000);
-
-/// A raise that only lacks room.
-#[derive(Debug)]
-struct Raise {
-    to: MilliAmps,
-    by: MilliAmps,
-    is_small: bool,
-}
 
 impl Controller {
     /// Lowerings, and what a device must be told again, leave at once and together.
@@ -66,112 +54,6 @@ impl Controller {
                 self.offer(index, old);
             }
         }
-    }
-
-    /// Whose lowering would serve nobody now. Below a meter shares change with everything that the
-    /// house does; while the fuse bears what was offered, nobody has to give anything up before
-    /// somebody else can take it.
-    fn spared(&mut self, targets: &[Target]) -> BTreeSet<usize> {
-        let mut spared: Vec<(MilliAmps, usize, MilliAmps)> = Vec::new();
-        let mut offers = Bookings::new(&self.circuits);
-        for (index, (target, evse)) in targets.iter().zip(&self.evses).enumerate() {
-            let Some(plan) = self.plan.evses.get(index) else {
-                continue;
-            };
-            let extra = evse.booking.overdraw.extra();
-            let wanted = amps(target.limit, plan.max);
-            let offer = evse
-                .booking
-                .offered()
-                .map(|offer| amps(offer.limit, plan.max));
-            let Some(offer) = offer.filter(|_| !evse.booking.is_fixed()) else {
-                offers.set(index, evse.booking.booked(self.now));
-                continue;
-            };
-            let can_wait = matches!(target.reason, Reason::Circuit { .. })
-                && wanted >= plan.min
-                && self.is_ramped(index);
-            if wanted < offer && can_wait {
-                offers.set(index, offer + extra);
-                spared.push((wanted - offer, index, wanted + extra));
-            } else {
-                offers.set(index, wanted.min(offer) + extra);
-            }
-        }
-        // Few large lowerings rather than many small ones.
-        spared.sort_unstable();
-        self.lower_for_fuses(&mut spared, &mut offers);
-        self.lower_for_raises(&mut spared, &mut offers, targets);
-        spared.into_iter().map(|(_, index, _)| index).collect()
-    }
-
-    fn lower_for_fuses(
-        &self,
-        spared: &mut Vec<(MilliAmps, usize, MilliAmps)>,
-        offers: &mut Bookings,
-    ) {
-        spared.retain(|(_, index, lowered)| {
-            let must = offers.exceeds(*index);
-            if must {
-                offers.set(*index, *lowered);
-            }
-            !must
-        });
-    }
-
-    fn lower_for_raises(
-        &mut self,
-        spared: &mut Vec<(MilliAmps, usize, MilliAmps)>,
-        offers: &mut Bookings,
-        targets: &[Target],
-    ) {
-        let mut raises: Vec<(usize, MilliAmps)> = Vec::new();
-        let (mut small, mut sum) = (Vec::new(), MilliAmps::ZERO);
-        for (index, target) in targets.iter().enumerate() {
-            let Some(Raise { to, by, is_small }) = self.possible_raise(index, target) else {
-                continue;
-            };
-            if is_small {
-                small.push((index, to));
-                sum += by;
-            } else {
-                raises.push((index, to));
-            }
-        }
-        // Many small ones are as good as a large one.
-        if sum >= WORTH {
-            raises.extend(small);
-        }
-        for (index, to) in raises {
-            spared.retain(|(_, other, lowered)| {
-                let must = !offers.fits_with(index, to);
-                if must {
-                    offers.set(*other, *lowered);
-                }
-                !must
-            });
-            if offers.fits_with(index, to) {
-                offers.set(index, to);
-            }
-        }
-    }
-
-    /// What an EVSE would be raised to now, if there were room for it.
-    fn possible_raise(&mut self, index: usize, target: &Target) -> Option<Raise> {
-        let Limit::Current(goal) = self.goal(index, target.limit) else {
-            return None;
-        };
-        let is_hindered = self.hindrance(index, target.limit).is_some();
-        let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
-        let old = amps(evse.booking.offered()?.limit, plan.max);
-        let may = evse.booking.contact.is_online()
-            && !is_hindered
-            && (evse.first_grant || evse.budget.allows(self.now));
-        (may && goal > old).then(|| Raise {
-            to: goal + evse.booking.overdraw.extra(),
-            by: goal - old,
-            is_small: old >= plan.min && ramp::is_small(goal - old, plan),
-        })
     }
 
     /// Raises where everything that may still flow leaves room: first grants before others.
@@ -268,7 +150,7 @@ impl Controller {
     }
 
     /// The next step on the way up: all of it, or a part where the house may move.
-    fn goal(&self, index: usize, target: Limit) -> Limit {
+    pub(super) fn goal(&self, index: usize, target: Limit) -> Limit {
         let (Some(evse), Some(plan)) = (self.evses.get(index), self.plan.evses.get(index)) else {
             return target;
         };
@@ -282,7 +164,7 @@ impl Controller {
     }
 
     /// What stands in the way of a raise whether there is room for it or not.
-    fn hindrance(&self, index: usize, target: Limit) -> Option<Reason> {
+    pub(super) fn hindrance(&self, index: usize, target: Limit) -> Option<Reason> {
         let (evse, plan) = (self.evses.get(index)?, self.plan.evses.get(index)?);
         let (now, path) = (self.now, self.circuits.path(index));
         if let Some(circuit) = self.metering.late(path, now) {
@@ -308,7 +190,7 @@ impl Controller {
     }
 
     /// A car below a meter is raised step by step.
-    fn is_ramped(&self, index: usize) -> bool {
+    pub(super) fn is_ramped(&self, index: usize) -> bool {
         let evse = self.evses.get(index);
         evse.is_some_and(|evse| evse.demand == Demand::Charging)
             && self.metering.is_above(self.circuits.path(index))
