@@ -107,8 +107,8 @@ impl Controller {
         let overloaded = bookings.is_overloaded();
         let whole = bookings.fits_with(index, wanted + extra) && !(overloaded && wanted <= booked);
         let since = *evse.raise_waits.get_or_insert(now);
-        let waited = now.since(since);
-        let part = evse.first_grant || waited >= PART_AFTER;
+        let lasts = now.since(since);
+        let part = evse.first_grant || lasts >= PART_AFTER;
         let limit = match (whole, part, goal) {
             (true, _, limit) => Some(limit),
             (false, true, Limit::Current(_)) => {
@@ -118,7 +118,7 @@ impl Controller {
                 part_of(bookings, index, least..wanted, plan.step, extra)
                     .filter(|part| {
                         let is_small = before >= plan.min && ramp::is_small(*part - before, plan);
-                        !ramped || !is_small || waited >= SMALL_WAITS
+                        !ramped || !is_small || lasts >= SMALL_WAITS
                     })
                     .map(Limit::Current)
             }
