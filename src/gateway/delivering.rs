@@ -131,10 +131,9 @@ impl Gateway {
                 Start::Delivered(id) => Some(id.unwrap_or(NO_TRANSACTION)),
                 Start::Queued | Start::Dead => Some(NO_TRANSACTION),
             },
-            // It ran before we came: the wallbox and the backend agreed on the id.
-            (Some(_), None) => None,
             (None, None) if waiting.kind == EntryKind::Stop => Some(NO_TRANSACTION),
-            (None, None) => None,
+            // It ran before we came: the wallbox and the backend agreed on the id.
+            (_, None) => None,
         };
         let transaction = transaction.map(|id| id.to_string());
         let deauthorized = messages::write(&StopReason::DeAuthorized);
@@ -280,7 +279,7 @@ impl Gateway {
 
     /// A CALL of ours met silence. Of a message of the queue nothing is concluded before it is
     /// known whether the backend answers anything at all.
-    pub(super) fn handle_silence(&mut self, context: &mut Context<'_>, asked: Asked) {
+    pub(super) fn handle_silence(&mut self, context: &mut Context<'_>, asked: &Asked) {
         self.silences += 1;
         warn!(
             backend = self.plan.url,
@@ -288,7 +287,7 @@ impl Gateway {
             call = asked.name(),
             "the backend did not answer in time"
         );
-        match asked {
+        match *asked {
             Asked::Entry(id) => self.probe = Some(id),
             Asked::Boot => self.boot_later(context.now.mono),
             Asked::Authorize(ticket, _) | Asked::Relay(ticket) => {

@@ -379,7 +379,7 @@ impl Gateway {
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
         if let Some(asked) = self.rpc.handle_timeout(now) {
-            self.handle_silence(context, asked);
+            self.handle_silence(context, &asked);
         }
         self.check_connection(context);
         self.end_calls(context.now);

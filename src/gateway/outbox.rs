@@ -285,8 +285,10 @@ mod tests {
     fn a_refused_message_is_buried_after_the_last_attempt_and_the_next_one_is_first() {
         let mut outbox = outbox(&[EntryKind::Start, EntryKind::Stop]);
         let states = [0; 3].map(|_| outbox.refused(EntryId(1), 3).unwrap().state);
-        use EntryState::{Dead, Queued};
-        assert_eq!(states, [Queued, Queued, Dead]);
+        assert_eq!(
+            states,
+            [EntryState::Queued, EntryState::Queued, EntryState::Dead]
+        );
         assert_eq!(outbox.refused(EntryId(1), 3), None);
         assert_eq!(outbox.first().unwrap().0, EntryId(2));
         assert!(outbox.holds(TransactionNumber(7)));

@@ -7,6 +7,10 @@ use crate::units::MilliAmps;
 
 /// One charge point as one backend sees it: a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts of the configuration"
+)]
 pub struct GatewayPlan {
     /// `evse.gateway.url`.
     pub url: String,

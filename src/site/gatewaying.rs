@@ -142,7 +142,7 @@ impl Site {
                 self.outputs.push_back(Output::Close { link, code, reason });
             }
             gateway::Output::Reply { ticket, reply } => {
-                self.deliver_reply(now, index, ticket, &reply)
+                self.deliver_reply(now, index, ticket, &reply);
             }
             gateway::Output::Order { evse, order } => self.deliver_order(now, index, &evse, order),
             gateway::Output::Ceiling { evse, limit } => {

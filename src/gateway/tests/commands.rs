@@ -4,9 +4,7 @@ use super::*;
 use crate::ocpp::ErrorCode;
 use crate::ocpp::rpc::CallFailure;
 
-fn accepted() -> Outcome {
-    Ok(r#"{"status":"Accepted"}"#.to_owned())
-}
+const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
 
 #[test]
 fn case_24_and_25_a_start_reaches_the_right_connector_and_its_profile_stays_here() {
@@ -25,7 +23,7 @@ fn case_24_and_25_a_start_reaches_the_right_connector_and_its_profile_stays_here
         },
     });
     assert_eq!(bench.command("RemoteStartTransaction", &start), None);
-    let (order, answer) = bench.carry_out(accepted());
+    let (order, answer) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.evse, Some("right".into()));
     assert!(
         !order.payload.contains("chargingProfile"),
@@ -49,7 +47,7 @@ fn a_start_without_connector_names_the_only_one() {
     bench.wallbox_comes();
     bench.connect();
     bench.command("RemoteStartTransaction", &json!({ "idTag": TAG }));
-    let (order, _) = bench.carry_out(accepted());
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.payload, r#"{"connectorId":1,"idTag":"04A1B2C3"}"#);
 }
 
@@ -62,7 +60,7 @@ fn case_26_a_stop_names_our_transaction_and_an_unknown_one_is_rejected() {
         bench.command("RemoteStopTransaction", &json!({"transactionId": 700})),
         None
     );
-    let (order, _) = bench.carry_out(accepted());
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.transaction, Some(TransactionNumber(7)));
     for unknown in [7, 701, -1] {
         let answer = bench.command("RemoteStopTransaction", &json!({"transactionId": unknown}));
@@ -103,7 +101,8 @@ fn an_answer_to_a_command_of_a_lost_connection_goes_to_nobody() {
     let (_, order) = bench.orders.pop().unwrap();
     bench.down();
     bench.connect();
-    bench.act(|gateway, context| gateway.handle_outcome(context, order.id, accepted()));
+    bench
+        .act(|gateway, context| gateway.handle_outcome(context, order.id, Ok(ACCEPTED.to_owned())));
     assert!(bench.sent.is_empty(), "{:?}", bench.sent);
 }
 
@@ -226,7 +225,7 @@ fn in_observe_mode_limits_go_to_the_wallbox_word_for_word() {
     bench.connect();
     let limit = profile("TxDefaultProfile", 10.0);
     assert_eq!(bench.command("SetChargingProfile", &limit), None);
-    let (order, _) = bench.carry_out(accepted());
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.payload, limit.to_string());
     assert!(bench.ceilings.is_empty());
 }
