@@ -434,7 +434,7 @@ password = "geheim"
               | ^^^^^^^^^^^^^^
            remedy: add ca with the backend's root certificate, or ca = "system"
 
-        note: this version cannot run this configuration yet: [evse.gateway] of right
+        note: this version cannot run this configuration yet: [evse.gateway] of right, which is no OCPP wallbox
         "#);
     }
 }
