@@ -209,7 +209,9 @@ impl SiteTask {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
                 }
-                Output::Dial(gateway) => self.diallers.dial(gateway),
+                Output::Dial { gateway, password } => {
+                    self.diallers.dial(gateway, password.as_ref());
+                }
                 Output::Modbus { device, request } => self.lines.ask(device, request),
                 Output::Ping { link } => tell(links, link, ToLink::Ping),
                 Output::Close { link, code, reason } => {

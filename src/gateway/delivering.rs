@@ -38,13 +38,13 @@ impl Gateway {
         self.outbox.push(filed);
         match (entry.kind, entry.transaction) {
             (EntryKind::Start, Some(number)) => self.note_start(now, number, entry),
-            (EntryKind::Stop, Some(number)) => self.note_stop(now, number),
+            (EntryKind::Stop, Some(number)) => {
+                self.keep_one_stop(number, filed.id);
+                self.note_stop(now, number);
+            }
             _ => {}
         }
-        let sent = match self.rpc.outstanding() {
-            Some((Asked::Entry(id), _)) => Some(*id),
-            _ => None,
-        };
+        let sent = self.sent();
         let thinned = self.outbox.thin(self.plan.max_queue, sent);
         if !thinned.is_empty() {
             warn!(
@@ -55,12 +55,50 @@ impl Gateway {
             );
         }
         for id in thinned {
-            self.output(Output::Persist(Record::Progress(Progress {
-                id,
-                state: EntryState::Thinned,
-                attempts: 0,
-                backend_id: None,
-            })));
+            self.leave_out(id);
+        }
+    }
+
+    /// The message that the backend has not answered yet.
+    fn sent(&self) -> Option<EntryId> {
+        match self.rpc.outstanding() {
+            Some((Asked::Entry(id), _)) => Some(*id),
+            _ => None,
+        }
+    }
+
+    fn leave_out(&mut self, id: EntryId) {
+        self.output(Output::Persist(Record::Progress(Progress {
+            id,
+            state: EntryState::Thinned,
+            attempts: 0,
+            backend_id: None,
+        })));
+    }
+
+    /// The wallbox's stop takes the place of one that was made up, if that is not on its way yet.
+    fn keep_one_stop(&mut self, number: TransactionNumber, id: EntryId) {
+        let sent = self.sent();
+        let Some(known) = self.transactions.get_mut(number) else {
+            return;
+        };
+        if self.making_up.take_if(|it| *it == number).is_some() {
+            known.made_up = Some(id);
+            return;
+        }
+        let Some(made_up) = known.made_up.take() else {
+            return;
+        };
+        if Some(made_up) != sent && self.outbox.remove(made_up) {
+            self.leave_out(made_up);
+        } else if let Some(progress) = self.outbox.refused(id, 0) {
+            error!(
+                client_id = self.plan.client_id,
+                transaction = number.0,
+                entry = id.0,
+                "a wallbox sent its stop after one was made up (synthesize-stop): it is kept in the journal and not sent"
+            );
+            self.output(Output::Persist(Record::Progress(progress)));
         }
     }
 
@@ -75,6 +113,7 @@ impl Gateway {
             start: Start::Queued,
             refused: false,
             over: false,
+            made_up: None,
         };
         self.transactions.begin(number, known);
         if let Some(member) = self.members.at(&entry.address, entry.connector) {
@@ -381,6 +420,7 @@ impl Gateway {
             reason: Some("Other".into()),
             transaction_data: Vec::new(),
         };
+        self.making_up = Some(number);
         self.output(Output::File(Entry {
             address,
             connector,

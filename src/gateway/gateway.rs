@@ -17,7 +17,7 @@ use crate::units::MilliAmps;
 use super::calling::Pending;
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
-use super::keys::{Keys, KeysPlan};
+use super::keys::{Credential, Keys, KeysPlan};
 use super::members::{Members, Numbers};
 use super::obeying::Ordered;
 use super::outbox::Outbox;
@@ -49,7 +49,10 @@ pub enum Output {
     Fetch(Vec<EntryId>),
     /// Try to connect; exactly one of [`Gateway::handle_up`] and [`Gateway::handle_failure`] comes
     /// of it.
-    Dial,
+    Dial {
+        /// With this password.
+        password: Option<Credential>,
+    },
     /// Send a text frame.
     Send {
         /// The current link.
@@ -192,6 +195,8 @@ pub struct Gateway {
     pub(super) retry_at: Option<Mono>,
     /// A message of the queue met silence: is the backend there?
     pub(super) probe: Option<EntryId>,
+    /// The stop of this transaction is being made up.
+    pub(super) making_up: Option<TransactionNumber>,
     /// The disk could not read.
     pub(super) fetch_at: Option<Mono>,
     pub(super) silences: u32,
@@ -235,6 +240,7 @@ impl Gateway {
             next_order: 0,
             retry_at: None,
             probe: None,
+            making_up: None,
             fetch_at: None,
             silences: 0,
             ceilings: BTreeMap::new(),
@@ -272,12 +278,16 @@ impl Gateway {
 
     /// The connection stands.
     pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
+        self.note_password(true);
         self.connect(context.now, link);
         self.go_on(context);
     }
 
     /// The connection did not come about.
     pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure) {
+        if *why == DialFailure::Unauthorized {
+            self.note_password(false);
+        }
         self.connection.failed(context, &self.plan, why);
         self.go_on(context);
     }
@@ -470,7 +480,8 @@ impl Gateway {
         if self.connection.link().is_none() {
             if self.connection.is_due(context.now.mono) {
                 self.connection.dials();
-                self.output(Output::Dial);
+                let password = self.password(context.now.wall);
+                self.output(Output::Dial { password });
             }
             return;
         }

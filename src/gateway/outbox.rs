@@ -165,6 +165,11 @@ impl Outbox {
         })
     }
 
+    /// Takes a message out that is not to be sent any more; false if it does not wait.
+    pub(super) fn remove(&mut self, id: EntryId) -> bool {
+        self.waiting.remove(&id).is_some()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()

@@ -73,6 +73,8 @@ struct Bench {
     last_entry: u64,
     link: u64,
     dials: u32,
+    /// The last one that was dialled with.
+    password: Option<keys::Credential>,
     /// What was sent and not looked at yet.
     sent: VecDeque<Value>,
     /// The same as text, all of it.
@@ -108,6 +110,7 @@ impl Bench {
             last_entry,
             link: 0,
             dials: 0,
+            password: None,
             sent: VecDeque::new(),
             wire: Vec::new(),
             replies: Vec::new(),
@@ -179,7 +182,10 @@ impl Bench {
                     let found = entries.iter().filter_map(found).collect();
                     self.act(|gateway, context| gateway.handle_fetched(context, found));
                 }
-                Output::Dial => self.dials += 1,
+                Output::Dial { password } => {
+                    self.dials += 1;
+                    self.password = password;
+                }
                 Output::Send { text, .. } => {
                     if !self.verbatim {
                         self.schema.sent(&text);

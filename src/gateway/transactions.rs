@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::ids::{ChargeBoxId, ConnectorId, IdTag, Identity, TransactionNumber};
+use crate::ids::{ChargeBoxId, ConnectorId, EntryId, IdTag, Identity, TransactionNumber};
 use crate::journal::{EntryKind, EntryState, Outline, Recovered};
 
 /// So many transactions that are over are remembered: late meter values come after the stop.
@@ -37,8 +37,10 @@ pub(super) struct Known {
     pub(super) start: Start,
     /// The backend does not want it.
     pub(super) refused: bool,
-    /// Its stop was received.
+    /// Its stop was received, or will never be.
     pub(super) over: bool,
+    /// The stop that we made up for it.
+    pub(super) made_up: Option<EntryId>,
 }
 
 impl Known {
@@ -81,6 +83,7 @@ impl Transactions {
                 },
                 refused: refused.contains(&number),
                 over: transaction.is_none_or(|it| it.stopped.is_some()),
+                made_up: None,
             };
             Some((number, known))
         };

@@ -474,7 +474,7 @@ impl World {
                     self.enqueue(at, Event::ToWallbox(link, text));
                 }
             }
-            Output::Dial(_) => {}
+            Output::Dial { .. } => {}
             Output::Modbus { device, request } => self.ask(device, request),
             Output::Ping { link } => {
                 if let Some(at) = self.arrives_at_wallbox(link) {

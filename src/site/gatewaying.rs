@@ -130,7 +130,10 @@ impl Site {
                 let gateway = GatewayId(index);
                 self.outputs.push_back(Output::Fetch { gateway, entries });
             }
-            gateway::Output::Dial => self.outputs.push_back(Output::Dial(GatewayId(index))),
+            gateway::Output::Dial { password } => {
+                let gateway = GatewayId(index);
+                self.outputs.push_back(Output::Dial { gateway, password });
+            }
             gateway::Output::Send { link, text } => {
                 if let Some(text) = slot.gate.pass(now.mono, self.committed, false, text) {
                     self.outputs.push_back(Output::Send { link, text });

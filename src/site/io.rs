@@ -1,6 +1,7 @@
 //! What goes into [`Site`](super) and what comes out.
 
 use crate::gateway::DialFailure;
+use crate::gateway::keys::Credential;
 use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
@@ -92,7 +93,12 @@ pub enum Output {
     },
     /// Connect to a backend; exactly one [`Input::Dialled`] or [`Input::DialFailed`] shall come of
     /// it.
-    Dial(GatewayId),
+    Dial {
+        /// Whose.
+        gateway: GatewayId,
+        /// With this password.
+        password: Option<Credential>,
+    },
     /// Send this text frame.
     Send {
         /// To whom.

@@ -439,6 +439,36 @@ fn a_lost_session_is_ended_at_the_backend_only_where_that_is_wanted() {
     }
 }
 
+#[test]
+fn the_stop_of_a_wallbox_takes_the_place_of_one_that_was_made_up_and_never_comes_twice() {
+    for online in [false, true] {
+        let mut plan = plan(vec![member("left", "CB-1", 1)]);
+        plan.synthesize_stop = true;
+        let mut bench = Bench::of(plan);
+        bench.wallbox_comes();
+        bench.connect();
+        bench.start(7);
+        bench.answer_everything();
+        if !online {
+            bench.down();
+        }
+        bench.act(|gateway, context| {
+            gateway.handle_lost(context, TransactionNumber(7), Some(1234));
+        });
+        bench.answer_everything();
+        bench.stop(7);
+        if !online {
+            bench.connect();
+        }
+        bench.answer_everything();
+        let wire = bench.wire.join("\n");
+        assert_eq!(wire.matches("StopTransaction").count(), 1, "{wire}");
+        assert_eq!(wire.contains("\"meterStop\":1234"), online);
+        assert_eq!(dead(&bench), usize::from(online));
+        assert_eq!(bench.gateway.view().queued, 0);
+    }
+}
+
 fn relay(action: &str, payload: &str) -> Ask {
     Ask::Relay {
         action: action.to_owned(),

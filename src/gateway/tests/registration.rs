@@ -257,3 +257,31 @@ fn a_backend_that_cannot_be_reached_is_tried_again_and_again() {
         "{waits:?}"
     );
 }
+
+#[test]
+fn a_password_that_the_backend_sets_is_used_and_the_old_one_is_tried_where_it_is_refused() {
+    let mut plan = plan(vec![member("left", "CB-1", 1)]);
+    let old = keys::Credential::new(*b"an old password");
+    plan.password = Some(old.clone());
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    bench.connect();
+    assert_eq!(bench.password, Some(old.clone()));
+    let change = json!({"key": "AuthorizationKey", "value": "a new password, and long"});
+    let answer = bench.command("ChangeConfiguration", &change).unwrap();
+    assert_eq!(answer[2]["status"], "Accepted");
+    let mut bench = bench.crash();
+    let new = keys::Credential::new(*b"a new password, and long");
+    for password in [&new, &old, &new] {
+        bench.wait(400);
+        assert_eq!(bench.password.as_ref(), Some(password));
+        bench.dials = 0;
+        let why = DialFailure::Unauthorized;
+        bench.act(|gateway, context| gateway.handle_failure(context, &why));
+    }
+    bench.wait(400);
+    bench.act(|gateway, context| gateway.handle_failure(context, &DialFailure::Unauthorized));
+    bench.wait(400);
+    bench.connect();
+    assert_eq!(bench.password, Some(new));
+}
