@@ -96,7 +96,7 @@ class Seat(Raw, ChargePoint):
 
     @on(Action.stop_transaction)
     def on_stop(self, **stop):
-        return call_result.StopTransaction(id_tag_info={"status": "Accepted"})
+        return call_result.StopTransaction(id_tag_info={"status": self.account.start_status})
 
     @on(Action.data_transfer)
     def on_data_transfer(self, vendor_id, message_id=None, data=None):
