@@ -27,7 +27,10 @@ pub(super) fn plans(manager: &Manager, evses: &[Evse]) -> Vec<GatewayPlan> {
         }
     }
     for plan in &mut plans {
-        place(plan, evses);
+        let first = plan.members.first().map(|member| member.address.clone());
+        let here =
+            |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if Some(id) == first.as_ref());
+        plan.place(evses.iter().filter(here).count());
     }
     plans
 }
@@ -99,34 +102,6 @@ fn member(manager: &Manager, evse: &Evse, gateway: &Gateway) -> MemberPlan {
             switches_phases: false,
         },
         offline_unknown_tags: gateway.offline_unknown_tags,
-    }
-}
-
-/// How the charge point and its wallboxes lie to each other.
-fn place(plan: &mut GatewayPlan, evses: &[Evse]) {
-    let Some(first) = plan.members.first() else {
-        return;
-    };
-    let address = first.address.clone();
-    let here = |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if *id == address);
-    let others = evses.iter().filter(here).count();
-    let one_wallbox = plan.members.iter().all(|it| it.address == address);
-    if !one_wallbox || !first.is_ocpp {
-        return;
-    }
-    let all = others == plan.members.len();
-    plan.shares_wallbox = !all;
-    let mut connectors: Vec<u32> = plan.members.iter().map(|it| it.connector.0).collect();
-    connectors.sort_unstable();
-    let gapless = connectors
-        .iter()
-        .copied()
-        .eq(1..=u32::try_from(connectors.len()).unwrap_or(0));
-    let native = |it: &MemberPlan| it.backend_connector.is_none_or(|as_| as_ == it.connector);
-    if all && gapless && plan.members.iter().all(native) {
-        plan.whole = Some(address);
-    } else if plan.shares_wallbox {
-        plan.serial_suffix = Some(format!("-{}", first.connector));
     }
 }
 

@@ -77,6 +77,33 @@ pub struct BootPlan {
 }
 
 impl GatewayPlan {
+    /// Says how the charge point and its wallboxes lie to each other. `evses` = how many EVSEs the
+    /// wallbox of the first member has, this charge point's and others.
+    pub fn place(&mut self, evses: usize) {
+        let Some(first) = self.members.first() else {
+            return;
+        };
+        let address = first.address.clone();
+        let one_wallbox = self.members.iter().all(|it| it.address == address);
+        if !one_wallbox || !first.is_ocpp {
+            return;
+        }
+        let all = evses == self.members.len();
+        self.shares_wallbox = !all;
+        let mut connectors: Vec<u32> = self.members.iter().map(|it| it.connector.0).collect();
+        connectors.sort_unstable();
+        let gapless = connectors
+            .iter()
+            .copied()
+            .eq(1..=u32::try_from(connectors.len()).unwrap_or(0));
+        let native = |it: &MemberPlan| it.backend_connector.is_none_or(|as_| as_ == it.connector);
+        if all && gapless && self.members.iter().all(native) {
+            self.whole = Some(address);
+        } else if self.shares_wallbox {
+            self.serial_suffix = Some(format!("-{}", first.connector));
+        }
+    }
+
     /// Names its queue and its memory; stays the same over changes of everything else.
     pub fn identity(&self) -> Identity {
         Identity::from(format!("{} {}", self.client_id, self.url).as_str())

@@ -104,6 +104,7 @@ quirks! {
     LocalTime = "local-time", "Its timestamps are local time, two hours ahead, with Z behind.";
     NullPayloads = "null-payloads", "Sends null for a payload that is empty.";
     BrokenLists = "broken-lists", "Writes a comma before the first object of a list.";
+    SignsReadings = "signs-readings", "Signs its registers when a transaction begins and ends (OCMF), with escapes that JSON needs not.";
     ExtraMembers = "extra-members", "Adds members that OCPP does not know.";
 }
 

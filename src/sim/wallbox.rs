@@ -21,6 +21,7 @@ use crate::ocpp::composite::{InstalledProfiles, Rules};
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours};
 
 mod answers;
+mod books;
 mod commands;
 mod connector;
 mod handwriting;
@@ -33,6 +34,8 @@ mod session;
 mod telling;
 mod wire;
 
+use books::Books;
+pub use books::Told;
 use connector::Connector;
 use handwriting::Handwriting;
 use judge::Judge;
@@ -119,6 +122,7 @@ pub struct Wallbox {
     wire: Wire,
     judge: Judge,
     inspector: Option<Inspector>,
+    books: Option<Books>,
     deferred: VecDeque<Deferred>,
     sessions: u64,
     transaction_ids: BTreeMap<u64, i64>,
@@ -158,6 +162,7 @@ impl Wallbox {
             looping_since: None,
             judge: Judge::default(),
             inspector: None,
+            books: None,
             deferred: VecDeque::new(),
             sessions: 0,
             transaction_ids: BTreeMap::new(),
@@ -172,6 +177,22 @@ impl Wallbox {
     /// Shows every frame of its link to `inspector`.
     pub fn inspect(&mut self, inspector: impl FnMut(Traffic<'_>) + Send + 'static) {
         self.inspector = Some(Inspector(Box::new(inspector)));
+    }
+
+    /// Remembers from now on what it [tells](Self::told).
+    pub fn keep_books(&mut self) {
+        self.books.get_or_insert_default();
+    }
+
+    /// Its transactions as it told them, oldest first, if it [keeps books](Self::keep_books).
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.books.iter().flat_map(Books::iter)
+    }
+
+    /// What the meter of a connector shows.
+    pub fn register(&self, connector: ConnectorId) -> WattHours {
+        let connector = self.connectors.get(&connector);
+        connector.map_or(WattHours(0), |it| it.register.watt_hours())
     }
 
     /// What it is.
@@ -465,6 +486,10 @@ impl Wallbox {
         } else if !accepted {
         } else if let Some(kept) = self.wire.next_kept(now.mono) {
             let payload = self.with_transaction_id(kept);
+            if let Some(books) = &mut self.books {
+                let written = self.wire.written(kept.action, payload.clone());
+                books.note(kept.session, kept.action, written);
+            }
             self.wire.send_kept(now.mono, &payload, &mut self.random);
         } else if self.heartbeat_at().is_some_and(|at| at <= now.mono) {
             let call = call("Heartbeat", json!({}), Purpose::Heartbeat);

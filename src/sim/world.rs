@@ -18,6 +18,8 @@ use crate::site::{Input, Output, Plan, Site};
 use crate::units::{MilliAmps, PerPhase};
 
 mod acts;
+mod backends;
+mod bills;
 mod disk;
 mod failure;
 mod field;
@@ -31,6 +33,7 @@ pub use field::ModbusLine;
 pub use line::Line;
 pub use plan::WorldPlan;
 
+use backends::{Backends, Passage};
 use field::{Arrival, Field};
 use plan::Wired;
 
@@ -55,6 +58,8 @@ enum Event {
     DownAtWallbox(LinkId),
     /// A request to a Modbus device, or its answer.
     Modbus(Arrival),
+    /// A frame between the site and a backend, or what becomes of their link.
+    Backend(Passage),
     /// The disk has written, if the site that asked still lives.
     Commit {
         life: u32,
@@ -77,6 +82,8 @@ enum Event {
 struct Place {
     wallbox: Wallbox,
     line: Line,
+    /// When the wallbox dials again.
+    redial_at: Mono,
 }
 
 /// A world.
@@ -89,9 +96,14 @@ pub struct World {
     site: Site,
     /// Counts the lives of the site.
     life: u32,
+    /// Counts what its lives have done.
+    steps: u64,
+    /// It dies before this one.
+    dies_before: Option<u64>,
     disk: Disk,
     places: BTreeMap<ChargeBoxId, Place>,
     field: Field,
+    backends: Backends,
     links: BTreeMap<LinkId, ChargeBoxId>,
     last_link: LinkId,
     queue: BTreeMap<(Mono, u64), Event>,
@@ -113,16 +125,21 @@ impl World {
         let seed = Random::new(random.next_u64());
         let site = Site::new(now, site_plan.clone(), disk.recovered(), seed);
         let places = plan.wallboxes.iter().map(|plan| {
-            let dials_at = Mono(Duration::from_millis(random.below(2_000)));
+            let redial_at = Mono(Duration::from_millis(random.below(2_000)));
             let id = plan.id.clone();
+            let mut wallbox = Wallbox::new(plan.clone(), Random::new(random.next_u64()));
+            wallbox.keep_books();
             let place = Place {
-                wallbox: Wallbox::new(plan.clone(), Random::new(random.next_u64())),
-                line: Line::new(dials_at),
+                wallbox,
+                line: Line::new(),
+                redial_at,
             };
             (id, place)
         });
         let places = places.collect();
         let field = plan.field(&mut random);
+        let backends = plan.backends(&mut random);
+        let backends = Backends::new(backends, &site_plan.gateways);
         let mut world = Self {
             now,
             random,
@@ -130,9 +147,12 @@ impl World {
             wired,
             site,
             life: 0,
+            steps: 0,
+            dies_before: None,
             disk,
             places,
             field,
+            backends,
             links: BTreeMap::new(),
             last_link: LinkId(0),
             queue: BTreeMap::new(),
@@ -162,6 +182,12 @@ impl World {
     /// The disk under it.
     pub fn disk(&mut self) -> &mut Disk {
         &mut self.disk
+    }
+
+    /// How many steps the site has made in all its lives: records that it gave to the disk, commits,
+    /// and frames that it sent.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// The ChargeBox IDs of all wallboxes.
@@ -284,6 +310,7 @@ impl World {
             .chain(queued)
             .chain(self.site.poll_timeout())
             .chain(self.field.poll_timeout())
+            .chain(self.backends.poll_timeout())
             .min()
     }
 
@@ -308,6 +335,8 @@ impl World {
             place.wallbox.handle_timeout(now);
         } else if due(self.field.poll_timeout()) {
             self.look();
+        } else if due(self.backends.poll_timeout()) {
+            self.backends.advance(now);
         } else {
             self.site.handle_timeout(now);
         }
@@ -361,6 +390,7 @@ impl World {
             }
             Event::DownAtWallbox(link) => self.down_at_wallbox(link),
             Event::Modbus(arrival) => self.arrive(arrival),
+            Event::Backend(passage) => self.pass(passage),
             Event::Commit { life, seq } => self.commit(life, seq),
             Event::Fetched {
                 life,
@@ -392,6 +422,8 @@ impl World {
                 self.site.handle(now, Input::CommitFailed);
                 self.enqueue(now.mono + RETRY_WRITE, Event::WriteAgain { life });
             }
+        } else if self.dies_now() {
+            self.crash();
         } else if self.disk.commit(seq) {
             self.site.handle(now, Input::Committed(seq));
         }
@@ -405,7 +437,7 @@ impl World {
         };
         place.line.link = Some(link);
         let at_site = place.line.at_site(self.now.mono, &mut self.random);
-        let at_wallbox = place.line.at_wallbox(at_site, &mut self.random);
+        let at_wallbox = place.line.at_peer(at_site, &mut self.random);
         self.links.insert(link, id.clone());
         self.enqueue(at_site, Event::UpAtSite(link));
         self.enqueue(at_wallbox, Event::UpAtWallbox(link));
@@ -416,7 +448,7 @@ impl World {
         let wait = Duration::from_millis(1_000 + self.random.below(4_000));
         if let Some(place) = self.place_of(link) {
             place.line.link = None;
-            place.line.redial_at = now.mono + wait;
+            place.redial_at = now.mono + wait;
             place.wallbox.handle_disconnected(now);
         }
     }
@@ -435,8 +467,13 @@ impl World {
     /// Carries everything that anybody has to say, and looks at the promises.
     fn drain(&mut self) {
         while let Some(output) = self.site.poll_output() {
+            if is_step(&output) && self.dies_now() {
+                self.crash();
+                return;
+            }
             self.carry(output);
         }
+        self.drain_backends();
         let ids: Vec<ChargeBoxId> = self.places.keys().cloned().collect();
         for id in ids {
             while let Some(output) = self
@@ -452,13 +489,20 @@ impl World {
         }
     }
 
+    /// Counts a step; true if the site dies before it.
+    fn dies_now(&mut self) -> bool {
+        let dies = self.dies_before.take_if(|step| *step <= self.steps);
+        self.steps += u64::from(dies.is_none());
+        dies.is_some()
+    }
+
     fn carry(&mut self, output: Output) {
         let now = self.now.mono;
         match output {
             Output::Persist(seq, record) => {
                 self.disk.write(seq, record);
-                let life = self.life;
-                self.enqueue(now + self.disk.delay, Event::Commit { life, seq });
+                let (life, done_at) = (self.life, self.disk.done_at(now));
+                self.enqueue(done_at, Event::Commit { life, seq });
             }
             Output::Fetch { gateway, entries } => {
                 let life = self.life;
@@ -467,21 +511,27 @@ impl World {
                     gateway,
                     entries,
                 };
-                self.enqueue(now + self.disk.delay, fetched);
+                let done_at = self.disk.done_at(now);
+                self.enqueue(done_at, fetched);
+            }
+            Output::Send { link, text } if self.backends.knows(link) => {
+                self.send_to_backend(link, text);
             }
             Output::Send { link, text } => {
                 if let Some(at) = self.arrives_at_wallbox(link) {
                     self.enqueue(at, Event::ToWallbox(link, text));
                 }
             }
-            Output::Dial { .. } => {}
+            Output::Dial { gateway, .. } => self.dial_backend(gateway),
             Output::Modbus { device, request } => self.ask(device, request),
+            Output::Ping { link } if self.backends.knows(link) => self.ping_backend(link),
             Output::Ping { link } => {
                 if let Some(at) = self.arrives_at_wallbox(link) {
                     let back = self.place_of(link).map_or(Duration::ZERO, |p| p.line.delay);
                     self.enqueue(at + back, Event::Pong(link));
                 }
             }
+            Output::Close { link, .. } if self.backends.knows(link) => self.close_backend(link),
             Output::Close { link, .. } => {
                 if let Some(address) = self.links.remove(&link) {
                     self.history
@@ -517,15 +567,20 @@ impl World {
         let now = self.now.mono;
         let mut places = self.places.values_mut();
         let place = places.find(|place| place.line.link == Some(link) && !place.line.mute)?;
-        Some(place.line.at_wallbox(now, &mut self.random))
+        Some(place.line.at_peer(now, &mut self.random))
     }
+}
+
+/// Whether something outside is changed for good.
+fn is_step(output: &Output) -> bool {
+    matches!(output, Output::Persist(..) | Output::Send { .. })
 }
 
 impl Place {
     fn dials_at(&self) -> Option<Mono> {
         let line = &self.line;
         let wants = line.link.is_none() && line.reachable && !line.mute && self.wallbox.is_on();
-        wants.then_some(self.line.redial_at)
+        wants.then_some(self.redial_at)
     }
 }
 

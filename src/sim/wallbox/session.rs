@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::connector::{Authorized, Session};
-use super::meter::meter_value;
+use super::meter::{meter_value, signed_value};
 use super::wire::{Kept, Purpose, with};
 use super::{Cached, Registration, Wallbox, call};
 use crate::clock::Now;
@@ -137,6 +137,9 @@ impl Wallbox {
         };
         self.sessions += 1;
         let interval = self.keys.count("MeterValueSampleInterval");
+        let signs = self.plan.has(Quirk::SignsReadings);
+        let tag = authorized.tag.as_str();
+        let signed = signs.then(|| signed_value(connector, &timestamp, "Transaction.Begin", tag));
         let payload = json!({"connectorId": id.0, "idTag": authorized.tag.as_str(),
             "meterStart": connector.register.watt_hours().0, "timestamp": timestamp});
         connector.finished = false;
@@ -152,6 +155,13 @@ impl Wallbox {
             self.profiles.install(id, profile, started);
         }
         self.wire.keep("StartTransaction", payload, self.sessions);
+        if let Some(books) = &mut self.books {
+            books.begin(self.sessions, id);
+        }
+        if let Some(value) = signed {
+            let payload = json!({"connectorId": id.0, "meterValue": [value]});
+            self.wire.keep("MeterValues", payload, self.sessions);
+        }
     }
 
     /// Ends a transaction, if one runs. No reason means `Local`.
@@ -171,12 +181,24 @@ impl Wallbox {
             return;
         };
         let register = connector.register.watt_hours();
+        let signs = self.plan.has(Quirk::SignsReadings);
+        let signed = signs.then(|| {
+            signed_value(
+                connector,
+                &timestamp,
+                "Transaction.End",
+                session.tag.as_str(),
+            )
+        });
         let mut payload = json!({"meterStop": register.0, "timestamp": timestamp});
         if let Some(reason) = reason {
             payload = with(payload, "reason", reason);
         }
         if let Some(tag) = tag {
             payload = with(payload, "idTag", tag.as_str());
+        }
+        if let Some(value) = signed {
+            payload = with(payload, "transactionData", json!([value]));
         }
         self.profiles.end_transaction(id);
         self.wire.keep("StopTransaction", payload, session.number);

@@ -218,6 +218,12 @@ impl Wire {
         });
     }
 
+    /// A payload as it leaves.
+    pub(super) fn written(&self, action: &str, payload: Value) -> String {
+        let payload = self.handwriting.payload(action, payload);
+        self.handwriting.text(&payload)
+    }
+
     pub(super) fn frame(&mut self, now: Mono, frame: &Value) {
         self.last_sent = now;
         self.output

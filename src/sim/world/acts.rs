@@ -140,6 +140,11 @@ impl World {
         }
     }
 
+    /// The site [dies](Self::crash) before it makes this [step](Self::steps).
+    pub fn crash_before(&mut self, step: u64) {
+        self.dies_before = Some(step);
+    }
+
     /// The site dies with everything it has not written, and starts again from its disk.
     pub fn crash(&mut self) {
         let now = self.now;
@@ -147,6 +152,7 @@ impl World {
         self.life += 1;
         self.disk.lose_pending();
         self.field.forget_requests();
+        self.backends.lose_site(now);
         let seed = Random::new(self.random.next_u64());
         self.site = Site::new(now, self.plan.clone(), self.disk.recovered(), seed);
         let links: Vec<LinkId> = std::mem::take(&mut self.links).into_keys().collect();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::clock::Mono;
 use crate::ids::{EntryId, Seq};
 use crate::journal::{Record, Recovered};
 
@@ -15,6 +16,8 @@ pub struct Disk {
     pub failing: bool,
     recovered: Recovered,
     pending: VecDeque<(Seq, Record)>,
+    /// It does one thing after the other: everything is done then.
+    done_at: Mono,
     /// Of every entry that was ever written.
     payloads: BTreeMap<EntryId, String>,
     /// The last record that could not be written.
@@ -25,6 +28,12 @@ impl Disk {
     /// What a start would find.
     pub fn recovered(&self) -> &Recovered {
         &self.recovered
+    }
+
+    /// When what it is asked for now will be done.
+    pub(super) fn done_at(&mut self, now: Mono) -> Mono {
+        self.done_at = self.done_at.max(now + self.delay);
+        self.done_at
     }
 
     pub(super) fn write(&mut self, seq: Seq, record: Record) {
@@ -66,6 +75,7 @@ impl Disk {
     /// The power fails: what was not committed never was.
     pub(super) fn lose_pending(&mut self) {
         self.pending.clear();
+        self.done_at = Mono::START;
         self.refused = None;
     }
 }

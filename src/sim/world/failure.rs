@@ -64,6 +64,24 @@ pub enum Failure {
         /// What happened before.
         history: History,
     },
+    /// A backend was sent what it must not be sent.
+    #[error("a backend complains: {complaint}{history}")]
+    Complaint {
+        /// Whose charge point did it, and what.
+        complaint: String,
+        /// What happened before.
+        history: History,
+    },
+    /// What a backend has is not what the wallboxes said.
+    #[error("the bill of {client_id} is wrong: {what}{history}")]
+    Bill {
+        /// As which charge point.
+        client_id: ChargeBoxId,
+        /// What is wrong.
+        what: String,
+        /// What happened before.
+        history: History,
+    },
     /// A Modbus device was asked a second time before its first answer.
     #[error("{device:?} is asked again before it has answered{history}")]
     Impatient {

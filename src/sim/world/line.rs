@@ -1,12 +1,12 @@
-//! The lines between wallboxes and the site: frames take their time, keep their order, and are
-//! lost with the link.
+//! The lines from the site to wallboxes and backends: frames take their time, keep their order, and
+//! are lost with the link.
 
 use std::time::Duration;
 
 use crate::clock::{Mono, Random};
 use crate::ids::LinkId;
 
-/// The line of one wallbox.
+/// The line of one wallbox, or of one gateway.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// How long a frame travels.
@@ -17,26 +17,23 @@ pub struct Line {
     pub(super) mute: bool,
     /// Dialling works.
     pub(super) reachable: bool,
-    /// The link as the wallbox sees it.
+    /// The link as the far end sees it.
     pub(super) link: Option<LinkId>,
-    /// When the wallbox dials again.
-    pub(super) redial_at: Mono,
     /// The last frame in each direction arrives then; none overtakes another.
     to_site: Mono,
-    to_wallbox: Mono,
+    to_peer: Mono,
 }
 
 impl Line {
-    pub(super) fn new(redial_at: Mono) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             delay: Duration::from_millis(20),
             jitter: Duration::from_millis(20),
             mute: false,
             reachable: true,
             link: None,
-            redial_at,
             to_site: Mono::START,
-            to_wallbox: Mono::START,
+            to_peer: Mono::START,
         }
     }
 
@@ -46,10 +43,10 @@ impl Line {
         self.to_site
     }
 
-    /// When what is sent now reaches the wallbox.
-    pub(super) fn at_wallbox(&mut self, now: Mono, random: &mut Random) -> Mono {
-        self.to_wallbox = self.to_wallbox.max(now + self.travel(random));
-        self.to_wallbox
+    /// When what is sent now reaches the far end.
+    pub(super) fn at_peer(&mut self, now: Mono, random: &mut Random) -> Mono {
+        self.to_peer = self.to_peer.max(now + self.travel(random));
+        self.to_peer
     }
 
     fn travel(&self, random: &mut Random) -> Duration {

@@ -1,6 +1,6 @@
 //! How a world is put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -10,10 +10,15 @@ use crate::central_system::{ConnectorPlan, ProfileSettings, StationPlan};
 use crate::charge_point::ChargePointPlan;
 use crate::charge_point::plan::Metering;
 use crate::clock::Random;
+use crate::gateway::{BootPlan, GatewayPlan, MemberPlan};
 use crate::ids::{ChargeBoxId, CircuitName, ConnectorId, EvseName, IdTag, MeterName};
 use crate::load::{self, CircuitPlan, Device, EvsePlan, LoadPlan, Rotation};
 use crate::modbus::meters::{Kind, MeterPlan as Read};
-use crate::sim::{House, Meter, MeterMap, MeterPlan, PowerBrain, PowerBrainPlan, WallboxPlan};
+use crate::ocpp::composite::Wiring;
+use crate::sim::{
+    Backend, BackendPlan, House, Meter, MeterMap, MeterPlan, PowerBrain, PowerBrainPlan,
+    WallboxPlan,
+};
 use crate::site::{AuthorizationMode, AuthorizationPlan, MeasuredBy, Plan};
 use crate::units::{MilliAmps, MilliVolts, Phase};
 
@@ -49,6 +54,8 @@ pub struct WorldPlan {
     fixed_id_tags: BTreeMap<EvseName, IdTag>,
     profiles: BTreeMap<EvseName, ProfileSettings>,
     measured_by: BTreeMap<EvseName, MeasuredBy>,
+    backends: Vec<(String, BackendPlan)>,
+    gateways: Vec<GatewayPlan>,
 }
 
 impl WorldPlan {
@@ -64,6 +71,8 @@ impl WorldPlan {
             fixed_id_tags: BTreeMap::new(),
             profiles: BTreeMap::new(),
             measured_by: BTreeMap::new(),
+            backends: Vec::new(),
+            gateways: Vec::new(),
         }
     }
 
@@ -197,6 +206,77 @@ impl WorldPlan {
         self
     }
 
+    /// A billing backend.
+    #[must_use]
+    pub fn backend(mut self, url: &str, plan: BackendPlan) -> Self {
+        self.backends.push((url.to_owned(), plan));
+        self
+    }
+
+    /// The last backend so far knows these EVSEs of OCPP wallboxes as one charge point.
+    #[must_use]
+    pub fn gateway(mut self, evses: &[&str], client_id: &str) -> Self {
+        let url = self.backends.last().map(|(url, _)| url.clone());
+        let members = evses.iter().filter_map(|evse| self.member(evse));
+        let mut plan = GatewayPlan {
+            url: url.unwrap_or_default(),
+            client_id: client_id.to_owned(),
+            members: members.collect(),
+            whole: None,
+            shares_wallbox: false,
+            serial_suffix: None,
+            security_profile: 0,
+            password: None,
+            boot: BootPlan::default(),
+            synthesize_stop: false,
+            allow_firmware: false,
+            queue_data_transfer: Vec::new(),
+            max_queue: 10_000,
+            observe: self.load.observe,
+        };
+        let first = plan.members.first().map(|member| member.address.clone());
+        let wallbox = self
+            .wallboxes
+            .iter()
+            .find(|it| Some(&it.id) == first.as_ref());
+        plan.place(wallbox.map_or(0, |it| it.connectors as usize));
+        self.gateways.push(plan);
+        self
+    }
+
+    fn member(&self, evse: &str) -> Option<MemberPlan> {
+        let (wallbox, connector) = self.wallboxes.iter().find_map(|wallbox| {
+            let mut connectors = (1..=wallbox.connectors).map(ConnectorId);
+            let connector = connectors.find(|it| evse_name(wallbox, *it).as_str() == evse)?;
+            Some((wallbox, connector))
+        })?;
+        let plan = self.load.evses.iter().find(|it| it.name.as_str() == evse)?;
+        Some(MemberPlan {
+            evse: plan.name.clone(),
+            address: wallbox.id.clone(),
+            connector,
+            is_ocpp: true,
+            backend_connector: None,
+            min: plan.min,
+            wiring: Wiring {
+                phases: plan.phases,
+                voltage: VOLTAGE,
+                max: plan.max,
+                switches_phases: false,
+            },
+            offline_unknown_tags: false,
+        })
+    }
+
+    /// Changes the gateway that was added last.
+    #[must_use]
+    pub fn with_gateway(mut self, change: impl FnOnce(&mut GatewayPlan)) -> Self {
+        if let Some(gateway) = self.gateways.last_mut() {
+            change(gateway);
+        }
+        self
+    }
+
     /// Changes what the load manager is told.
     #[must_use]
     pub fn with_load(mut self, change: impl FnOnce(&mut LoadPlan)) -> Self {
@@ -227,7 +307,7 @@ impl WorldPlan {
             observe: self.load.observe,
         });
         Plan {
-            gateways: Vec::new(),
+            gateways: self.gateways.clone(),
             stations: stations.collect(),
             charge_points: self.charge_points(),
             meters: self.meters.iter().map(|it| self.read(it)).collect(),
@@ -306,7 +386,21 @@ impl WorldPlan {
         field
     }
 
+    /// The backends, which nobody has connected to yet.
+    pub(super) fn backends(&self, random: &mut Random) -> BTreeMap<String, Backend> {
+        let backends = self.backends.iter().map(|(url, plan)| {
+            let random = Random::new(random.next_u64());
+            (url.clone(), Backend::new(plan.clone(), random))
+        });
+        backends.collect()
+    }
+
     fn connectors(&self, wallbox: &WallboxPlan) -> BTreeMap<ConnectorId, ConnectorPlan> {
+        let gateways = self.gateways.iter();
+        let members: BTreeSet<&EvseName> = gateways
+            .flat_map(|gateway| &gateway.members)
+            .map(|member| &member.evse)
+            .collect();
         (1..=wallbox.connectors)
             .filter_map(|number| {
                 let connector = ConnectorId(number);
@@ -314,6 +408,7 @@ impl WorldPlan {
                 let evse = self.load.evses.iter().find(|evse| evse.name == name)?;
                 let profile = self.profiles.get(&name).cloned().unwrap_or_default();
                 let plan = ConnectorPlan {
+                    backend: members.contains(&name),
                     evse: name,
                     phases: evse.phases,
                     idle: evse.idle,
@@ -321,7 +416,6 @@ impl WorldPlan {
                     failsafe: evse.failsafe,
                     dead_man: self.is_metered(evse).then_some(DEAD_MAN),
                     fixed_id_tag: self.fixed_id_tags.get(&evse.name).cloned(),
-                    backend: false,
                     profile,
                 };
                 Some((connector, plan))

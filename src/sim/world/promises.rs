@@ -10,7 +10,9 @@ use crate::units::{MilliAmps, PerPhase};
 impl World {
     /// The first promise that is broken now.
     pub(super) fn broken_promise(&self) -> Option<Failure> {
-        self.overload().or_else(|| self.violation())
+        self.overload()
+            .or_else(|| self.violation())
+            .or_else(|| self.complaint())
     }
 
     /// What really flows through a circuit now: houses, and what cars draw.
@@ -89,6 +91,14 @@ impl World {
         };
         let shares: Vec<String> = self.wired.iter().map(share).collect();
         format!("allowed are: {}", shares.join(", "))
+    }
+
+    fn complaint(&self) -> Option<Failure> {
+        let mut complaints = self.backends.iter().flat_map(|it| it.ledger().complaints());
+        Some(Failure::Complaint {
+            complaint: complaints.next()?.clone(),
+            history: self.history.clone(),
+        })
     }
 
     fn violation(&self) -> Option<Failure> {
