@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, trace, warn};
+use tracing::{debug, info, warn};
 
 use crate::ids::{EvseName, LinkId};
 use crate::site::control::{self, Request};
@@ -143,7 +143,6 @@ impl SiteTask {
                 self.site.handle(now, Input::DialFailed { gateway, why });
             }
             Field::Frame { link, text, permit } => {
-                trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "received");
                 self.site.handle(now, Input::Frame { link, text });
                 drop(permit);
             }
@@ -206,7 +205,6 @@ impl SiteTask {
                 Output::Persist(seq, record) => self.journal.write(seq, record),
                 Output::Fetch { gateway, entries } => self.journal.fetch(gateway, entries),
                 Output::Send { link, text } => {
-                    trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
                 }
                 Output::Dial { gateway, password } => {

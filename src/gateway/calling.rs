@@ -30,6 +30,9 @@ const DATA_TRANSFER: Duration = Duration::from_secs(45);
 
 const RELAY: Duration = Duration::from_secs(25);
 
+/// So many calls wait for a slow backend; more are answered without it at once.
+const MOST_CALLS: usize = 256;
+
 /// A call that is not answered yet.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -88,7 +91,8 @@ impl Gateway {
             evses: call.evses.clone(),
             until: now.mono + patience,
         };
-        let waits = self.is_ready() && !self.is_known_already(&pending, now);
+        let has_room = self.calls.len() < MOST_CALLS;
+        let waits = self.is_ready() && has_room && !self.is_known_already(&pending, now);
         if !waits {
             let reply = self.answer_alone(now, &pending);
             self.output(Output::Reply { ticket, reply });

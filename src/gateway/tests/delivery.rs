@@ -411,6 +411,15 @@ fn who_waits_for_a_backend_that_leaves_is_answered_at_once() {
 }
 
 #[test]
+fn a_wallbox_that_asks_without_end_does_not_fill_the_memory() {
+    let mut bench = Bench::ready();
+    for ticket in 0..300 {
+        bench.ask(ticket, relay("DataTransfer", r#"{"vendorId":"v"}"#));
+    }
+    assert_eq!(bench.replies.len(), 300 - 256);
+}
+
+#[test]
 fn a_lost_session_is_ended_at_the_backend_only_where_that_is_wanted() {
     for wanted in [false, true] {
         let mut plan = plan(vec![member("left", "CB-1", 1)]);
