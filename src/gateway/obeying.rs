@@ -7,15 +7,18 @@ use tracing::{debug, info};
 use crate::clock::Now;
 use crate::evse::{Order, Outcome};
 use crate::ids::{ConnectorId, EvseName, IdTag, LinkId};
+use crate::ocpp::ChargePointStatus;
 use crate::ocpp::ErrorCode;
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::{self, MessageTrigger, RemoteStopTransaction, TriggerMessage};
+use crate::ocpp::messages::{
+    self, MessageTrigger, RemoteStopTransaction, StatusNotification, TriggerMessage,
+};
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::{insert, without};
 
 use super::gateway::{Context, Gateway, Output};
 use super::keys::Asked;
-use super::members::WHOLE;
+use super::members::{Member, WHOLE};
 
 const REJECTED: &str = r#"{"status":"Rejected"}"#;
 const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
@@ -186,11 +189,20 @@ impl Gateway {
 
     fn relay_as(&mut self, id: &MessageId, action: &str, payload: String, what: What) {
         match self.target(action, &payload) {
-            Target::Whole(evse) => self.order(id, evse, false, action, payload, what),
+            Target::Whole(evse) => {
+                let single = self.members.single().is_some();
+                let payload = if single {
+                    self.name_connector(&evse, action, payload)
+                } else {
+                    payload
+                };
+                self.order(id, evse, false, action, payload, what);
+            }
             Target::Evse(evse) => {
                 let payload = self.name_connector(&evse, action, payload);
                 self.order(id, evse, true, action, payload, what);
             }
+            Target::Nobody if action == "RemoteStartTransaction" => self.answer(id, REJECTED),
             Target::Nobody => {
                 let code = ErrorCode::PropertyConstraintViolation;
                 self.refuse(id, code, "there is no such connector");
@@ -262,9 +274,29 @@ impl Gateway {
             // A wallbox has connectors that are no EVSEs of ours: it answers for them.
             (_, Some(primary)) if self.members.shows_whole() => Target::Whole(primary),
             (Some(member), _) => Target::Evse(member.plan.evse.clone()),
+            (None, _) if named.is_none() && action == "RemoteStartTransaction" => self.free_one(),
             (None, Some(primary)) if named.is_none_or(|it| it == WHOLE) => Target::Evse(primary),
             (None, _) => Target::Nobody,
         }
+    }
+
+    /// Where a start that names no connector goes: to a car that waits, else to a free connector.
+    fn free_one(&self) -> Target {
+        let stands = |member: &Member| {
+            let said = member.status.as_ref()?;
+            Some(
+                serde_json::from_str::<StatusNotification>(said)
+                    .ok()?
+                    .status,
+            )
+        };
+        let wanted = [ChargePointStatus::Preparing, ChargePointStatus::Available];
+        let mut found = wanted.iter().filter_map(|wanted| {
+            let mut members = self.members.iter().filter(|member| member.online);
+            members.find(|member| stands(member) == Some(*wanted))
+        });
+        let member = found.next();
+        member.map_or(Target::Nobody, |it| Target::Evse(it.plan.evse.clone()))
     }
 
     /// A backend that sees one connector need not name it; a wallbox with two must be told.

@@ -52,6 +52,21 @@ fn a_start_without_connector_names_the_only_one() {
 }
 
 #[test]
+fn a_start_without_connector_goes_to_the_car_that_waits() {
+    let two = vec![member("left", "CB-1", 1), member("right", "CB-2", 1)];
+    let mut bench = Bench::of(plan(two));
+    bench.wallbox_comes();
+    bench.connect();
+    let waits = AVAILABLE.replace("Available", "Preparing");
+    bench.notice(Some("right"), "StatusNotification", &waits);
+    bench.answer_everything();
+    bench.command("RemoteStartTransaction", &json!({ "idTag": TAG }));
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
+    assert_eq!(order.evse, Some("right".into()));
+    assert_eq!(order.payload, r#"{"connectorId":2,"idTag":"04A1B2C3"}"#);
+}
+
+#[test]
 fn case_26_a_stop_names_our_transaction_and_an_unknown_one_is_rejected() {
     let mut bench = Bench::ready();
     bench.start(7);
