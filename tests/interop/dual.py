@@ -20,11 +20,11 @@ class TwoConnectors:
         self.box = box
         box.settings["NumberOfConnectors"] = "2"
 
-    async def start(self, connector: int, tag: str) -> int:
+    async def start(self, connector: int, tag: str, meter: int) -> int:
         await self.box.notify("Preparing", connector)
         await self.box.call(call.Authorize(id_tag=tag), suppress=False)
         request = call.StartTransaction(
-            connector_id=connector, id_tag=tag, meter_start=10 * connector, timestamp=stamp()
+            connector_id=connector, id_tag=tag, meter_start=meter, timestamp=stamp()
         )
         answer = await self.box.call(request, suppress=False)
         await self.box.notify("Charging", connector)
@@ -74,7 +74,7 @@ async def gateway_dual(folder: Path) -> None:
                   [row["value"] for row in answer.configuration_key] == ["1"], answer)
 
             seen = len(left.heard)
-            second = await connectors.start(2, "04BBBBBBBB")
+            second = await connectors.start(2, "04BBBBBBBB", 20)
             await until("its status", lambda: (1, "Charging") in right.statuses())
             start = right.all("StartTransaction")[0].payload
             check("dual: connector 2 is connector 1 at its backend",
@@ -82,7 +82,7 @@ async def gateway_dual(folder: Path) -> None:
             check("dual: its transaction is unknown to the other backend",
                   not [it for it in left.heard[seen:] if it.action != "Heartbeat"],
                   left.heard[seen:])
-            first = await connectors.start(1, "04AAAAAAAA")
+            first = await connectors.start(1, "04AAAAAAAA", 10)
             await until("its status", lambda: (1, "Charging") in left.statuses())
             check("dual: two backends give the same id, the wallbox gets two",
                   first != second and 77 in (first, second), (first, second))
@@ -121,7 +121,7 @@ async def gateway_dual(folder: Path) -> None:
             check("dual: RemoteStart goes to connector 2, without its profile",
                   answer.status == "Accepted"
                   and got == [{"connectorId": 2, "idTag": "04CCCCCCCC"}], got)
-            third = await connectors.start(2, "04CCCCCCCC")
+            third = await connectors.start(2, "04CCCCCCCC", 29)
             await until("the limit of the profile", lambda: connectors.limit(2) == 8)
             check("dual: its profile limits connector 2 to 8 A", connectors.limit(1) == 0,
                   connectors.limit(1))
@@ -136,7 +136,7 @@ async def gateway_dual(folder: Path) -> None:
             check("dual: TriggerMessage without a connector goes to connector 2",
                   got == {"requestedMessage": "MeterValues", "connectorId": 2}, got)
 
-            fourth = await connectors.start(1, "04AAAAAAAA")
+            fourth = await connectors.start(1, "04AAAAAAAA", 15)
             boots = len(right.all("BootNotification"))
             answer = await right.seat.call(call.Reset(type="Soft"), suppress=False)
             await until("a boot", lambda: len(right.all("BootNotification")) > boots)
