@@ -18,6 +18,7 @@ from pathlib import Path
 from daemon import FUSE, Daemon, until
 from frames import Tap
 from dual import gateway_dual
+from many import gateway_virtual, gateway_whole
 from gateway import GATEWAY
 from modbus import Grid, PowerBrain, Rtu, Tcp
 from report import Report, check
@@ -292,7 +293,7 @@ ONE_BY_ONE = [
 ]
 
 
-TOGETHER = [*GATEWAY, *TROUBLE, gateway_dual]
+TOGETHER = [*GATEWAY, *TROUBLE, gateway_dual, gateway_whole, gateway_virtual]
 
 
 async def play(scenario, home: Path) -> None:

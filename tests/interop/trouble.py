@@ -11,7 +11,7 @@ from backend import Backend
 from between import (LOCAL_IDS, TAG, accepted, actions, arrive, calls, one_evse, register, stop_with,
                      values_of)
 from daemon import Daemon, until
-from frames import Tap
+from frames import Tap, parts
 from ocpp.v16 import call
 from report import check
 from wallbox import Wallbox, stamp
@@ -132,6 +132,87 @@ async def gateway_refusing(folder: Path) -> None:
         await box.close()
 
 
+NOBODYS = '{"nobodys":"own"}'
+
+
+async def gateway_errors(folder: Path) -> None:
+    async with Backend(one=42) as backend, Daemon(folder, site=one_evse(backend)) as daemon:
+        account = backend.accounts["one"]
+        box = await arrive(daemon, account)
+        Tap.excused.add(NOBODYS)
+        for name, here, there in [("wallbox", box, account.seat), ("backend", account.seat, box)]:
+            answer = await here.ask("NobodysOwn", NOBODYS)
+            said = [it for it in map(parts, there.tap.sent) if it[0] == "4"]
+            check(f"errors: the {name} gets the words of who refuses",
+                  len(said) == 1 and answer[2:] == said[0][2:], (answer, said))
+        for number in ["4711", '"4711"', json.dumps("ü" * 36), '"a\\/b"']:
+            await account.seat.tap.send(f'[2,{number},"GetLocalListVersion",{{}}]')
+            await box.tap.send(f'[2,{number},"Heartbeat",{{}}]')
+            for end in (account.seat, box):
+                await until("an answer", lambda: any(
+                    parts(it)[:2] == ["3", number] for it in end.tap.received), 5)
+        check("errors: message ids come back as they were", True)
+        await box.close()
+
+
+async def gateway_denied(folder: Path) -> None:
+    """A backend that says no while it is there, to a wallbox that does not care."""
+    async with Backend(one=42) as backend, Daemon(folder, site=one_evse(backend)) as daemon:
+        account = backend.accounts["one"]
+        box = await arrive(daemon, account)
+        account.start_status = "Blocked"
+        await box.start_charging("BAD1")
+        check("denied: the backend's no reaches the wallbox",
+              box.authorized == box.verdict == "Blocked", (box.authorized, box.verdict))
+        await asyncio.sleep(3)
+        check("denied: nobody charges without a yes", box.allowed() == 0, box.limits)
+        await box.close()
+
+
+async def deny_late(folder: Path, who: str, by_backend: bool) -> None:
+    """A late refusal, with StopTransactionOnInvalidId = false at the wallbox."""
+    key = "StopTransactionOnInvalidId"
+    async with Backend(one=42) as backend, Daemon(folder, site=one_evse(backend)) as daemon:
+        account = backend.accounts["one"]
+        box = await Wallbox.connect(daemon, "CB-1")
+        box.metering, box.settings[key] = False, str(by_backend).lower()
+        await box.boot()
+        await accepted(account)
+        if by_backend:
+            request = call.ChangeConfiguration(key=key, value="false")
+            await account.seat.call(request, suppress=False)
+        assert box.settings[key] == "false"
+        await box.call(call.Authorize(id_tag=TAG), suppress=False)
+        await until("an idle wallbox is limited", lambda: box.limits)
+        await asyncio.sleep(2)
+        await backend.stop()
+        await box.start_charging(TAG)
+        await until("a current", lambda: box.allowed() == 16)
+        account.start_status = "Invalid"
+        await backend.start()
+        await until("the start", lambda: account.all("StartTransaction"), 40)
+        await until("no current", lambda: box.allowed() == 0)
+        await asyncio.sleep(2)
+        stops = calls(box.tap.received, "RemoteStopTransaction")
+        check(f"denied late, as {who} had set: no current, and the transaction stays open",
+              not stops and not account.all("StopTransaction"), stops)
+        if box.transaction:
+            await box.stop_charging("EVDisconnected")
+            await until("the stop", lambda: account.all("StopTransaction"))
+            stop = account.all("StopTransaction")[0].payload
+            check(f"denied late, as {who} had set: its stop says what the wallbox says",
+                  (stop["transactionId"], stop["reason"]) == (42, "EVDisconnected"), stop)
+        await box.close()
+
+
+async def gateway_denied_late(folder: Path) -> None:
+    await deny_late(folder, "the backend", by_backend=True)
+
+
+async def gateway_denied_late_at_the_wallbox(folder: Path) -> None:
+    await deny_late(folder, "the installer", by_backend=False)
+
+
 async def gateway_pending(folder: Path) -> None:
     async with Backend(one=42) as backend, Daemon(folder, site=one_evse(backend)) as daemon:
         account = backend.accounts["one"]
@@ -224,6 +305,10 @@ TROUBLE = [
     gateway_slow,
     gateway_killed,
     gateway_refusing,
+    gateway_errors,
+    gateway_denied,
+    gateway_denied_late,
+    gateway_denied_late_at_the_wallbox,
     gateway_pending,
     gateway_commands,
 ]
