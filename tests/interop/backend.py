@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from datetime import datetime, timezone
@@ -36,15 +37,18 @@ class Account:
     def __init__(self, first_id: int):
         self.ids = itertools.count(first_id)
         self.heard: list[Heard] = []
-        self.boot_status = "Accepted"
+        self.boot_status, self.boot_interval = "Accepted", 300
         self.start_status = "Accepted"
+        self.delays: dict[str, float] = {}  # seconds before an action is answered
         self.seat: Seat | None = None
 
     def all(self, *actions: str) -> list[Heard]:
         return [heard for heard in self.heard if heard.action in actions]
 
     def billed(self) -> list[Heard]:
-        return self.all(*BILLING)
+        """What belongs to transactions; a wallbox may also be metered between them."""
+        return [it for it in self.all(*BILLING)
+                if it.action != "MeterValues" or "transactionId" in it.payload]
 
     def statuses(self) -> list[tuple[int, str]]:
         heard = self.all("StatusNotification")
@@ -57,18 +61,29 @@ class Seat(Raw, ChargePoint):
     def __init__(self, name: str, connection: Tap, account: Account):
         super().__init__(name, connection, response_timeout=15)
         self.account = account
+        self.late: set[asyncio.Task] = set()
 
     async def route_message(self, raw_msg: str) -> None:
         frame = parts(raw_msg)
         if frame[0] == "2":
             heard = Heard(json.loads(frame[2]), json.loads(frame[3]), frame[3])
             self.account.heard.append(heard)
+            if heard.action in self.account.delays:
+                self.late.add(asyncio.create_task(self.answer_late(raw_msg, heard.action)))
+                return
         await super().route_message(raw_msg)
+
+    async def answer_late(self, raw_msg: str, action: str) -> None:
+        await asyncio.sleep(self.account.delays[action])
+        try:
+            await super().route_message(raw_msg)
+        except ConnectionClosed:
+            pass  # too late for this connection
 
     @on(Action.boot_notification)
     def on_boot(self, **boot):
-        status = self.account.boot_status
-        return call_result.BootNotification(current_time=clock(), interval=300, status=status)
+        status, interval = self.account.boot_status, self.account.boot_interval
+        return call_result.BootNotification(current_time=clock(), interval=interval, status=status)
 
     @on(Action.heartbeat)
     def on_heartbeat(self):
@@ -147,3 +162,5 @@ class Backend:
         finally:
             if account.seat is seat:
                 account.seat = None
+            for task in seat.late:
+                task.cancel()

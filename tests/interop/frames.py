@@ -7,12 +7,14 @@ import functools
 import json
 import os
 import re
+import time
 import uuid
 from decimal import Decimal
 
 import ocpp
 from jsonschema import Draft4Validator
 
+PATIENCE = 8.0  # seconds that the daemon waits for an answer at the least
 SCHEMAS = os.path.join(ocpp.__path__[0], "v16", "schemas")
 
 
@@ -48,11 +50,14 @@ class Tap:
         self.actions: dict[str, str] = {}
         self.sent: list[str] = []
         self.received: list[str] = []
+        self.called: dict[str, float] = {}  # when the daemon asked what is not answered yet
 
     async def send(self, text: str) -> None:
         frame = json.loads(text)
         if frame[0] == 2:
             self.actions[frame[1]] = frame[2]
+        else:
+            self.called.pop(frame[1], None)
         self.sent.append(text)
         await self.connection.send(text)
 
@@ -75,6 +80,10 @@ class Tap:
             _, message_id, action, payload = frame
             if not isinstance(message_id, str) or not 0 < len(message_id) <= 36:
                 raise ValueError("a bad message id")
+            now = time.monotonic()
+            if any(now - asked < PATIENCE for asked in self.called.values()):
+                raise ValueError("a second CALL before the first is answered")
+            self.called[message_id] = now
             if parts(text)[3] not in Tap.excused:
                 validator(action).validate(payload)
         elif frame[0] == 3:

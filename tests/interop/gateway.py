@@ -9,98 +9,14 @@ import time
 from pathlib import Path
 
 from backend import Account, Backend
+from between import (LOCAL_IDS, TAG, actions, arrive, calls, one_evse, profile, register,
+                     signed_value, stop_with, values_of)
 from daemon import Daemon, until
-from frames import Tap, parts
+from frames import Tap
 from ocpp.v16 import call
 from pyocmf import OCMF, PyOCMFError
 from report import check
 from signed import Meter, digest, digests, tokens
-from wallbox import Wallbox, stamp
-
-TAG = "04A2B3C4D5"
-LOCAL_IDS = 1_000_000_000  # where the daemon's own transaction ids begin
-
-HOUSE = """
-[[circuit]]
-name = "house"
-max-current = 63
-"""
-
-EVSE = """
-[[evse]]
-name = "{name}"
-device = "ocpp1.6"
-address = "{address}"
-id = {connector}
-max-current = 16
-failsafe-current = 0
-[evse.gateway]
-url = "{url}"
-client-id = "{client}"
-"""
-
-
-def one_evse(backend: Backend, client: str = "one") -> str:
-    return HOUSE + EVSE.format(
-        name="garage", address="CB-1", connector=1, url=backend.url, client=client
-    )
-
-
-async def arrive(daemon: Daemon, account: Account, address: str = "CB-1") -> Wallbox:
-    """A wallbox that says nothing by itself, and that its backend knows of."""
-    box = await Wallbox.connect(daemon, address)
-    box.metering = False
-    await box.boot()
-    await accepted(account)
-    await until("an idle wallbox is limited", lambda: box.limits and not box.allowed())
-    return box
-
-
-async def accepted(account: Account, seconds: float = 30.0) -> None:
-    def there() -> bool:
-        return account.seat is not None and (1, "Available") in account.statuses()
-
-    await until("the backend knows the charge point", there, seconds)
-
-
-def actions(heard) -> list[str]:
-    return [it.action for it in heard]
-
-
-def values_of(number: int | None, *sampled: str, connector: int = 1) -> str:
-    """The payload of a MeterValues, written by hand: `sampled` are sampledValues."""
-    transaction = "" if number is None else f'"transactionId": {number},'
-    return (f'{{"connectorId":{connector}, {transaction}"meterValue":[{{"timestamp":"{stamp()}",'
-            f'"sampledValue":[{",".join(sampled)}]}}]}}')
-
-
-def signed_value(token: str, context: str = "Transaction.Begin") -> str:
-    return (f'{{"value": {token},"context":"{context}","format":"SignedData",'
-            '"measurand":"Energy.Active.Import.Register","unit":"kWh"}')
-
-
-def register(value: int, context: str = "Sample.Clock") -> str:
-    return f'{{"value":"{value}","context":"{context}","unit":"Wh"}}'
-
-
-def calls(sent: list[str], action: str) -> list[str]:
-    """The payloads of the CALLs of a name among frames."""
-    frames = [parts(text) for text in sent]
-    return [frame[3] for frame in frames if frame[0] == "2" and json.loads(frame[2]) == action]
-
-
-async def stop_with(box: Wallbox, *sampled: str, reason: str = "Local") -> str:
-    """Ends the transaction with `transactionData`; returns the payload as sent."""
-    payload = (f'{{"transactionId":{box.transaction},"idTag":"{TAG}","meterStop": 4711,'
-               f'"timestamp":"{stamp()}","reason":"{reason}","transactionData":[{{"timestamp":'
-               f'"{stamp()}","sampledValue":[{",".join(sampled)}]}}]}}')
-    answer = await box.ask("StopTransaction", payload)
-    assert answer[0] == "3", answer
-    box.transaction = None
-    box.energy += 10  # so that the next start differs from this one
-    await box.notify("Finishing")
-    await box.notify("Available")
-    return payload
 
 
 async def gateway_session(folder: Path) -> None:
@@ -245,19 +161,6 @@ async def gateway_data_transfer(folder: Path) -> None:
         await box.close()
 
 
-def profile(limit: float, purpose: str = "TxDefaultProfile", number: int = 5) -> dict:
-    return {
-        "charging_profile_id": number,
-        "stack_level": 0,
-        "charging_profile_purpose": purpose,
-        "charging_profile_kind": "Relative",
-        "charging_schedule": {
-            "charging_rate_unit": "A",
-            "charging_schedule_period": [{"start_period": 0, "limit": limit}],
-        },
-    }
-
-
 async def gateway_remote(folder: Path) -> None:
     async with Backend(one=501) as backend, Daemon(folder, site=one_evse(backend)) as daemon:
         account = backend.accounts["one"]
@@ -336,6 +239,13 @@ async def gateway_profiles(folder: Path) -> None:
         reason = (await daemon.evse("garage"))["reason"]
         check("gateway: the status names the backend as the reason", "backend" in reason, reason)
 
+        await daemon.command("limit", "house", str(7 * 230 * 3))
+        await until("the lower limit", lambda: box.allowed() == 7)
+        said = await composite(account)
+        check("gateway: a local limit of 7 A is lower than the backend's: it holds, and is told",
+              said == [(0, 7)], said)
+        await daemon.command("limit", "house", "off")
+        await until("the backend's limit again", lambda: box.allowed() == 10)
         check("gateway: 5 A is less than a car takes: accepted", await put(5) == "Accepted")
         await until("a pause", lambda: box.allowed() == 0)
         said = await composite(account)
@@ -574,121 +484,6 @@ async def gateway_late_refusal(folder: Path) -> None:
         await box.close()
 
 
-class TwoConnectors:
-    """What is said of, and to, the connectors of one wallbox."""
-
-    def __init__(self, box: Wallbox):
-        self.box = box
-        box.settings["NumberOfConnectors"] = "2"
-
-    async def start(self, connector: int, tag: str) -> int:
-        await self.box.notify("Preparing", connector)
-        await self.box.call(call.Authorize(id_tag=tag), suppress=False)
-        request = call.StartTransaction(
-            connector_id=connector, id_tag=tag, meter_start=10 * connector, timestamp=stamp()
-        )
-        answer = await self.box.call(request, suppress=False)
-        await self.box.notify("Charging", connector)
-        return answer.transaction_id
-
-    async def stop(self, number: int, meter: int, reason: str) -> None:
-        request = call.StopTransaction(
-            transaction_id=number, meter_stop=meter, timestamp=stamp(), reason=reason
-        )
-        await self.box.call(request, suppress=False)
-
-    def limit(self, connector: int) -> float | None:
-        stored = [it for (place, _, _), it in self.box.profiles.items() if place == connector]
-        top = max(stored, key=lambda it: it["stack_level"], default=None)
-        return top and top["charging_schedule"]["charging_schedule_period"][0]["limit"]
-
-
-async def gateway_dual(folder: Path) -> None:
-    async with Backend(left=77) as one, Backend(right=77) as two:
-        site = HOUSE + EVSE.format(name="left", address="CB-1", connector=1, url=one.url,
-                                   client="left")
-        site += EVSE.format(name="right", address="CB-1", connector=2, url=two.url, client="right")
-        async with Daemon(folder, site=site) as daemon:
-            left, right = one.accounts["left"], two.accounts["right"]
-            box = await Wallbox.connect(daemon, "CB-1")
-            box.metering = False
-            # Commands are heard, and answered, but carried out by hand here.
-            accepts = '{"status":"Accepted"}'
-            box.raw_answers |= {"RemoteStartTransaction": accepts, "RemoteStopTransaction": accepts}
-            connectors = TwoConnectors(box)
-            await box.call(call.BootNotification(
-                charge_point_vendor="Interop", charge_point_model="Two",
-                charge_point_serial_number="SN1",
-            ))
-            for connector in (0, 1, 2):
-                await box.notify("Available", connector)
-            await accepted(left)
-            await accepted(right)
-            serials = [account.all("BootNotification")[0].payload["chargePointSerialNumber"]
-                       for account in (left, right)]
-            check("dual: each backend sees a charge point with a serial number of its own",
-                  serials[0] != serials[1] and all(it.startswith("SN1") for it in serials), serials)
-            answer = await right.seat.call(
-                call.GetConfiguration(key=["NumberOfConnectors"]), suppress=False
-            )
-            check("dual: which has one connector",
-                  [row["value"] for row in answer.configuration_key] == ["1"], answer)
-
-            seen = len(left.heard)
-            second = await connectors.start(2, "04BBBBBBBB")
-            await until("its status", lambda: (1, "Charging") in right.statuses())
-            start = right.all("StartTransaction")[0].payload
-            check("dual: connector 2 is connector 1 at its backend",
-                  start["connectorId"] == 1 and start["meterStart"] == 20, start)
-            check("dual: its transaction is unknown to the other backend",
-                  not [it for it in left.heard[seen:] if it.action != "Heartbeat"],
-                  left.heard[seen:])
-            first = await connectors.start(1, "04AAAAAAAA")
-            await until("its status", lambda: (1, "Charging") in left.statuses())
-            check("dual: two backends give the same id, the wallbox gets two",
-                  first != second and 77 in (first, second), (first, second))
-            await box.ask("MeterValues", values_of(second, register(25), connector=2))
-            await until("its values", lambda: right.all("MeterValues"))
-            values = right.all("MeterValues")[0].payload
-            check("dual: meter values with the backend's connector and id",
-                  values["connectorId"] == 1 and values["transactionId"] == 77, values)
-
-            answer = await left.seat.call(
-                call.RemoteStopTransaction(transaction_id=77), suppress=False
-            )
-            got = [json.loads(it) for it in calls(box.tap.received, "RemoteStopTransaction")]
-            check("dual: RemoteStop means the transaction of that backend",
-                  answer.status == "Accepted" and got == [{"transactionId": first}], got)
-            await connectors.stop(first, 15, "Remote")
-            await connectors.stop(second, 29, "Local")
-            for connector in (1, 2):
-                await box.notify("Available", connector)
-            await until("two stops", lambda: left.all("StopTransaction")
-                        and right.all("StopTransaction"))
-            stops = [[(it.payload["transactionId"], it.payload["meterStop"])
-                      for it in account.all("StopTransaction")] for account in (left, right)]
-            check("dual: each backend gets its stop", stops == [[(77, 15)], [(77, 29)]], stops)
-            check("dual: and nothing else",
-                  [actions(it.billed()) for it in (left, right)] == [
-                      ["StartTransaction", "StopTransaction"],
-                      ["StartTransaction", "MeterValues", "StopTransaction"]],
-                  [actions(it.billed()) for it in (left, right)])
-
-            request = call.RemoteStartTransaction(
-                id_tag="04CCCCCCCC", connector_id=1, charging_profile=profile(8, "TxProfile")
-            )
-            answer = await right.seat.call(request, suppress=False)
-            got = [json.loads(it) for it in calls(box.tap.received, "RemoteStartTransaction")]
-            check("dual: RemoteStart goes to connector 2, without its profile",
-                  answer.status == "Accepted"
-                  and got == [{"connectorId": 2, "idTag": "04CCCCCCCC"}], got)
-            third = await connectors.start(2, "04CCCCCCCC")
-            await until("the limit of the profile", lambda: connectors.limit(2) == 8)
-            check("dual: its profile limits connector 2 to 8 A", connectors.limit(1) == 0,
-                  (connectors.limit(1), third))
-            await box.close()
-
-
 GATEWAY = [
     gateway_session,
     gateway_signed,
@@ -699,5 +494,4 @@ GATEWAY = [
     gateway_away,
     gateway_ids,
     gateway_late_refusal,
-    gateway_dual,
 ]

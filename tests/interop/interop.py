@@ -1,5 +1,8 @@
-"""The real daemon against charge points made of the package `ocpp`, and against devices made of
-`pymodbus`. Started by `run`."""
+"""The real daemon against charge points and a backend made of the package `ocpp`, and against
+devices made of `pymodbus`. Started by `run`.
+
+    interop.py [WORD…]        only the scenarios with one of these words in their names
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ from pathlib import Path
 
 from daemon import FUSE, Daemon, until
 from frames import Tap
+from dual import gateway_dual
+from many import gateway_virtual, gateway_whole
 from gateway import GATEWAY
 from modbus import Grid, PowerBrain, Rtu, Tcp
 from report import Report, check
+from trouble import TROUBLE
 from wallbox import Fuse, Wallbox, dial
 from websockets.exceptions import InvalidStatus
 
@@ -287,6 +293,9 @@ ONE_BY_ONE = [
 ]
 
 
+TOGETHER = [*GATEWAY, *TROUBLE, gateway_dual, gateway_whole, gateway_virtual]
+
+
 async def play(scenario, home: Path) -> None:
     """One scenario that breaks must not hide the others."""
     failed_before = Report.failed
@@ -312,7 +321,7 @@ async def main(wanted: list[str]) -> None:
         for scenario in filter(is_wanted, ONE_BY_ONE):
             await play(scenario, Path(folder) / scenario.__name__)
         # Most of their time goes by with waiting for each other.
-        together = [play(it, Path(folder) / it.__name__) for it in filter(is_wanted, GATEWAY)]
+        together = [play(it, Path(folder) / it.__name__) for it in filter(is_wanted, TOGETHER)]
         await asyncio.gather(*together)
     check(f"all {Tap.judged} frames of the daemon fit the official schemas",
           Tap.judged and not Tap.wrong, "\n".join(Tap.wrong[:10]))
