@@ -6,12 +6,13 @@ use tracing::{debug, info};
 
 use crate::clock::Now;
 use crate::evse::{Order, Outcome};
-use crate::ids::{ConnectorId, EvseName, IdTag, LinkId};
+use crate::ids::{ConnectorId, EvseName, IdTag, LinkId, TransactionNumber};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::ErrorCode;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
-    self, MessageTrigger, RemoteStopTransaction, StatusNotification, TriggerMessage,
+    self, MessageTrigger, RemoteStopTransaction, SetChargingProfile, StatusNotification,
+    TriggerMessage,
 };
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::{insert, without};
@@ -236,6 +237,7 @@ impl Gateway {
     ) {
         let transaction = match action {
             "RemoteStopTransaction" => self.meant_transaction(&payload),
+            "SetChargingProfile" => self.profiled_transaction(&payload),
             _ => None,
         };
         self.next_order += 1;
@@ -311,9 +313,15 @@ impl Gateway {
         insert(&payload, "connectorId", &number).unwrap_or(payload)
     }
 
-    fn meant_transaction(&self, payload: &str) -> Option<crate::ids::TransactionNumber> {
+    fn meant_transaction(&self, payload: &str) -> Option<TransactionNumber> {
         let said = serde_json::from_str::<RemoteStopTransaction>(payload).ok()?;
         Some(self.transactions.called(said.transaction_id)?.0)
+    }
+
+    fn profiled_transaction(&self, payload: &str) -> Option<TransactionNumber> {
+        let said = serde_json::from_str::<SetChargingProfile>(payload).ok()?;
+        let id = said.cs_charging_profiles.transaction_id?;
+        Some(self.transactions.called(id)?.0)
     }
 
     /// The profile stays here, for the transaction that comes.

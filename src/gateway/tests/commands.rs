@@ -243,6 +243,13 @@ fn in_observe_mode_limits_go_to_the_wallbox_word_for_word() {
     let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.payload, limit.to_string());
     assert!(bench.ceilings.is_empty());
+    bench.start(7);
+    bench.answer_everything();
+    let mut limit = profile("TxProfile", 8.0);
+    limit["csChargingProfiles"]["transactionId"] = json!(700);
+    bench.command("SetChargingProfile", &limit);
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
+    assert_eq!(order.transaction, Some(TransactionNumber(7)));
 }
 
 #[test]
