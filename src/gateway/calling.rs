@@ -16,7 +16,8 @@ use crate::ocpp::ErrorCode;
 use crate::ocpp::messages::{self, AuthorizeResponse, DataTransfer};
 use crate::ocpp::rpc::CallFailure;
 
-use super::gateway::{Asked, Context, Gateway, Output, Urgent};
+use super::gateway::{Asked, Gateway, Urgent};
+use super::io::{Context, Output};
 use super::transactions::Start;
 
 /// Wallboxes give up after 20 to 30 s, and the person at the card reader before that.

@@ -8,7 +8,8 @@ use crate::ocpp::liveness::{Act, Liveness};
 
 use super::backoff::Backoff;
 use super::dial_failure::DialFailure;
-use super::gateway::{Context, Gateway, Output};
+use super::gateway::Gateway;
+use super::io::{Context, Output};
 use super::keys::Credential;
 use super::plan::GatewayPlan;
 

@@ -21,7 +21,8 @@ use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::splice;
 use crate::ocpp::timestamp;
 
-use super::gateway::{Asked, Context, Gateway, Output, TICK};
+use super::gateway::{Asked, Gateway, TICK};
+use super::io::{Context, Output};
 use super::outbox::Waiting;
 use super::transactions::{Known, Start};
 

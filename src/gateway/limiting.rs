@@ -7,7 +7,8 @@ use crate::evse::Metering;
 use crate::ids::EvseName;
 use crate::units::MilliAmps;
 
-use super::gateway::{Context, Gateway, Output, TICK};
+use super::gateway::{Gateway, TICK};
+use super::io::{Context, Output};
 use super::members::Member;
 use super::profiles::{OpenTransaction, Outlet, Outlets};
 

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `gateway` | the machine: what arrives, what is to be done, timers |
+//! | `io` | what comes out of it |
 //! | `connection`, `backoff`, `dial_failure` | when a backend is tried, and whether it lives |
 //! | `registering` | boot, heartbeats, the status of every connector |
 //! | `calling` | what wallboxes ask, and what they are told without the backend |
@@ -26,6 +27,7 @@ mod dial_failure;
     reason = "the machine that gives the room its name"
 )]
 mod gateway;
+mod io;
 pub mod keys;
 mod limiting;
 mod members;
@@ -38,7 +40,8 @@ pub mod tags;
 mod transactions;
 
 pub use dial_failure::DialFailure;
-pub use gateway::{Context, Gateway, Output, View};
+pub use gateway::Gateway;
+pub use io::{Context, Output, View};
 pub use plan::{BootPlan, GatewayPlan, MemberPlan};
 
 #[cfg(test)]

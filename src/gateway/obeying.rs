@@ -17,7 +17,8 @@ use crate::ocpp::messages::{
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::{insert, without};
 
-use super::gateway::{Context, Gateway, Output};
+use super::gateway::Gateway;
+use super::io::{Context, Output};
 use super::keys::Asked;
 use super::members::{Member, WHOLE};
 

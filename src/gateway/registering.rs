@@ -19,7 +19,8 @@ use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::splice;
 use crate::ocpp::{ChargePointStatus, timestamp};
 
-use super::gateway::{Asked, Context, Gateway, Urgent};
+use super::gateway::{Asked, Gateway, Urgent};
+use super::io::Context;
 use super::members::{Member, WHOLE};
 
 /// A backend that names no interval, or an absurd one, is asked again after this.
