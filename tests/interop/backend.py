@@ -39,6 +39,7 @@ class Account:
         self.heard: list[Heard] = []
         self.boot_status, self.boot_interval = "Accepted", 300
         self.start_status = "Accepted"
+        self.raw_answers: dict[str, str] = {}  # by action
         self.delays: dict[str, float] = {}  # seconds before an action is answered
         self.seat: Seat | None = None
 
@@ -60,7 +61,7 @@ class Seat(Raw, ChargePoint):
 
     def __init__(self, name: str, connection: Tap, account: Account):
         super().__init__(name, connection, response_timeout=15)
-        self.account = account
+        self.account, self.raw_answers = account, account.raw_answers
         self.late: set[asyncio.Task] = set()
 
     async def route_message(self, raw_msg: str) -> None:

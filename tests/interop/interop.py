@@ -16,9 +16,10 @@ import traceback
 from pathlib import Path
 
 from daemon import FUSE, Daemon, until
-from frames import Tap
+from delivery import DELIVERY
 from dual import gateway_dual
 from many import gateway_virtual, gateway_whole
+from frames import Tap
 from gateway import GATEWAY
 from modbus import Grid, PowerBrain, Rtu, Tcp
 from report import Report, check
@@ -293,7 +294,7 @@ ONE_BY_ONE = [
 ]
 
 
-TOGETHER = [*GATEWAY, *TROUBLE, gateway_dual, gateway_whole, gateway_virtual]
+TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual]
 
 
 async def play(scenario, home: Path) -> None:
