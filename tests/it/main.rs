@@ -25,4 +25,5 @@ mod server_sockets;
 mod service;
 mod status_command;
 mod world;
+mod world_backend;
 mod world_dead_man;
