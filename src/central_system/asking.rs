@@ -156,12 +156,19 @@ impl Station {
         if self.ask_waiting_limit(context, Direction::Lowers)
             || self.ask_stop(context)
             || self.ask_waiting_limit(context, Direction::Renews)
-            || self.ask_order(context)
-            || self.ask_waiting_limit(context, Direction::Raises)
         {
             return false;
         }
-        self.ask_step(context)
+        // A backend that commands without end must not keep the car from charging.
+        let was_ordered = std::mem::take(&mut self.was_ordered);
+        if !was_ordered && self.ask_order(context) {
+            self.was_ordered = true;
+            return false;
+        }
+        if self.ask_waiting_limit(context, Direction::Raises) {
+            return false;
+        }
+        self.ask_step(context) || (was_ordered && self.rpc.is_idle())
     }
 
     fn ask_waiting_limit(&mut self, context: &mut Context<'_>, direction: Direction) -> bool {

@@ -133,6 +133,8 @@ pub struct Station {
     pub(super) next_call: u64,
     /// Commands of backends, the oldest first.
     pub(super) orders: VecDeque<Held>,
+    /// The last CALL was one of these: something else may go first now.
+    pub(super) was_ordered: bool,
     /// What becomes of meter values; 0 is the main meter.
     pub(super) filings: BTreeMap<ConnectorId, Filing>,
     /// Another sampling is wanted than when the wallbox was set up.
@@ -173,6 +175,7 @@ impl Station {
             waiting: BTreeMap::new(),
             next_call: 0,
             orders: VecDeque::new(),
+            was_ordered: false,
             filings: BTreeMap::new(),
             sampling_changed: false,
             strays: Repeats::default(),

@@ -144,17 +144,18 @@ impl Gateway {
         if self.fetch_at.is_none_or(|at| at <= now)
             && let Some(missing) = self.outbox.fetch()
         {
+            self.fetch_at = None;
             self.output(Output::Fetch(missing));
         }
         if self.retry_at.is_some_and(|at| at > now) {
             return;
         }
+        self.retry_at = None;
         let Some((id, waiting, Some(payload))) = self.outbox.first() else {
             return;
         };
         let action = waiting.kind.action();
         let payload = self.address(waiting, payload);
-        self.retry_at = None;
         self.call(context, action, &payload, Asked::Entry(id));
     }
 

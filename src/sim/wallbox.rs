@@ -439,6 +439,11 @@ impl Wallbox {
         self.wire.kept()
     }
 
+    /// The longest that it has waited for an answer over a standing connection.
+    pub fn slowest_answer(&self) -> Duration {
+        self.wire.slowest
+    }
+
     /// What the central system did wrong.
     pub fn violations(&self) -> &[String] {
         self.judge.violations()
@@ -472,6 +477,19 @@ impl Wallbox {
         self.pump(now);
     }
 
+    /// Meter values that somebody asked for belong to the running transaction, too.
+    fn note_values(&mut self, call: &OwnCall) {
+        let number = call.payload["connectorId"].as_u64().unwrap_or_default();
+        let connector = u32::try_from(number).ok().map(ConnectorId);
+        let connector = connector.and_then(|id| self.connectors.get(&id));
+        let session = connector.and_then(|it| it.session.as_ref());
+        if let (Some(books), Some(session), "MeterValues") = (&mut self.books, session, call.action)
+        {
+            let written = self.wire.written(call.action, call.payload.clone());
+            books.note(session.number, call.action, written);
+        }
+    }
+
     /// Sends what may be sent.
     fn pump(&mut self, now: Now) {
         if !self.wire.idle() {
@@ -482,6 +500,7 @@ impl Wallbox {
             let call = self.boot_notification();
             self.wire.send_call(now.mono, call, &mut self.random);
         } else if let Some(call) = self.wire.next_call(accepted) {
+            self.note_values(&call);
             self.wire.send_call(now.mono, call, &mut self.random);
         } else if !accepted {
         } else if let Some(kept) = self.wire.next_kept(now.mono) {

@@ -26,4 +26,5 @@ mod service;
 mod simulated_backend;
 mod status_command;
 mod world;
+mod world_backend;
 mod world_dead_man;

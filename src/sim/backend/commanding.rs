@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::ledger::{CommandNumber, Event, Outcome};
-use super::mischief::FLOOD;
+use super::mischief::{CUT_OFF, FLOOD};
 use super::{Backend, ChargePoint, NotConnected, wire};
 use crate::clock::Now;
 use crate::ids::ChargeBoxId;
@@ -95,7 +95,7 @@ impl Backend {
         id: &str,
         outcome: Outcome,
     ) {
-        if id.starts_with(FLOOD) {
+        if id.starts_with(FLOOD) || id == CUT_OFF {
             return;
         }
         let charge_point = self.charge_points.entry(client_id.clone()).or_default();

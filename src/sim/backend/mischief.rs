@@ -19,6 +19,9 @@ const GARBAGE_EACH: Duration = Duration::from_secs(1);
 /// Begins the message ids of a flood, whose answers nobody looks at.
 pub(super) const FLOOD: &str = "flood-";
 
+/// The message id of a CALL in the garbage that ends too early; whoever can read it may answer.
+pub(super) const CUT_OFF: &str = "cut-off";
+
 /// No message, or one that makes no sense; one after the other.
 const GARBAGE: [&str; 12] = [
     "",

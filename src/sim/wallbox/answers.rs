@@ -108,7 +108,7 @@ impl Wallbox {
                 self.called(now, id, action, payload);
             }
             [Value::Number(kind), id, payload] if kind.as_u64() == Some(3) => {
-                if let Some(settled) = self.take_settled(id, text) {
+                if let Some(settled) = self.take_settled(now, id, text) {
                     self.answered(now, settled, payload);
                 }
             }
@@ -119,7 +119,7 @@ impl Wallbox {
                 Value::String(_),
                 Value::Object(_),
             ] if kind.as_u64() == Some(4) => {
-                if let Some(settled) = self.take_settled(id, text) {
+                if let Some(settled) = self.take_settled(now, id, text) {
                     self.judge
                         .complain(format!("{} was answered with {code}", settled.action));
                     self.not_answered(now, settled.purpose);
@@ -129,8 +129,8 @@ impl Wallbox {
         }
     }
 
-    fn take_settled(&mut self, id: &Value, text: &str) -> Option<Settled> {
-        let settled = self.wire.settle(id);
+    fn take_settled(&mut self, now: Now, id: &Value, text: &str) -> Option<Settled> {
+        let settled = self.wire.settle(now.mono, id);
         if settled.is_none() && !self.wire.was_used(id) {
             self.judge.complain(format!("answers no CALL: {text}"));
         }

@@ -81,6 +81,8 @@ pub(super) struct Wire {
     outstanding: Option<Outstanding>,
     used_ids: VecDeque<Value>,
     pub(super) last_sent: Mono,
+    /// The longest wait for an answer so far.
+    pub(super) slowest: Duration,
 }
 
 /// `payload` with one member more.
@@ -102,6 +104,7 @@ impl Wire {
             outstanding: None,
             used_ids: VecDeque::new(),
             last_sent: Mono::START,
+            slowest: Duration::ZERO,
         }
     }
 
@@ -231,13 +234,13 @@ impl Wire {
     }
 
     /// Takes the CALL that `id` answers.
-    pub(super) fn settle(&mut self, id: &Value) -> Option<Settled> {
-        self.outstanding
-            .take_if(|call| call.id == *id)
-            .map(|call| Settled {
-                action: call.action,
-                purpose: call.purpose,
-            })
+    pub(super) fn settle(&mut self, now: Mono, id: &Value) -> Option<Settled> {
+        let call = self.outstanding.take_if(|call| call.id == *id)?;
+        self.slowest = self.slowest.max(now.since(call.since));
+        Some(Settled {
+            action: call.action,
+            purpose: call.purpose,
+        })
     }
 
     /// An answer may be late; an answer to nothing is wrong.
@@ -247,12 +250,13 @@ impl Wire {
 
     /// Gives up the CALL whose time is over.
     pub(super) fn give_up(&mut self, now: Mono) -> Option<Settled> {
-        self.outstanding
-            .take_if(|call| now.since(call.since) >= TIMEOUT)
-            .map(|call| Settled {
-                action: call.action,
-                purpose: call.purpose,
-            })
+        let late = |call: &mut Outstanding| now.since(call.since) >= TIMEOUT;
+        let call = self.outstanding.take_if(late)?;
+        self.slowest = self.slowest.max(TIMEOUT);
+        Some(Settled {
+            action: call.action,
+            purpose: call.purpose,
+        })
     }
 
     /// The first kept message was processed.

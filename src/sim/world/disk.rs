@@ -12,7 +12,7 @@ use crate::journal::{Record, Recovered};
 pub struct Disk {
     /// How long a commit takes.
     pub delay: Duration,
-    /// Nothing is written any more.
+    /// Nothing is written or read any more.
     pub failing: bool,
     recovered: Recovered,
     pending: VecDeque<(Seq, Record)>,
@@ -57,7 +57,8 @@ impl Disk {
     /// The payloads of entries that are on disk.
     pub(super) fn fetch(&self, entries: &[EntryId]) -> Vec<(EntryId, String)> {
         let found = |id: &EntryId| Some((*id, self.payloads.get(id)?.clone()));
-        entries.iter().filter_map(found).collect()
+        let readable = entries.iter().filter(|_| !self.failing);
+        readable.filter_map(found).collect()
     }
 
     /// Puts off writing up to `seq`; returns whether a new attempt must be made.
