@@ -83,14 +83,18 @@ impl SiteTask {
                     };
                     self.site.handle(self.clock.now(), input);
                 }
+                _ = watchdog.tick() => systemd::feed_watchdog(),
                 // Before the field: a flood of frames must not hold back a timer that lowers.
                 () = async {
                     match due {
                         Some(due) => sleep_until(due).await,
                         None => std::future::pending().await,
                     }
-                } => self.site.handle_timeout(self.clock.now()),
-                _ = watchdog.tick() => systemd::feed_watchdog(),
+                } => {
+                    self.site.handle_timeout(self.clock.now());
+                    // A timer that is always due must not shut out the field.
+                    self.take_waiting(&mut links);
+                }
                 _ = self.field.recv_many(&mut batch, BATCH) => {
                     for field in batch.drain(..) {
                         self.take(field, &mut links);
@@ -105,6 +109,17 @@ impl SiteTask {
         }
         self.carry_out(&mut links);
         self.journal.close();
+    }
+
+    /// Takes what waits, at most a batch of it.
+    fn take_waiting(&mut self, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {
+        for _ in 0..BATCH {
+            let Ok(field) = self.field.try_recv() else {
+                return;
+            };
+            self.carry_out(links);
+            self.take(field, links);
+        }
     }
 
     fn take(&mut self, field: Field, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {

@@ -1,5 +1,7 @@
 //! The connection to a backend: when it is tried, and whether it lives.
 
+use std::time::Duration;
+
 use tracing::{info, warn};
 
 use crate::clock::{Mono, Timestamp};
@@ -12,6 +14,9 @@ use super::gateway::Gateway;
 use super::io::{Context, Output};
 use super::keys::Credential;
 use super::plan::GatewayPlan;
+
+/// A connection that ended sooner is not made anew at once.
+const STOOD: Duration = Duration::from_secs(10);
 
 /// A multiple of how many passwords there may be: the new one and the old.
 const MOST_PASSWORDS: usize = 2;
@@ -121,12 +126,17 @@ impl Connection {
                 "the connection to the backend ended"
             );
         }
-        let next = if at_once {
+        let next = if at_once && self.stood(now) {
             now
         } else {
             now + self.backoff.next(context.random, false)
         };
         self.state = State::Down(next);
+    }
+
+    /// It was there for a while: not the kind that ends as soon as it stands.
+    fn stood(&self, now: Mono) -> bool {
+        matches!(self.state, State::Up { since, .. } if now.since(since) >= STOOD)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Mono> {

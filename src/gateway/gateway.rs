@@ -1,6 +1,7 @@
 //! [`Gateway`]: one charge point as one backend sees it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -10,11 +11,11 @@ use crate::evse::{Call, Notice, Outcome, Report};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
 };
-use crate::journal::{Filed, Record, Recovered};
+use crate::journal::{EntryKind, Filed, Record, Recovered};
 use crate::ocpp::rpc::{Received, Rpc};
 use crate::units::MilliAmps;
 
-use super::calling::Pending;
+use super::calling::{DATA_TRANSFER, Pending};
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
 use super::io::{Context, Output, View};
@@ -101,6 +102,18 @@ pub struct Gateway {
     pub(super) retry_at: Option<Mono>,
     /// A message of the queue met silence: is the backend there?
     pub(super) probe: Option<EntryId>,
+    /// The charge point comes back from a reset.
+    pub(super) reset_at: Option<Mono>,
+    /// Connectors whose status a backend that has us pending wants to hear.
+    pub(super) triggered: BTreeSet<ConnectorId>,
+    /// Tags of starts that the backend ordered, and until when they may begin.
+    pub(super) vouched: Vec<(IdTag, Mono)>,
+    /// Something overtook the queue: now it is its turn.
+    pub(super) overtaken: bool,
+    /// Digests of what was kept last.
+    remembered: BTreeMap<&'static str, u64>,
+    /// Transactions whose start another backend got.
+    pub(super) foreign: BTreeSet<TransactionNumber>,
     /// The stop of this transaction is being made up.
     pub(super) making_up: Option<TransactionNumber>,
     /// The disk could not read.
@@ -146,6 +159,12 @@ impl Gateway {
             next_order: 0,
             retry_at: None,
             probe: None,
+            reset_at: None,
+            triggered: BTreeSet::new(),
+            vouched: Vec::new(),
+            overtaken: false,
+            remembered: BTreeMap::new(),
+            foreign: foreign(&identity, recovered),
             making_up: None,
             fetch_at: None,
             silences: 0,
@@ -299,6 +318,7 @@ impl Gateway {
         }
         self.check_connection(context);
         self.end_calls(context.now);
+        self.end_reset(context);
         self.note_absences(now);
         self.go_on(context);
     }
@@ -313,6 +333,7 @@ impl Gateway {
             self.absences_timeout(),
             self.delivering_timeout(),
             self.profiles_timeout(),
+            self.reset_at,
         ];
         times.into_iter().flatten().min()
     }
@@ -346,16 +367,20 @@ impl Gateway {
         }
     }
 
-    pub(super) fn remember<T: serde::Serialize>(&mut self, key: &str, value: &T) {
-        let record = Record::Memory {
-            owner: owner(&self.identity),
-            key: key.to_owned(),
-            value: serde_json::to_string(value).ok(),
-        };
-        self.output(Output::Persist(record));
+    pub(super) fn remember<T: serde::Serialize>(&mut self, key: &'static str, value: &T) {
+        if let Ok(json) = serde_json::to_string(value) {
+            self.remember_text(key, &json);
+        }
     }
 
-    pub(super) fn remember_text(&mut self, key: &str, json: &str) {
+    /// Keeps what changed, and spares the disk what did not.
+    pub(super) fn remember_text(&mut self, key: &'static str, json: &str) {
+        let mut hasher = DefaultHasher::new();
+        json.hash(&mut hasher);
+        let digest = hasher.finish();
+        if self.remembered.insert(key, digest) == Some(digest) {
+            return;
+        }
         let record = Record::Memory {
             owner: owner(&self.identity),
             key: key.to_owned(),
@@ -373,7 +398,11 @@ impl Gateway {
         asked: Asked,
     ) {
         let id = context.random.uuid();
-        let within = self.keys.message_timeout();
+        let within = match action {
+            // A bank may be asked.
+            "DataTransfer" => self.keys.message_timeout().max(DATA_TRANSFER),
+            _ => self.keys.message_timeout(),
+        };
         let text = self
             .rpc
             .call(context.now.mono, id, action, payload, within, asked);
@@ -396,13 +425,23 @@ impl Gateway {
 
     /// Makes the most important CALL; false if there is none, or if it was made.
     fn ask_next(&mut self, context: &mut Context<'_>) -> bool {
-        if self.register(context) || !self.registration.is_accepted() {
+        if self.register(context) {
             return false;
         }
-        if self.beat(context) || self.tell_status(context) {
+        // Heartbeats and notices without end shall not keep the queue waiting: they take turns.
+        let turn = std::mem::take(&mut self.overtaken);
+        if turn && self.deliver(context) {
+            return false;
+        }
+        if self.beat(context) {
+            self.overtaken = true;
+            return false;
+        }
+        if self.tell_status(context) {
             return false;
         }
         if let Some(urgent) = self.urgent.pop_front() {
+            self.overtaken = matches!(urgent, Urgent::Notice { .. });
             return !self.ask_urgent(context, urgent);
         }
         self.deliver(context);
@@ -425,9 +464,10 @@ impl Gateway {
         asked: Asked,
         result: Result<&RawValue, crate::ocpp::rpc::CallFailure>,
     ) {
-        if let Err(failure) = &result {
-            self.weigh_refusal(&asked, failure);
-        }
+        let boots = match &result {
+            Ok(_) => false,
+            Err(failure) => self.weigh_refusal(context.now.mono, &asked, failure),
+        };
         match asked {
             Asked::Boot => self.take_registration(context.now, result),
             Asked::Heartbeat(probe) => self.take_heartbeat(context.now, probe, result),
@@ -436,6 +476,8 @@ impl Gateway {
                 self.take_authorization(context.now, ticket, &tag, result);
             }
             Asked::Relay(ticket) => self.take_relayed(ticket, result),
+            // Not the message was wrong: we were not registered.
+            Asked::Entry(_) if boots => {}
             Asked::Entry(entry) => self.take_receipt(context.now, entry, result),
         }
     }
@@ -461,6 +503,12 @@ fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
         security_profile: plan.security_profile,
         password: plan.password.clone(),
     }
+}
+
+fn foreign(identity: &Identity, recovered: &Recovered) -> BTreeSet<TransactionNumber> {
+    let others = recovered.entries.values();
+    let others = others.filter(|it| it.kind == EntryKind::Start && it.identity != *identity);
+    others.filter_map(|it| it.transaction).collect()
 }
 
 fn read<T: serde::de::DeserializeOwned + Default>(json: Option<&str>) -> T {

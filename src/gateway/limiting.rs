@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, Timestamp};
 use crate::evse::Metering;
 use crate::ids::EvseName;
 use crate::units::MilliAmps;
@@ -47,7 +47,8 @@ impl Gateway {
             .open_of(&member.plan.address, member.plan.connector)?;
         Some(OpenTransaction {
             id: known.backend_id(),
-            started: known.began,
+            // Schedules count in whole seconds.
+            started: Timestamp::from_second(known.began.as_second()).unwrap_or(known.began),
         })
     }
 

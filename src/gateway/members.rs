@@ -43,14 +43,16 @@ impl Members {
     /// Numbers the members: as configured, else natively where a whole wallbox is shown, else as
     /// before, else in the order of the file. `numbers` gains what is new.
     pub(super) fn new(now: Mono, plan: &GatewayPlan, numbers: &mut Numbers) -> Self {
-        let mut taken: Vec<u32> = plan.members.iter().filter_map(configured(plan)).collect();
+        let fixed: Vec<u32> = plan.members.iter().filter_map(configured(plan)).collect();
+        let mut taken = fixed.clone();
         taken.extend(numbers.values());
         let mut next = (1..).filter(|n| !taken.contains(n));
         let all = plan.members.iter().map(|member| {
             let key = format!("{} {}", member.address, member.connector);
             let number = configured(plan)(member).or_else(|| {
-                let known = numbers.get(&key).copied();
-                let number = known.or_else(|| next.next())?;
+                let known = numbers.get(&key).filter(|n| !fixed.contains(n)).copied();
+                let only = (plan.members.len() == 1).then_some(1);
+                let number = known.or(only).or_else(|| next.next())?;
                 numbers.insert(key, number);
                 Some(number)
             });

@@ -1,6 +1,8 @@
 //! What a backend wants, and who answers (OCPP 1.6 §5): limits, keys, tag lists and the status are
 //! answered here; what concerns the wallbox itself is carried out there.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 use tracing::{debug, info};
 
@@ -8,22 +10,26 @@ use crate::clock::Now;
 use crate::evse::{Order, Outcome};
 use crate::ids::{ConnectorId, EvseName, IdTag, LinkId, TransactionNumber};
 use crate::ocpp::ChargePointStatus;
-use crate::ocpp::ErrorCode;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
-    self, MessageTrigger, RemoteStopTransaction, SetChargingProfile, StatusNotification,
-    TriggerMessage,
+    self, MessageTrigger, RemoteStopTransaction, Reset, ResetType, SetChargingProfile,
+    StatusNotification, StopReason, TriggerMessage,
 };
 use crate::ocpp::rpc::CallFailure;
-use crate::ocpp::splice::{insert, without};
+use crate::ocpp::splice::{insert, is_unambiguous, without};
+use crate::ocpp::{Action, ErrorCode};
 
 use super::gateway::Gateway;
 use super::io::{Context, Output};
 use super::keys::Asked;
 use super::members::{Member, WHOLE};
 
+const REMOTE_START: &str = "RemoteStartTransaction";
 const REJECTED: &str = r#"{"status":"Rejected"}"#;
 const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
+
+/// The wallbox has so long to stop its transaction before a charge point that was reset comes back.
+const RESET_AFTER: Duration = Duration::from_secs(5);
 
 /// A command that its wallbox has not answered yet.
 #[derive(Debug)]
@@ -40,8 +46,8 @@ pub(super) struct Ordered {
 pub(super) enum What {
     /// The answer goes back as it is.
     Relay,
-    /// A profile waits for the transaction.
-    RemoteStart(Option<ConnectorId>),
+    /// A profile may wait for the transaction, and its tag is that of the backend.
+    RemoteStart(Option<ConnectorId>, IdTag),
     /// GetConfiguration: the wallbox's keys are mixed with ours.
     Keys(Asked),
     /// ChangeConfiguration with this payload.
@@ -77,6 +83,20 @@ impl Gateway {
         payload: &RawValue,
     ) {
         let now = context.now;
+        let known = |it: &&Action| it.as_str().eq_ignore_ascii_case(action.trim());
+        if Action::ALL
+            .iter()
+            .find(known)
+            .is_some_and(|it| it.as_str() != action)
+        {
+            // Some wallbox might understand it, and what ends here must not reach it.
+            self.refuse(id, ErrorCode::NotImplemented, "actions are case-sensitive");
+            return;
+        }
+        if !is_unambiguous(payload.get()) {
+            self.refuse(id, ErrorCode::FormationViolation, "a member is there twice");
+            return;
+        }
         debug!(
             client_id = self.plan.client_id,
             action, "the backend commands"
@@ -121,6 +141,14 @@ impl Gateway {
                 let answer = self.tags.list.version(self.keys.offline_flags());
                 self.answer(id, &answer);
             }
+            // The wallbox is not this backend's alone.
+            "ClearCache" if !self.plan.leads => {
+                let alone = self.tags.cache.clear(self.keys.offline_flags());
+                self.remember_cache();
+                self.answer(id, &alone);
+            }
+            "GetDiagnostics" if !self.plan.leads => self.answer(id, "{}"),
+            "GetLog" | "SignedUpdateFirmware" if !self.plan.leads => self.answer(id, REJECTED),
             "ClearCache" => {
                 let alone = self.tags.cache.clear(self.keys.offline_flags());
                 self.remember_cache();
@@ -128,7 +156,7 @@ impl Gateway {
             }
             "TriggerMessage" => self.trigger(now, id, payload),
             "Reset" => self.reset(context, id, payload),
-            "UpdateFirmware" if !self.plan.allow_firmware => {
+            "UpdateFirmware" if !(self.plan.allow_firmware && self.plan.leads) => {
                 self.refuse(
                     id,
                     ErrorCode::NotSupported,
@@ -338,17 +366,24 @@ impl Gateway {
             charging_profile: Option<&'a RawValue>,
         }
         let now = context.now;
-        let verbatim = self.is_verbatim();
-        let said = messages::parse::<RemoteStart<'_>>(payload).ok();
-        let said = said.filter(|_| !verbatim);
-        let profile = said.as_ref().and_then(|said| said.charging_profile);
-        let (Some(said), Some(profile)) = (&said, profile) else {
-            self.relay(id, "RemoteStartTransaction", payload);
+        if self.is_verbatim() {
+            self.relay(id, REMOTE_START, payload);
             return;
+        }
+        // What cannot be read may hold a profile that would overrule the local limit.
+        let said = match messages::parse::<RemoteStart<'_>>(payload) {
+            Ok(said) => said,
+            Err(error) => return self.refuse(id, error.code, &error.what),
         };
         let tag = said.id_tag.clone().unwrap_or_else(|| IdTag::from(""));
         let single = self.members.single().map(|member| member.connector);
         let connector = said.connector_id.or(single);
+        let Some(profile) = said.charging_profile else {
+            self.profiles.forget_remote_start(connector);
+            let what = What::RemoteStart(connector, tag);
+            self.relay_as(id, REMOTE_START, payload.get().to_owned(), what);
+            return;
+        };
         let until = now.wall + self.keys.connection_time_out();
         let outlets = self.outlets(context);
         let kept = self
@@ -361,8 +396,8 @@ impl Gateway {
                 self.profiles_changed(now);
                 let bare = without(payload.get(), "chargingProfile");
                 let bare = bare.unwrap_or_else(|| payload.get().to_owned());
-                let what = What::RemoteStart(connector);
-                self.relay_as(id, "RemoteStartTransaction", bare, what);
+                let what = What::RemoteStart(connector, tag);
+                self.relay_as(id, REMOTE_START, bare, what);
             }
         }
     }
@@ -399,16 +434,16 @@ impl Gateway {
                 Some(connector) if connector != WHOLE => {
                     if self.members.numbered(connector).is_some() {
                         self.answer(id, ACCEPTED);
-                        self.replay.insert(connector);
+                        self.trigger_status([connector]);
                     } else {
                         self.answer(id, REJECTED);
                     }
                 }
                 _ => {
                     self.answer(id, ACCEPTED);
-                    self.replay.insert(WHOLE);
                     let connectors = self.members.iter().map(|it| it.connector);
-                    self.replay.extend(connectors);
+                    let all: Vec<_> = connectors.chain([WHOLE]).collect();
+                    self.trigger_status(all);
                 }
             },
             MessageTrigger::MeterValues
@@ -433,13 +468,17 @@ impl Gateway {
             client_id = self.plan.client_id,
             "the backend resets a charge point that shares its wallbox: its transaction ends"
         );
-        self.stop_all();
-        self.boot_again(context.now.mono);
-        self.hang_up(context, "reset", true);
+        let hard = messages::parse::<Reset>(payload).is_ok_and(|it| it.kind == ResetType::Hard);
+        self.stop_all(if hard {
+            StopReason::HardReset
+        } else {
+            StopReason::SoftReset
+        });
+        self.reset_at = Some(context.now.mono + RESET_AFTER);
     }
 
     /// Ends every transaction that this backend has; nobody waits for the answers.
-    fn stop_all(&mut self) {
+    fn stop_all(&mut self, reason: StopReason) {
         let open = self.transactions.open();
         let open: Vec<_> = open
             .map(|(number, known)| (number, known.address.clone(), known.connector))
@@ -449,6 +488,9 @@ impl Gateway {
             let Some(evse) = member.map(|member| member.plan.evse.clone()) else {
                 continue;
             };
+            if let Some(known) = self.transactions.get_mut(number) {
+                known.ended_as = Some(reason);
+            }
             self.next_order += 1;
             let order = Order {
                 id: self.next_order,
@@ -466,11 +508,13 @@ impl Gateway {
         let Some(ordered) = self.orders.remove(&order) else {
             return;
         };
-        if let What::RemoteStart(connector) = &ordered.what {
+        if let What::RemoteStart(connector, tag) = &ordered.what {
             let accepted = outcome
                 .as_ref()
                 .is_ok_and(|payload| payload.contains("Accepted"));
-            if !accepted {
+            if accepted {
+                self.vouch(now.mono, tag.clone());
+            } else {
                 self.profiles.forget_remote_start(*connector);
                 self.profiles_changed(now);
             }

@@ -28,6 +28,13 @@ pub(super) struct Waiting {
     payload: Option<String>,
 }
 
+impl Waiting {
+    /// The payload, if it is here.
+    pub(super) fn payload(&self) -> Option<&str> {
+        self.payload.as_deref()
+    }
+}
+
 /// The queue of one identity.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -168,6 +175,12 @@ impl Outbox {
     /// Takes a message out that is not to be sent any more; false if it does not wait.
     pub(super) fn remove(&mut self, id: EntryId) -> bool {
         self.waiting.remove(&id).is_some()
+    }
+
+    /// Whether a DataTransfer waits.
+    pub(super) fn holds_transfers(&self) -> bool {
+        let mut waiting = self.waiting.values();
+        waiting.any(|it| it.kind == EntryKind::DataTransfer)
     }
 
     /// How many wait.

@@ -22,6 +22,8 @@ pub struct GatewayPlan {
     pub whole: Option<ChargeBoxId>,
     /// Another EVSE of its wallbox is not among the members.
     pub shares_wallbox: bool,
+    /// Of several charge points that share a wallbox this one speaks for it.
+    pub leads: bool,
     /// Makes the serial number of one connector of a wallbox unique.
     pub serial_suffix: Option<String>,
     /// 0 to 3, by URL, password and certificate.

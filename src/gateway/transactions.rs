@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, IdTag, Identity, TransactionNumber};
 use crate::journal::{EntryKind, EntryState, Outline, Recovered};
+use crate::ocpp::messages::StopReason;
 
 /// So many transactions that are over are remembered: late meter values come after the stop.
 const OVER: usize = 50;
@@ -30,6 +31,8 @@ pub(super) struct Known {
     pub(super) connector: ConnectorId,
     /// Who charges.
     pub(super) id_tag: Option<IdTag>,
+    /// The register at its start, in Wh, as it came.
+    pub(super) meter_start: Option<i64>,
     /// When we heard of it: profiles relative to its start count from there, because the clocks of
     /// wallboxes are wrong.
     pub(super) began: Timestamp,
@@ -37,6 +40,8 @@ pub(super) struct Known {
     pub(super) start: Start,
     /// The backend does not want it.
     pub(super) refused: bool,
+    /// Why we ended it, where the wallbox only knows that it was told to.
+    pub(super) ended_as: Option<StopReason>,
     /// Its stop was received, or will never be.
     pub(super) over: bool,
     /// The stop that we made up for it.
@@ -75,6 +80,7 @@ impl Transactions {
                 address: outline.address.clone(),
                 connector: outline.connector,
                 id_tag: transaction.and_then(|it| it.id_tag.clone()),
+                meter_start: transaction.and_then(|it| it.meter_start).map(|it| it.0),
                 began: transaction.map_or(Timestamp::UNIX_EPOCH, |it| it.received),
                 start: match outline.progress.state {
                     EntryState::Queued => Start::Queued,
@@ -83,6 +89,7 @@ impl Transactions {
                 },
                 refused: refused.contains(&number),
                 over: transaction.is_none_or(|it| it.stopped.is_some()),
+                ended_as: None,
                 made_up: None,
             };
             Some((number, known))

@@ -5,13 +5,16 @@
 
 use std::collections::BTreeSet;
 
+use tracing::error;
+
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
 use crate::ids::{
-    ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, LinkId, Seq, TransactionNumber,
+    ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, Identity, LinkId, Seq,
+    TransactionNumber,
 };
-use crate::journal::{Entry, Filed, Record, Recovered};
+use crate::journal::{Entry, EntryState, Filed, Record, Recovered};
 use crate::ocpp::ErrorCode;
 use crate::ocpp::rpc::CallFailure;
 use crate::units::WattHours;
@@ -34,6 +37,24 @@ impl Site {
             gate: Gate::default(),
         });
         self.dirty.insert(Machine::Gateway(index));
+    }
+
+    /// Messages for a backend that the configuration does not name any more are kept, and said.
+    pub(super) fn note_orphans(&mut self, recovered: &Recovered) {
+        let known: BTreeSet<Identity> = self
+            .plan
+            .gateways
+            .iter()
+            .map(GatewayPlan::identity)
+            .collect();
+        let waiting = recovered.entries.values();
+        let waiting = waiting.filter(|it| it.progress.state == EntryState::Queued);
+        for outline in waiting.filter(|it| !known.contains(&it.identity)) {
+            *self.orphans.entry(outline.identity.clone()).or_default() += 1;
+        }
+        for (identity, messages) in &self.orphans {
+            error!(%identity, messages, "messages wait for a backend that is in no [evse.gateway] any more: they are kept, and sent when its url and client-id are back");
+        }
     }
 
     /// Lets a gateway act.
@@ -319,6 +340,8 @@ impl Site {
             self.with_gateway(now, index, |gateway, context| {
                 gateway.handle_lost(context, transaction, register.map(|register| register.0));
             });
+            // A stop that is made up comes before whatever follows.
+            self.drain_gateway(now, index);
         }
     }
 

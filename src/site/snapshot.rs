@@ -53,6 +53,11 @@ impl Site {
                     .to_owned(),
             );
         }
+        for (identity, messages) in &self.orphans {
+            errors.push(format!(
+                "{messages} messages wait for a backend that is in no [evse.gateway] any more: {identity}"
+            ));
+        }
         for (slot, plan) in self.meters.iter().zip(&self.plan.meters) {
             if let Some(complaint) = slot.meter.view().complaint {
                 errors.push(format!("meter {}: {complaint}", plan.name));

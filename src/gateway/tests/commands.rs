@@ -294,3 +294,117 @@ fn profile(purpose: &str, amps: f64) -> Value {
         },
     })
 }
+
+#[test]
+fn a_profile_never_slips_past_in_a_start_that_cannot_be_read() {
+    let profile = profile("TxProfile", 32.0)["csChargingProfiles"].to_string();
+    for payload in [
+        format!(r#"{{"idTag":"A","idTag":"A","connectorId":1,"chargingProfile":{profile}}}"#),
+        format!(
+            r#"{{"idTag":"A","connectorId":1,"chargingProfile":{profile},"chargingProfile":1}}"#
+        ),
+        format!(r#"{{"idTag":"A","chargingProfile":{profile},"ChargingProfile":{profile}}}"#),
+    ] {
+        let mut bench = Bench::ready();
+        let text = format!("[2,\"x\",\"RemoteStartTransaction\",{payload}]");
+        bench.act(|gateway, context| gateway.handle_frame(context, &text));
+        assert_eq!(bench.answer_to("x").unwrap()[0], 4, "{payload}");
+        assert!(bench.orders.is_empty(), "{payload}");
+    }
+    let mut bench = Bench::ready();
+    let text = r#"[2,"x","setChargingProfile",{}]"#;
+    bench.act(|gateway, context| gateway.handle_frame(context, text));
+    assert_eq!(bench.answer_to("x").unwrap()[2], "NotImplemented");
+    assert!(bench.orders.is_empty());
+}
+
+#[test]
+fn message_ids_that_are_counted_anew_on_a_new_connection_are_new_commands() {
+    let mut bench = Bench::ready();
+    let text = r#"[2,"1","UnlockConnector",{"connectorId":1}]"#;
+    bench.frame(text);
+    let (_, order) = bench.orders.pop().unwrap();
+    bench.act(|gateway, context| {
+        gateway.handle_outcome(context, order.id, Ok(r#"{"status":"Unlocked"}"#.to_owned()));
+    });
+    bench.down();
+    bench.connect();
+    bench.frame(text);
+    assert_eq!(bench.orders.len(), 1);
+}
+
+#[test]
+fn case_37_a_reset_of_one_charge_point_ends_its_own_transaction_and_no_wallbox() {
+    let mut plan = plan(vec![member("right", "CB-1", 2)]);
+    plan.shares_wallbox = true;
+    plan.leads = false;
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    bench.connect();
+    bench.start(7);
+    bench.answer_everything();
+    let answer = bench.command("Reset", &json!({"type": "Soft"})).unwrap();
+    assert_eq!(answer[2]["status"], "Accepted");
+    let (_, order) = bench.orders.pop().unwrap();
+    assert_eq!(order.action, "RemoteStopTransaction");
+    assert_eq!(order.transaction, Some(TransactionNumber(7)));
+    bench.entry(7, EntryKind::Stop, &stop_payload(7, "Remote"));
+    let asked = bench.answer_everything();
+    assert_eq!(asked[0].1["reason"], "SoftReset");
+    assert!(bench.orders.is_empty(), "the wallbox is not reset");
+    bench.wait(10);
+    assert_eq!(bench.closed, [1000]);
+    bench.connect();
+    assert!(bench.wire.last().is_some());
+    for (action, payload) in [
+        ("GetDiagnostics", json!({"location": "ftp://x"})),
+        ("ClearCache", json!({})),
+        (
+            "ChangeConfiguration",
+            json!({"key": "LightIntensity", "value": "5"}),
+        ),
+    ] {
+        assert!(bench.command(action, &payload).is_some(), "{action}");
+    }
+    assert!(
+        bench.orders.is_empty(),
+        "the wallbox is not this backend's alone"
+    );
+}
+
+#[test]
+fn measurands_that_nobody_knows_are_rejected() {
+    let mut bench = Bench::ready();
+    for (list, status) in [
+        ("Energy.Active.Import.Register,Voltage.L1", "Accepted"),
+        ("Nonsense,More", "Rejected"),
+    ] {
+        let change = json!({"key": "MeterValuesSampledData", "value": list});
+        let answer = bench.command("ChangeConfiguration", &change).unwrap();
+        assert_eq!(answer[2]["status"], status, "{list}");
+    }
+}
+
+#[test]
+fn a_new_heartbeat_interval_holds_at_once() {
+    let mut bench = Bench::ready();
+    let change = json!({"key": "HeartbeatInterval", "value": "2"});
+    bench.command("ChangeConfiguration", &change);
+    bench.wait(3);
+    bench.expect("Heartbeat");
+}
+
+#[test]
+fn what_changes_nothing_costs_the_disk_nothing() {
+    let mut bench = Bench::ready();
+    bench.command("SetChargingProfile", &profile("TxDefaultProfile", 10.0));
+    let before = bench.persisted;
+    for _ in 0..10 {
+        bench.command("ClearChargingProfile", &json!({"id": 99}));
+        bench.command(
+            "ChangeConfiguration",
+            &json!({"key": "HeartbeatInterval", "value": "x"}),
+        );
+    }
+    assert_eq!(bench.persisted, before);
+}
