@@ -40,29 +40,21 @@ pub(super) struct Members {
 pub(super) type Numbers = BTreeMap<String, u32>;
 
 impl Members {
-    /// Numbers the members: as configured, else natively where a whole wallbox is shown, else as
-    /// before, else in the order of the file. `numbers` gains what is new.
+    /// Away, all of them, and [numbered](number).
     pub(super) fn new(now: Mono, plan: &GatewayPlan, numbers: &mut Numbers) -> Self {
-        let mut taken: Vec<u32> = plan.members.iter().filter_map(configured(plan)).collect();
-        taken.extend(numbers.values());
-        let mut next = (1..).filter(|n| !taken.contains(n));
-        let all = plan.members.iter().map(|member| {
-            let key = format!("{} {}", member.address, member.connector);
-            let number = configured(plan)(member).or_else(|| {
-                let known = numbers.get(&key).copied();
-                let number = known.or_else(|| next.next())?;
-                numbers.insert(key, number);
-                Some(number)
-            });
-            Member {
-                plan: member.clone(),
-                connector: ConnectorId(number.unwrap_or(1)),
+        let given = number(plan, numbers);
+        let all = plan
+            .members
+            .iter()
+            .zip(given)
+            .map(|(plan, connector)| Member {
+                plan: plan.clone(),
+                connector,
                 online: false,
                 away_since: Some(now),
                 told_away: false,
                 status: None,
-            }
-        });
+            });
         Self {
             all: all.collect(),
             whole: plan.whole.clone(),
@@ -116,6 +108,25 @@ impl Members {
     pub(super) fn shows_whole(&self) -> bool {
         self.whole.is_some()
     }
+}
+
+/// What the backend calls the members: as configured, else natively where a whole wallbox is shown,
+/// else as before, else in the order of the file. `numbers` gains what is new.
+pub(super) fn number(plan: &GatewayPlan, numbers: &mut Numbers) -> Vec<ConnectorId> {
+    let mut taken: Vec<u32> = plan.members.iter().filter_map(configured(plan)).collect();
+    taken.extend(numbers.values());
+    let mut next = (1..).filter(|n| !taken.contains(n));
+    let all = plan.members.iter().map(|member| {
+        let key = format!("{} {}", member.address, member.connector);
+        let number = configured(plan)(member).or_else(|| {
+            let known = numbers.get(&key).copied();
+            let number = known.or_else(|| next.next())?;
+            numbers.insert(key, number);
+            Some(number)
+        });
+        ConnectorId(number.unwrap_or(1))
+    });
+    all.collect()
 }
 
 fn configured(plan: &GatewayPlan) -> impl Fn(&MemberPlan) -> Option<u32> + '_ {
