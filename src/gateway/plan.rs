@@ -1,6 +1,7 @@
 //! What a [`Gateway`](super) is told by the configuration.
 
 use super::keys::Credential;
+use super::members;
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
 use crate::ocpp::composite::Wiring;
 use crate::units::MilliAmps;
@@ -109,5 +110,12 @@ impl GatewayPlan {
     /// Names its queue and its memory; stays the same over changes of everything else.
     pub fn identity(&self) -> Identity {
         Identity::from(format!("{} {}", self.client_id, self.url).as_str())
+    }
+
+    /// What the backend calls each member. Where the file leaves it to its order, this is the number
+    /// at the first start: one that was given stays, whatever is added before it.
+    pub fn connectors(&self) -> impl Iterator<Item = (&EvseName, ConnectorId)> {
+        let given = members::number(self, &mut members::Numbers::new());
+        self.members.iter().map(|it| &it.evse).zip(given)
     }
 }
