@@ -5,7 +5,7 @@
 //! At every event the promises are checked: no fuse carries more than it can, and no wallbox is
 //! sent what it must not be sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -98,8 +98,8 @@ pub struct World {
     life: u32,
     /// Counts what its lives have done.
     steps: u64,
-    /// It dies before this one.
-    dies_before: Option<u64>,
+    /// It dies before these.
+    dies_before: BTreeSet<u64>,
     disk: Disk,
     places: BTreeMap<ChargeBoxId, Place>,
     field: Field,
@@ -148,7 +148,7 @@ impl World {
             site,
             life: 0,
             steps: 0,
-            dies_before: None,
+            dies_before: BTreeSet::new(),
             disk,
             places,
             field,
@@ -491,9 +491,16 @@ impl World {
 
     /// Counts a step; true if the site dies before it.
     fn dies_now(&mut self) -> bool {
-        let dies = self.dies_before.take_if(|step| *step <= self.steps);
-        self.steps += u64::from(dies.is_none());
-        dies.is_some()
+        let due = self
+            .dies_before
+            .first()
+            .is_some_and(|step| *step <= self.steps);
+        if due {
+            self.dies_before.pop_first();
+        } else {
+            self.steps += 1;
+        }
+        due
     }
 
     fn carry(&mut self, output: Output) {
