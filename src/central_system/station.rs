@@ -114,6 +114,10 @@ pub struct ConnectorView<'a> {
 
 /// One wallbox.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that have nothing to do with each other"
+)]
 pub struct Station {
     pub(super) plan: StationPlan,
     pub(super) link: Option<LinkId>,

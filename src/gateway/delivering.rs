@@ -182,9 +182,12 @@ impl Gateway {
             (_, None) => return without_transaction(payload, connector.as_deref()),
         };
         let transaction = transaction.map(|id| id.to_string());
-        let ended_as = known.and_then(|known| match known.refused {
-            true => Some(StopReason::DeAuthorized),
-            false => known.ended_as,
+        let ended_as = known.and_then(|known| {
+            if known.refused {
+                Some(StopReason::DeAuthorized)
+            } else {
+                known.ended_as
+            }
         });
         let ended_as = ended_as.map(|reason| messages::write(&reason));
         let mut members: Vec<(&str, &str)> = Vec::with_capacity(3);

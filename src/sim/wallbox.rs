@@ -479,7 +479,8 @@ impl Wallbox {
 
     /// Meter values that somebody asked for belong to the running transaction, too.
     fn note_values(&mut self, call: &OwnCall) {
-        let number = call.payload["connectorId"].as_u64().unwrap_or_default();
+        let number = call.payload.get("connectorId").and_then(Value::as_u64);
+        let number = number.unwrap_or_default();
         let connector = u32::try_from(number).ok().map(ConnectorId);
         let connector = connector.and_then(|id| self.connectors.get(&id));
         let session = connector.and_then(|it| it.session.as_ref());

@@ -5,21 +5,22 @@
 //! At every event the promises are checked: no fuse carries more than it can, and no wallbox is
 //! sent what it must not be sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::wallbox::{self, Wallbox};
+use super::wallbox::Wallbox;
 use super::{Meter, PowerBrain};
 use crate::clock::{Mono, Now, Random};
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, GatewayId, LinkId, Seq};
-use crate::site::{Input, Output, Plan, Site};
+use crate::site::{Input, Plan, Site};
 use crate::units::{MilliAmps, PerPhase};
 
 mod acts;
 mod backends;
 mod bills;
+mod carrying;
 mod disk;
 mod failure;
 mod field;
@@ -98,8 +99,8 @@ pub struct World {
     life: u32,
     /// Counts what its lives have done.
     steps: u64,
-    /// It dies before this one.
-    dies_before: Option<u64>,
+    /// It dies before these.
+    dies_before: BTreeSet<u64>,
     disk: Disk,
     places: BTreeMap<ChargeBoxId, Place>,
     field: Field,
@@ -148,7 +149,7 @@ impl World {
             site,
             life: 0,
             steps: 0,
-            dies_before: None,
+            dies_before: BTreeSet::new(),
             disk,
             places,
             field,
@@ -463,117 +464,6 @@ impl World {
         self.queued += 1;
         self.queue.insert((at, self.queued), event);
     }
-
-    /// Carries everything that anybody has to say, and looks at the promises.
-    fn drain(&mut self) {
-        while let Some(output) = self.site.poll_output() {
-            if is_step(&output) && self.dies_now() {
-                self.crash();
-                return;
-            }
-            self.carry(output);
-        }
-        self.drain_backends();
-        let ids: Vec<ChargeBoxId> = self.places.keys().cloned().collect();
-        for id in ids {
-            while let Some(output) = self
-                .places
-                .get_mut(&id)
-                .and_then(|p| p.wallbox.poll_output())
-            {
-                self.carry_from_wallbox(&id, output);
-            }
-        }
-        if self.failure.is_none() {
-            self.failure = self.broken_promise();
-        }
-    }
-
-    /// Counts a step; true if the site dies before it.
-    fn dies_now(&mut self) -> bool {
-        let dies = self.dies_before.take_if(|step| *step <= self.steps);
-        self.steps += u64::from(dies.is_none());
-        dies.is_some()
-    }
-
-    fn carry(&mut self, output: Output) {
-        let now = self.now.mono;
-        match output {
-            Output::Persist(seq, record) => {
-                self.disk.write(seq, record);
-                let (life, done_at) = (self.life, self.disk.done_at(now));
-                self.enqueue(done_at, Event::Commit { life, seq });
-            }
-            Output::Fetch { gateway, entries } => {
-                let life = self.life;
-                let fetched = Event::Fetched {
-                    life,
-                    gateway,
-                    entries,
-                };
-                let done_at = self.disk.done_at(now);
-                self.enqueue(done_at, fetched);
-            }
-            Output::Send { link, text } if self.backends.knows(link) => {
-                self.send_to_backend(link, text);
-            }
-            Output::Send { link, text } => {
-                if let Some(at) = self.arrives_at_wallbox(link) {
-                    self.enqueue(at, Event::ToWallbox(link, text));
-                }
-            }
-            Output::Dial { gateway, .. } => self.dial_backend(gateway),
-            Output::Modbus { device, request } => self.ask(device, request),
-            Output::Ping { link } if self.backends.knows(link) => self.ping_backend(link),
-            Output::Ping { link } => {
-                if let Some(at) = self.arrives_at_wallbox(link) {
-                    let back = self.place_of(link).map_or(Duration::ZERO, |p| p.line.delay);
-                    self.enqueue(at + back, Event::Pong(link));
-                }
-            }
-            Output::Close { link, .. } if self.backends.knows(link) => self.close_backend(link),
-            Output::Close { link, .. } => {
-                if let Some(address) = self.links.remove(&link) {
-                    self.history
-                        .note(now, &format!("{address} is shown the door"));
-                }
-                if let Some(at) = self.arrives_at_wallbox(link) {
-                    self.enqueue(at, Event::DownAtWallbox(link));
-                }
-            }
-        }
-    }
-
-    fn carry_from_wallbox(&mut self, id: &ChargeBoxId, output: wallbox::Output) {
-        let now = self.now.mono;
-        let Some(place) = self.places.get_mut(id) else {
-            return;
-        };
-        let Some(link) = place.line.link.filter(|_| !place.line.mute) else {
-            return;
-        };
-        let at = place.line.at_site(now, &mut self.random);
-        match output {
-            wallbox::Output::Send(text) => self.enqueue(at, Event::ToSite(link, text)),
-            wallbox::Output::Disconnect => {
-                self.enqueue(at, Event::DownAtSite(link));
-                self.down_at_wallbox(link);
-            }
-        }
-    }
-
-    /// When what the site sends now is there; `None` if it never is.
-    fn arrives_at_wallbox(&mut self, link: LinkId) -> Option<Mono> {
-        let now = self.now.mono;
-        let mut places = self.places.values_mut();
-        let place = places.find(|place| place.line.link == Some(link) && !place.line.mute)?;
-        Some(place.line.at_peer(now, &mut self.random))
-    }
-}
-
-/// Whether something outside is changed for good.
-fn is_step(output: &Output) -> bool {
-    matches!(output, Output::Persist(..) | Output::Send { .. })
 }
 
 impl Place {

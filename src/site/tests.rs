@@ -111,6 +111,7 @@ fn what_a_backend_refused_for_good_is_an_error_of_the_status() {
         members: Vec::new(),
         whole: None,
         shares_wallbox: false,
+        leads: true,
         serial_suffix: None,
         security_profile: 2,
         password: None,

@@ -142,7 +142,7 @@ impl World {
 
     /// The site [dies](Self::crash) before it makes this [step](Self::steps).
     pub fn crash_before(&mut self, step: u64) {
-        self.dies_before = Some(step);
+        self.dies_before.insert(step);
     }
 
     /// The site dies with everything it has not written, and starts again from its disk.

@@ -134,6 +134,10 @@ fn agree(told: &Told, billed: &Transaction) -> Result<(), String> {
     if let Some(changed) = values.iter().find(|it| !said.contains(it)) {
         return Err(format!("its wallbox never said {changed}"));
     }
+    let twice = |it: &&String| values.iter().filter(|other| other == it).count() > 1;
+    if let Some(repeated) = values.iter().find(twice) {
+        return Err(format!("it has this more than once: {repeated}"));
+    }
     let signed = said.iter().filter(|it| it.contains("SignedData"));
     for signed in signed {
         if !values.contains(signed) {

@@ -1,5 +1,8 @@
 //! The site dies at every point of a session.
 
+use chargewarden::ocpp::ChargePointStatus;
+use chargewarden::sim::world::Failure;
+
 use super::lab::*;
 
 /// The backend during the session.
@@ -11,29 +14,36 @@ enum Backend {
     Goes,
 }
 
-/// A session of two minutes, whose deliveries are part of it; the site dies before `step`, if any.
-/// Returns the steps after the start and at the end.
-fn script(backend: Backend, step: Option<u64>) -> (u64, u64) {
+/// A session whose deliveries are part of it; the site dies before these steps. Returns how many
+/// steps it made.
+fn script(backend: Backend, dies_before: &[u64]) -> u64 {
     let mut world = correct().start();
-    let first = world.steps();
-    if let Some(step) = step {
-        world.crash_before(step);
+    for step in dies_before {
+        world.crash_before(*step);
     }
     let outcome = play(&mut world, backend);
     if let Err(failure) = outcome {
-        panic!("{backend:?}, dies before step {step:?}: {failure}");
+        panic!("{backend:?}, dies before {dies_before:?}: {failure}");
     }
-    assert_eq!(ledger(&world).starts("CP-A"), 1, "{backend:?}, {step:?}");
-    (first, world.steps())
+    let starts = ledger(&world).starts("CP-A");
+    assert_eq!(starts, 1, "{backend:?}, dies before {dies_before:?}");
+    world.steps()
 }
 
-fn play(world: &mut World, backend: Backend) -> Result<(), chargewarden::sim::world::Failure> {
+fn play(world: &mut World, backend: Backend) -> Result<(), Failure> {
     if backend == Backend::Down {
         world.set_backend_reachable("CP-A", false);
     }
     world.run_for(seconds(45))?;
     world.charge("A", Car::default());
-    world.run_for(seconds(50))?;
+    for _ in 0..3 {
+        world.run_for(seconds(20))?;
+        // The answer to the card may have died, too.
+        let status = world.wallbox("A").and_then(|it| it.status(C1));
+        if status == Some(ChargePointStatus::Preparing) {
+            world.tap("A", "TAG-A");
+        }
+    }
     if backend == Backend::Goes {
         world.set_backend_reachable("CP-A", false);
     }
@@ -47,11 +57,15 @@ fn play(world: &mut World, backend: Backend) -> Result<(), chargewarden::sim::wo
     world.settle_bills()
 }
 
+/// Before each step, and once more some steps later.
 fn dies_everywhere(backend: Backend) {
-    let (first, last) = script(backend, None);
-    assert!(last - first > 100, "{first} to {last}");
-    for step in first..last {
-        script(backend, Some(step));
+    let steps = script(backend, &[]);
+    assert!(steps > 80, "{steps}");
+    for step in 0..steps {
+        script(backend, &[step]);
+        for later in [1, 7] {
+            script(backend, &[step, step + later]);
+        }
     }
 }
 

@@ -130,7 +130,7 @@ fn calm(world: &mut World) {
     world.disk().delay = Duration::from_millis(5);
     for url in BACKENDS {
         world.at_backend(url, "behaves", |backend, _| {
-            backend.plan_mut().quirks.clear()
+            backend.plan_mut().quirks.clear();
         });
     }
     let clients: Vec<String> = world.client_ids().map(ToString::to_string).collect();
@@ -153,11 +153,11 @@ fn calm(world: &mut World) {
 #[test]
 fn the_fuse_holds_and_the_bill_is_right_after_every_storm() {
     let mut sessions = 0;
-    for seed in 0..8 {
+    for seed in 0..3 {
         let mut world = street(seed).start();
         world.run_for(seconds(60)).unwrap();
         let mut random = Random::new(seed);
-        for _ in 0..150 {
+        for _ in 0..100 {
             blow(&mut world, &mut random);
             world
                 .run_for(Duration::from_millis(random.below(15_000)))
@@ -175,5 +175,5 @@ fn the_fuse_holds_and_the_bill_is_right_after_every_storm() {
             })
             .sum::<usize>();
     }
-    assert!(sessions > 100, "{sessions}");
+    assert!(sessions > 40, "{sessions}");
 }
