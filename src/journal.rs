@@ -29,6 +29,8 @@ pub enum Record {
         /// JSON.
         value: Option<String>,
     },
+    /// All of these, or none.
+    Together(Vec<Record>),
 }
 
 /// A transaction of a wallbox (OCPP 1.6 §4.8, §4.10).
@@ -213,6 +215,11 @@ impl Recovered {
                 value: None,
             } => {
                 self.memory.remove(&(owner, key));
+            }
+            Record::Together(records) => {
+                for record in records {
+                    self.apply(record);
+                }
             }
         }
     }

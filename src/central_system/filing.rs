@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::clock::{Now, Timestamp};
 use crate::evse::Metering;
 use crate::ids::{ConnectorId, TransactionNumber};
-use crate::journal::{Entry, EntryKind, Transaction};
+use crate::journal::{Entry, EntryKind, Record, Transaction};
 use crate::ocpp::messages::MeterValues;
 use crate::ocpp::{Reading, timestamp};
 
@@ -163,7 +163,8 @@ impl Station {
         Sampling { interval, lists }
     }
 
-    /// Keeps a message, in the queue of its backend if it has one.
+    /// Keeps a message, in the queue of its backend if it has one, together with what is known by
+    /// it.
     pub(super) fn file(
         &mut self,
         now: Now,
@@ -171,15 +172,17 @@ impl Station {
         transaction: Option<TransactionNumber>,
         kind: EntryKind,
         payload: &RawValue,
+        with: Vec<Record>,
     ) {
-        self.output(Output::File(Entry {
+        let entry = Entry {
             address: self.plan.id.clone(),
             connector,
             transaction,
             kind,
             payload: payload.get().to_owned(),
             received: now.wall,
-        }));
+        };
+        self.output(Output::File { entry, with });
     }
 
     /// The stop of a transaction that nobody knows may still be money.
@@ -194,7 +197,7 @@ impl Station {
             (Some((only, _)), None) => *only,
             _ => WHOLE,
         };
-        self.file(now, connector, None, EntryKind::Stop, payload);
+        self.file(now, connector, None, EntryKind::Stop, payload, Vec::new());
     }
 
     /// Meter values that may be billed are filed, others are told to the backend; of periodic ones
@@ -233,6 +236,7 @@ impl Station {
             number,
             EntryKind::Values { thinnable },
             payload,
+            Vec::new(),
         );
     }
 }

@@ -77,7 +77,13 @@ pub enum Output {
     /// Ask the upstream.
     Call(Call),
     /// Keep this message, for its backend if it has one.
-    File(Entry),
+    File {
+        /// The message.
+        entry: Entry,
+        /// What is known by it: to be kept together with it, so that after a crash the wallbox's
+        /// repeat of it is either recognised or new.
+        with: Vec<Record>,
+    },
     /// Tell the backend.
     Notice(Notice),
     /// An order was carried out, or not.

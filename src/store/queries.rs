@@ -61,16 +61,7 @@ impl Journal {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for record in records {
-            match record {
-                Record::Transaction(it) => put_transaction(&transaction, it)?,
-                Record::Entry(filed) => entries::put(&transaction, filed)?,
-                Record::Progress(progress) => entries::put_progress(&transaction, progress)?,
-                Record::Memory { owner, key, value } => {
-                    put_memory(&transaction, owner, key, value.as_deref())?;
-                }
-            }
-        }
+        put_all(&transaction, records)?;
         transaction.commit()
     }
 
@@ -120,6 +111,21 @@ fn keep_as_found(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
 
 fn quick_check(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+}
+
+fn put_all(connection: &Connection, records: &[Record]) -> rusqlite::Result<()> {
+    for record in records {
+        match record {
+            Record::Transaction(it) => put_transaction(connection, it)?,
+            Record::Entry(filed) => entries::put(connection, filed)?,
+            Record::Progress(progress) => entries::put_progress(connection, progress)?,
+            Record::Memory { owner, key, value } => {
+                put_memory(connection, owner, key, value.as_deref())?;
+            }
+            Record::Together(records) => put_all(connection, records)?,
+        }
+    }
+    Ok(())
 }
 
 fn put_transaction(connection: &Connection, it: &Transaction) -> rusqlite::Result<()> {

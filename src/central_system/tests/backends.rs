@@ -81,14 +81,14 @@ fn an_authorize_is_answered_in_the_words_of_the_backend() {
 }
 
 #[test]
-fn a_start_is_filed_before_the_upstream_is_asked_and_kept_before_it_is_answered() {
+fn a_start_is_filed_with_its_transaction_before_the_upstream_is_asked_or_it_is_answered() {
     let mut bench = waiting(1);
     bench.frame(&json!([2, "s1", "StartTransaction", start(100)]).to_string());
-    assert_eq!(bench.order, ["file", "persist"]);
+    assert_eq!(bench.order, ["file"]);
     assert_eq!(bench.entries[0].transaction, Some(number(&bench)));
     assert_eq!(bench.answers("s1"), [] as [Value; 0]);
     bench.reply_with(ACCEPTED);
-    assert_eq!(bench.order[2..4], ["persist", "send"]);
+    assert_eq!(bench.order[1..3], ["persist", "send"]);
     assert_eq!(bench.answers("s1")[0][2]["transactionId"], 17);
     assert_eq!(bench.open(), [17]);
     assert_eq!(bench.demand(), Some(Demand::Charging));
