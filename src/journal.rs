@@ -181,11 +181,11 @@ pub struct Recovered {
     pub transactions: BTreeMap<TransactionNumber, Transaction>,
     /// (owner, key) → JSON.
     pub memory: BTreeMap<(String, String), String>,
-    /// The largest transaction number ever used.
+    /// The largest transaction number ever used, also by a start without its transaction.
     pub last_transaction: Option<TransactionNumber>,
     /// Entries that are not over and done with: those that wait, those that were given up, and
     /// delivered starts, because their backend ids are needed for as long as anything of their
-    /// transaction may come.
+    /// transaction waits or may come.
     pub entries: BTreeMap<EntryId, Outline>,
     /// The largest entry number ever used.
     pub last_entry: Option<EntryId>,
@@ -228,6 +228,9 @@ impl Recovered {
 impl Recovered {
     fn file(&mut self, filed: Filed) {
         self.last_entry = self.last_entry.max(Some(filed.id));
+        if filed.entry.kind == EntryKind::Start {
+            self.last_transaction = self.last_transaction.max(filed.entry.transaction);
+        }
         let Some(identity) = filed.identity else {
             return;
         };
