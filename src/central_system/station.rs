@@ -20,7 +20,7 @@ use super::filing::{Filing, Repeats};
 use super::ledger::Ledger;
 use super::ordering::Held;
 use super::plan::{ConnectorPlan, StationPlan};
-use super::relaying::Waiting;
+use super::relaying::{WHOLE, Waiting};
 use super::sample_clock::SampleClock;
 use super::set_up::{Known, SetUp};
 use crate::ocpp::liveness::{Act, Liveness};
@@ -163,6 +163,9 @@ impl Station {
             (*id, connector)
         };
         let connectors = plan.connectors.iter().map(connector).collect();
+        let filing = |id: &ConnectorId| (*id, Filing::recover(&plan.id, *id, recovered));
+        let filings = plan.connectors.keys().chain([&WHOLE]).map(filing).collect();
+        let strays = Repeats::recover(&plan.id, None, recovered);
         let mut station = Self {
             plan,
             link: None,
@@ -179,9 +182,9 @@ impl Station {
             waiting: BTreeMap::new(),
             next_call: 0,
             orders: VecDeque::new(),
-            filings: BTreeMap::new(),
+            filings,
             sampling_changed: false,
-            strays: Repeats::default(),
+            strays,
             outputs: VecDeque::new(),
         };
         station.judge_recovered();
