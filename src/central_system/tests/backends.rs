@@ -81,6 +81,41 @@ fn an_authorize_is_answered_in_the_words_of_the_backend() {
 }
 
 #[test]
+fn a_tag_is_asked_about_where_it_was_most_likely_presented() {
+    fn status(bench: &mut Bench, connector: u32, status: &str) {
+        let payload = json!({"connectorId": connector, "errorCode": "NoError", "status": status});
+        bench.call("StatusNotification", &payload);
+    }
+    fn asked(bench: &mut Bench, tag: &str) -> String {
+        bench.frame(&json!([2, "a", "Authorize", {"idTag": tag}]).to_string());
+        let call = bench.calls.remove(0);
+        call.evses[0].to_string()
+    }
+    let mut bench = waiting(3);
+    assert_eq!(asked(&mut bench, "T"), "evse-1", "the lowest");
+    status(&mut bench, 3, "Preparing");
+    bench.wait(130);
+    assert_eq!(asked(&mut bench, "T"), "evse-3", "the only one");
+    status(&mut bench, 1, "Preparing");
+    bench.wait(60);
+    status(&mut bench, 2, "Preparing");
+    status(&mut bench, 1, "Preparing");
+    assert_eq!(asked(&mut bench, "T"), "evse-2", "the newest");
+    bench.wait(130);
+    assert_eq!(asked(&mut bench, "T"), "evse-1", "the lowest of old ones");
+    let mut start = start(100);
+    start["connectorId"] = json!(2);
+    bench.frame(&json!([2, "s", "StartTransaction", start]).to_string());
+    let family = r#"{"idTagInfo":{"status":"Accepted","parentIdTag":"FAMILY"},"transactionId":17}"#;
+    bench.reply_with(family);
+    status(&mut bench, 2, "Charging");
+    for tag in ["tag", "family"] {
+        assert_eq!(asked(&mut bench, tag), "evse-2", "to stop: {tag}");
+    }
+    assert_eq!(asked(&mut bench, "T"), "evse-1");
+}
+
+#[test]
 fn a_start_is_filed_with_its_transaction_before_the_upstream_is_asked_or_it_is_answered() {
     let mut bench = waiting(1);
     bench.frame(&json!([2, "s1", "StartTransaction", start(100)]).to_string());
