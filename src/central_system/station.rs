@@ -20,7 +20,7 @@ use super::filing::{Filing, Repeats};
 use super::ledger::Ledger;
 use super::ordering::Held;
 use super::plan::{ConnectorPlan, StationPlan};
-use super::relaying::Waiting;
+use super::relaying::{WHOLE, Waiting};
 use super::sample_clock::SampleClock;
 use super::set_up::{Known, SetUp};
 use crate::ocpp::liveness::{Act, Liveness};
@@ -77,7 +77,13 @@ pub enum Output {
     /// Ask the upstream.
     Call(Call),
     /// Keep this message, for its backend if it has one.
-    File(Entry),
+    File {
+        /// The message.
+        entry: Entry,
+        /// What is known by it: to be kept together with it, so that after a crash the wallbox's
+        /// repeat of it is either recognised or new.
+        with: Vec<Record>,
+    },
     /// Tell the backend.
     Notice(Notice),
     /// An order was carried out, or not.
@@ -163,6 +169,9 @@ impl Station {
             (*id, connector)
         };
         let connectors = plan.connectors.iter().map(connector).collect();
+        let filing = |id: &ConnectorId| (*id, Filing::recover(&plan.id, *id, recovered));
+        let filings = plan.connectors.keys().chain([&WHOLE]).map(filing).collect();
+        let strays = Repeats::recover(&plan.id, None, recovered);
         let mut station = Self {
             plan,
             link: None,
@@ -180,9 +189,9 @@ impl Station {
             next_call: 0,
             orders: VecDeque::new(),
             was_ordered: false,
-            filings: BTreeMap::new(),
+            filings,
             sampling_changed: false,
-            strays: Repeats::default(),
+            strays,
             outputs: VecDeque::new(),
         };
         station.judge_recovered();

@@ -22,7 +22,7 @@ use crate::evse::{
     Report, Verdict,
 };
 use crate::ids::{ConnectorId, LinkId, OfferNumber, TransactionNumber};
-use crate::journal::{Entry, EntryKind, Recovered, TransactionNumbers};
+use crate::journal::{Entry, EntryKind, Record, Recovered, TransactionNumbers};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
@@ -151,8 +151,9 @@ impl Bench {
                     self.order.push("persist");
                     self.disk.apply(record);
                 }
-                Output::File(entry) => {
+                Output::File { entry, with } => {
                     self.order.push("file");
+                    self.disk.apply(Record::Together(with));
                     self.entries.push(entry);
                 }
                 Output::Notice(notice) => self.notices.push(notice),

@@ -142,7 +142,7 @@ impl Site {
                 slot.gate.rest_on(seq);
             }
             gateway::Output::File(entry) => {
-                let seq = self.file(now, entry);
+                let seq = self.file(now, entry, Vec::new());
                 if let Some(slot) = self.gateways.get_mut(index) {
                     slot.gate.rest_on(seq);
                 }
@@ -354,8 +354,9 @@ impl Site {
         }
     }
 
-    /// Keeps a message of a wallbox, in the queue of its backend if it has one.
-    pub(super) fn file(&mut self, now: Now, entry: Entry) -> Seq {
+    /// Keeps a message of a wallbox, in the queue of its backend if it has one, together with
+    /// what the wallbox's machine knows by it.
+    pub(super) fn file(&mut self, now: Now, entry: Entry, mut with: Vec<Record>) -> Seq {
         self.last_entry.0 += 1;
         let place = (entry.address.clone(), entry.connector);
         let index = self.by_member.get(&place).copied().or_else(|| {
@@ -371,7 +372,8 @@ impl Site {
             identity: slot.as_ref().map(|slot| slot.gateway.identity().clone()),
             entry,
         };
-        let record = Record::Entry(filed.clone());
+        with.push(Record::Entry(filed.clone()));
+        let record = Record::Together(with);
         let seq = persist(&mut self.written, &mut self.outputs, record);
         if let Some(slot) = slot {
             slot.gate.rest_on(seq);

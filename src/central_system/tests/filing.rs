@@ -111,6 +111,51 @@ fn values_that_come_again_because_their_answer_was_lost_are_filed_once() {
     assert_eq!(seconds(&bench), [60, 61]);
 }
 
+/// A kill and a start: everything is gone but what is on disk.
+fn killed(bench: Bench) -> Bench {
+    let mut bench = Bench::on_disk(1, bench.disk);
+    bench.reply(&Reply::Verdict(Verdict::ACCEPTED));
+    metering(&mut bench, 1, Some(10), "");
+    bench.boot()
+}
+
+#[test]
+fn values_that_come_again_after_a_crash_are_answered_and_not_filed_again() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(10), "");
+    bench.answer_everything();
+    let periodic = values(Some(17), 60, &json!({}));
+    let signed = values(Some(17), 61, &json!({"format": "SignedData"}));
+    bench.call("MeterValues", &periodic);
+    bench.call("MeterValues", &signed);
+    let mut bench = killed(bench);
+    for message in [&periodic, &signed] {
+        assert_eq!(bench.call("MeterValues", message), json!({}));
+    }
+    assert_eq!(seconds(&bench), [] as [i64; 0]);
+    bench.call("MeterValues", &values(Some(17), 90, &json!({})));
+    assert_eq!(seconds(&bench), [90]);
+}
+
+#[test]
+fn signed_values_after_their_stop_and_stray_stops_are_not_filed_again_after_a_crash() {
+    let mut bench = charging(1);
+    bench.call("StopTransaction", &stop(17, 8000));
+    let signed = json!({"context": "Transaction.End", "format": "SignedData"});
+    let signed = values(Some(17), 61, &signed);
+    bench.call("MeterValues", &signed);
+    bench.call("StopTransaction", &stop(4711, 9000));
+    assert_eq!(
+        (seconds(&bench).len(), bench.entries("StopTransaction")),
+        (1, 2)
+    );
+    let mut bench = Bench::on_disk(1, bench.disk).boot();
+    bench.call("MeterValues", &signed);
+    bench.call("StopTransaction", &stop(17, 8000));
+    bench.call("StopTransaction", &stop(4711, 9000));
+    assert_eq!(bench.entries, []);
+}
+
 #[test]
 fn where_the_wallboxs_clock_is_not_set_the_time_of_reception_counts() {
     let mut bench = charging(1);

@@ -293,12 +293,11 @@ fn a_backend_that_calls_everything_insecure_gets_one_boot_and_then_a_dead_letter
     let mut boots = 0;
     for _ in 0..1200 {
         while let Some((id, action, payload)) = bench.asked() {
-            match action.as_str() {
-                "StartTransaction" => bench.refuse(&id, "SecurityError"),
-                _ => {
-                    boots += usize::from(action == "BootNotification");
-                    bench.answer(&id, &good_answer(&action, &payload));
-                }
+            if action == "StartTransaction" {
+                bench.refuse(&id, "SecurityError");
+            } else {
+                boots += usize::from(action == "BootNotification");
+                bench.answer(&id, &good_answer(&action, &payload));
             }
         }
         bench.wait(1);

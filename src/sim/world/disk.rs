@@ -44,14 +44,26 @@ impl Disk {
     pub(super) fn commit(&mut self, seq: Seq) -> bool {
         let mut any = false;
         while let Some((_, record)) = self.pending.pop_front_if(|(first, _)| *first <= seq) {
-            if let Record::Entry(filed) = &record {
-                let payload = filed.entry.payload.clone();
-                self.payloads.insert(filed.id, payload);
-            }
+            self.keep_payloads(&record);
             self.recovered.apply(record);
             any = true;
         }
         any
+    }
+
+    fn keep_payloads(&mut self, record: &Record) {
+        match record {
+            Record::Entry(filed) => {
+                let payload = filed.entry.payload.clone();
+                self.payloads.insert(filed.id, payload);
+            }
+            Record::Together(records) => {
+                for record in records {
+                    self.keep_payloads(record);
+                }
+            }
+            Record::Transaction(_) | Record::Progress(_) | Record::Memory { .. } => {}
+        }
     }
 
     /// The payloads of entries that are on disk.
