@@ -10,7 +10,7 @@ use crate::ocpp::messages::{ConfigurationStatus, Measurand};
 
 use super::gateway::Gateway;
 use super::keys::{Asked, Change, Keys, Metering};
-use super::obeying::What;
+use super::ordering::What;
 
 impl Gateway {
     pub(super) fn get_configuration(&mut self, id: &MessageId, payload: &RawValue) {

@@ -21,7 +21,7 @@ use super::dial_failure::DialFailure;
 use super::io::{Context, Output, View};
 use super::keys::{Keys, KeysPlan};
 use super::members::{Members, Numbers};
-use super::obeying::Ordered;
+use super::ordering::{Ordered, Parts};
 use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
@@ -97,6 +97,8 @@ pub struct Gateway {
     pub(super) calls: BTreeMap<u64, Pending>,
     /// Commands that wallboxes have not answered yet.
     pub(super) orders: BTreeMap<u64, Ordered>,
+    /// Commands that several wallboxes carry out.
+    pub(super) parts: BTreeMap<u64, Parts>,
     pub(super) next_order: u64,
     /// The first message of the queue is not sent again before.
     pub(super) retry_at: Option<Mono>,
@@ -156,6 +158,7 @@ impl Gateway {
             replay: BTreeSet::new(),
             calls: BTreeMap::new(),
             orders: BTreeMap::new(),
+            parts: BTreeMap::new(),
             next_order: 0,
             retry_at: None,
             probe: None,

@@ -8,7 +8,7 @@
 //! | `registering` | boot, heartbeats, the status of every connector |
 //! | `calling` | what wallboxes ask, and what they are told without the backend |
 //! | `delivering`, `outbox`, `transactions` | the queue of messages that must arrive |
-//! | `obeying` | what the backend wants, and who answers |
+//! | `obeying`, `ordering` | what the backend wants, who answers, and what goes through a wallbox |
 //! | `configuring`, `keys` | the configuration keys of a charge point that is two |
 //! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
 //! | `authorizing`, `tags` | the backend's tag list, and what it said of tags before |
@@ -32,6 +32,7 @@ pub mod keys;
 mod limiting;
 mod members;
 mod obeying;
+mod ordering;
 mod outbox;
 pub mod plan;
 pub mod profiles;

@@ -135,6 +135,7 @@ impl Gateway {
         self.triggered.clear();
         self.reset_at = None;
         self.orders.clear();
+        self.parts.clear();
         self.probe = None;
         self.answer_all_calls(context.now);
     }

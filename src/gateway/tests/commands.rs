@@ -67,6 +67,24 @@ fn a_start_without_connector_goes_to_the_car_that_waits() {
 }
 
 #[test]
+fn all_wallboxes_of_a_charge_point_change_their_availability_and_the_least_answer_counts() {
+    let two = vec![member("left", "CB-1", 1), member("right", "CB-2", 1)];
+    let mut bench = Bench::of(plan(two));
+    bench.wallbox_comes();
+    bench.connect();
+    let change = json!({"connectorId": 0, "type": "Inoperative"});
+    assert_eq!(bench.command("ChangeAvailability", &change), None);
+    let id = format!("b{}", bench.next_id);
+    for status in ["Scheduled", "Accepted"] {
+        assert_eq!(bench.answer_to(&id), None);
+        let (_, order) = bench.orders.pop().unwrap();
+        let said = json!({ "status": status }).to_string();
+        bench.act(|gateway, context| gateway.handle_outcome(context, order.id, Ok(said)));
+    }
+    assert_eq!(bench.answer_to(&id).unwrap()[2]["status"], "Scheduled");
+}
+
+#[test]
 fn case_26_a_stop_names_our_transaction_and_an_unknown_one_is_rejected() {
     let mut bench = Bench::ready();
     bench.start(7);
