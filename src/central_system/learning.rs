@@ -137,8 +137,6 @@ impl Station {
                 known.units = rate_units(value);
             } else if entry.key.eq_ignore_ascii_case("PlugAndChargeIdentifier") {
                 known.own_tag = Some(value.trim().to_owned()).filter(|tag| !tag.is_empty());
-            } else if entry.key.eq_ignore_ascii_case("StopTransactionOnInvalidId") {
-                known.stops_on_invalid_id = value.trim().to_ascii_lowercase().parse().ok();
             } else {
                 let sampling = self.sampling(known.measurands.as_deref());
                 let key = (entry.key.as_str(), value, entry.readonly);

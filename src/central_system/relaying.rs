@@ -40,8 +40,6 @@ pub(super) struct Start {
     pub(super) messages: Vec<MessageId>,
     /// The wallbox may know its id already, which is therefore not changed any more.
     pub(super) told: bool,
-    /// It was open before a restart of ours.
-    pub(super) recovered: bool,
 }
 
 impl Station {
@@ -95,7 +93,6 @@ impl Station {
                 transaction: transaction.number,
                 messages: Vec::new(),
                 told: true,
-                recovered: true,
             };
             self.ask_start(transaction.connector, tag, start);
         }
@@ -170,13 +167,6 @@ impl Station {
         };
         let is_untold = |waiting: &Waiting| matches!(waiting, Waiting::Start(start) if start.transaction == open.number && !start.told);
         !self.waiting.values().any(is_untold)
-    }
-
-    /// The upstream is being asked about the open transaction.
-    pub(super) fn is_being_judged(&self, id: ConnectorId) -> bool {
-        let open = self.ledger.open_of(id).map(|open| open.number);
-        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Start(start) if Some(start.transaction) == open);
-        self.waiting.values().any(is_it)
     }
 
     /// Is there a backend for this connector; for the whole wallbox: for any?

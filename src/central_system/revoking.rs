@@ -11,7 +11,6 @@ use crate::ocpp::rpc::CallFailure;
 
 use super::asking::Asked;
 use super::connector::Standing;
-use super::relaying::Start;
 use super::station::{Context, Station};
 
 /// A wallbox that does not stop is told once more.
@@ -36,18 +35,11 @@ impl Station {
         self.go_on(context);
     }
 
-    /// A transaction that its backend refuses and that is open after a restart: we may have been
-    /// about to stop it, and its wallbox, which was answered before, does not do it by itself.
-    pub(super) fn stops_recovered(&self, id: ConnectorId, start: &Start) -> bool {
-        let unanswered = start.recovered && start.messages.is_empty();
-        unanswered && self.has_backend(id) && self.known.stops_on_invalid_id != Some(false)
-    }
-
     /// Tells a wallbox to stop a transaction; false if none is to be stopped.
     pub(super) fn ask_stop(&mut self, context: &mut Context<'_>) -> bool {
         let mut waiting = self.connectors.iter().filter(|(_, it)| it.stop_tries > 0);
         let Some(id) = waiting
-            .find(|(id, _)| self.knows_transaction(**id) && !self.is_being_judged(**id))
+            .find(|(id, _)| self.knows_transaction(**id))
             .map(|(id, _)| *id)
         else {
             return false;

@@ -72,9 +72,6 @@ pub(super) struct Known {
     pub shapes: BTreeMap<ConnectorId, Shape>,
     /// `PlugAndChargeIdentifier`: the only tag that some wallboxes take for a remote start.
     pub own_tag: Option<String>,
-    /// `StopTransactionOnInvalidId`.
-    #[serde(default)]
-    pub stops_on_invalid_id: Option<bool>,
     /// Of the measurands that we want those that it takes together, where that is not all.
     #[serde(default)]
     pub measurands: Option<String>,

@@ -80,7 +80,6 @@ impl Station {
             transaction: number,
             messages: vec![message.clone()],
             told: again.is_some(),
-            recovered: false,
         };
         self.ask_start(id, tag, start);
     }
@@ -182,16 +181,11 @@ impl Station {
         if self.has_backend(id) {
             self.ledger.answered(start.transaction, answer);
         }
-        let accepted = verdict.status == AuthorizationStatus::Accepted;
-        if !accepted {
+        if verdict.status != AuthorizationStatus::Accepted {
             let status = verdict.status.as_str();
             warn!(charge_point = %self.plan.id, connector = id.0, status, "the tag may not charge here");
         }
-        let stops = !accepted && self.stops_recovered(id, start);
         if let Some(connector) = self.connectors.get_mut(&id).filter(|_| is_open) {
-            if accepted || stops {
-                connector.stop_tries = u8::from(stops);
-            }
             connector.standing = match (verdict.status, over) {
                 (AuthorizationStatus::Accepted, false) => Standing::Accepted,
                 (AuthorizationStatus::Accepted, true) => Standing::Over,
