@@ -276,7 +276,7 @@ impl Gateway {
         }
     }
 
-    /// ChangeAvailability of connector 0 where that is several wallboxes, or a part of one.
+    /// `ChangeAvailability` of connector 0 where that is several wallboxes, or a part of one.
     pub(super) fn change_all(&mut self, id: &MessageId, payload: &RawValue) {
         let evses: Vec<EvseName> = self.members.iter().map(|it| it.plan.evse.clone()).collect();
         self.next_order += 1;
