@@ -378,7 +378,7 @@ impl Building {
                 let pong = true;
                 self.inputs.push_back(Input::Heard { link, pong });
             }
-            Output::Close { .. } | Output::Dial(_) | Output::Fetch { .. } => {}
+            Output::Close { .. } | Output::Dial { .. } | Output::Fetch { .. } => {}
         }
     }
 }
