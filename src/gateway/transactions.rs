@@ -182,6 +182,9 @@ mod tests {
                 start: Start::Queued,
                 refused: number % 2 == 0,
                 over: true,
+                meter_start: None,
+                ended_as: None,
+                made_up: None,
             };
             transactions.begin(TransactionNumber(number), known);
         }
