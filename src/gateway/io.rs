@@ -30,8 +30,8 @@ pub enum Output {
     File(Entry),
     /// Read the payloads of these entries.
     Fetch(Vec<EntryId>),
-    /// Try to connect; exactly one of [`Gateway::handle_up`] and [`Gateway::handle_failure`] comes
-    /// of it.
+    /// Try to connect; exactly one of [`handle_up`](super::Gateway::handle_up) and
+    /// [`handle_failure`](super::Gateway::handle_failure) comes of it.
     Dial {
         /// With this password.
         password: Option<Credential>,
@@ -59,7 +59,7 @@ pub enum Output {
     },
     /// The answer to a call.
     Reply {
-        /// What [`Gateway::handle_call`] was given.
+        /// What [`Gateway::handle_call`](super::Gateway::handle_call) was given.
         ticket: u64,
         /// The answer.
         reply: Reply,
