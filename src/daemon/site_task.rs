@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, trace, warn};
 
-use crate::ids::{EvseName, LinkId};
+use crate::ids::{EvseName, LinkId, Seq};
 use crate::site::control::{self, Request};
 use crate::site::status::OcppServerStatus;
 use crate::site::{HandOver, Input, Output, Site};
@@ -201,10 +201,19 @@ impl SiteTask {
 
     /// Does what the site wants done.
     fn carry_out(&mut self, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {
+        let mut written = Vec::new();
+        let mut last = Seq::default();
         while let Some(output) = self.site.poll_output() {
             match output {
-                Output::Persist(seq, record) => self.journal.write(seq, record),
-                Output::Fetch { gateway, entries } => self.journal.fetch(gateway, entries),
+                Output::Persist(seq, record) => {
+                    last = seq;
+                    written.push(record);
+                }
+                Output::Fetch { gateway, entries } => {
+                    self.journal
+                        .write_together(last, std::mem::take(&mut written));
+                    self.journal.fetch(gateway, entries);
+                }
                 Output::Send { link, text } => {
                     trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
@@ -218,6 +227,7 @@ impl SiteTask {
                 }
             }
         }
+        self.journal.write_together(last, written);
     }
 }
 

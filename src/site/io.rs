@@ -80,7 +80,8 @@ pub enum Input {
 /// What the site wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Write this to the journal.
+    /// Write this to the journal. What is to be written until there is no output left is written
+    /// all at once or not at all: a transaction and its message come back together.
     Persist(Seq, Record),
     /// Read the payloads of these entries; exactly one [`Input::Fetched`] shall come of it, after
     /// everything that was to be written before.

@@ -36,7 +36,7 @@ pub enum Outcome {
 /// What the thread is asked for, in order.
 #[derive(Debug)]
 enum Task {
-    Write(Seq, Record),
+    Write(Seq, Vec<Record>),
     Fetch(GatewayId, Vec<EntryId>),
 }
 
@@ -74,8 +74,17 @@ impl Writer {
 
     /// Hands over a record; never waits. `seq` grows from call to call.
     pub fn write(&self, seq: Seq, record: Record) {
+        self.write_together(seq, vec![record]);
+    }
+
+    /// Hands over records of which all are kept or none, whatever happens; never waits. `seq` is
+    /// that of the last.
+    pub fn write_together(&self, seq: Seq, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
         // Fails only when the thread is gone, which a panic brings about, which ends the process.
-        let _ = self.tasks.send(Task::Write(seq, record));
+        let _ = self.tasks.send(Task::Write(seq, records));
     }
 
     /// Asks for the payloads of entries; never waits. They come after everything that was written
@@ -105,7 +114,7 @@ fn write_until_closed(
     let mut question = None;
     while let Some(task) = question.take().or_else(|| queue.recv().ok()) {
         let (mut last, first) = match task {
-            Task::Write(seq, record) => (seq, record),
+            Task::Write(seq, records) => (seq, records),
             Task::Fetch(gateway, entries) => {
                 let found = journal.payloads(&entries).unwrap_or_else(|error| {
                     error!(%error, "the journal cannot be read: what it holds for a backend waits");
@@ -115,13 +124,13 @@ fn write_until_closed(
                 continue;
             }
         };
-        batch.push(first);
+        batch.extend(first);
         let mut take = |batch: &mut Vec<Record>| {
             while question.is_none() && batch.len() < LARGEST_BATCH {
                 match queue.try_recv() {
-                    Ok(Task::Write(seq, record)) => {
+                    Ok(Task::Write(seq, records)) => {
                         last = seq;
-                        batch.push(record);
+                        batch.extend(records);
                     }
                     Ok(fetch @ Task::Fetch(..)) => question = Some(fetch),
                     Err(_) => break,
