@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::clock::{Now, Timestamp};
 use crate::evse::Metering;
-use crate::ids::{ConnectorId, TransactionNumber};
-use crate::journal::{Entry, EntryKind, Transaction};
+use crate::ids::{ChargeBoxId, ConnectorId, TransactionNumber};
+use crate::journal::{Entry, EntryKind, Record, Recovered, Transaction};
 use crate::ocpp::messages::MeterValues;
 use crate::ocpp::{Reading, timestamp};
 
@@ -30,6 +30,17 @@ const PERIODIC: &str = "Sample.Periodic";
 pub(super) struct Repeats(VecDeque<u64>);
 
 impl Repeats {
+    /// The last one is known after a restart, too: its answer may never have left.
+    pub(super) fn recover(wallbox: &ChargeBoxId, key: &str, recovered: &Recovered) -> Self {
+        let place = (owner(wallbox), key.to_owned());
+        let last = recovered.memory.get(&place);
+        Self(
+            last.and_then(|digest| digest.parse().ok())
+                .into_iter()
+                .collect(),
+        )
+    }
+
     fn are_known(&self, digest: u64) -> bool {
         self.0.contains(&digest)
     }
@@ -48,6 +59,18 @@ fn digest(message: impl Hash) -> u64 {
     hasher.finish()
 }
 
+fn owner(wallbox: &ChargeBoxId) -> String {
+    format!("station {wallbox}")
+}
+
+/// Where the last meter values of a connector that were filed are remembered.
+fn values(id: ConnectorId) -> String {
+    format!("values {id}")
+}
+
+/// Where the last stop of nobody's transaction that was filed is remembered.
+pub(super) const STRAY: &str = "stray";
+
 /// What becomes of the meter values of one connector.
 #[derive(Debug, Default)]
 pub(super) struct Filing {
@@ -59,6 +82,13 @@ pub(super) struct Filing {
 }
 
 impl Filing {
+    pub(super) fn recover(wallbox: &ChargeBoxId, id: ConnectorId, recovered: &Recovered) -> Self {
+        Self {
+            repeats: Repeats::recover(wallbox, &values(id), recovered),
+            ..Self::default()
+        }
+    }
+
     /// Does a periodic value taken this long after the start of its transaction begin an interval
     /// of the backend? One that jumps back does, too: a clock that was set must not lose any.
     fn takes(&mut self, number: Option<TransactionNumber>, elapsed: jiff::SignedDuration) -> bool {
@@ -182,6 +212,14 @@ impl Station {
         }));
     }
 
+    fn remember_filed(&mut self, key: String, digest: u64) {
+        self.output(Output::Persist(Record::Memory {
+            owner: owner(&self.plan.id),
+            key,
+            value: Some(digest.to_string()),
+        }));
+    }
+
     /// The stop of a transaction that nobody knows may still be money.
     pub(super) fn file_stray(&mut self, now: Now, payload: &RawValue) {
         let digest = digest(payload.get());
@@ -189,6 +227,7 @@ impl Station {
             return;
         }
         self.strays.remember(digest);
+        self.remember_filed(STRAY.to_owned(), digest);
         let mut with = self.plan.connectors.iter().filter(|(_, it)| it.backend);
         let connector = match (with.next(), with.next()) {
             (Some((only, _)), None) => *only,
@@ -226,6 +265,7 @@ impl Station {
             return;
         }
         filing.repeats.remember(digest);
+        self.remember_filed(values(connector), digest);
         self.file(
             now,
             connector,

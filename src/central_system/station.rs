@@ -16,7 +16,7 @@ use crate::units::WattHours;
 use super::asking::Asked;
 use super::connector::Connector;
 use super::dead_man::Floor;
-use super::filing::{Filing, Repeats};
+use super::filing::{Filing, Repeats, STRAY};
 use super::ledger::Ledger;
 use super::ordering::Held;
 use super::plan::{ConnectorPlan, StationPlan};
@@ -159,6 +159,10 @@ impl Station {
             (*id, connector)
         };
         let connectors = plan.connectors.iter().map(connector).collect();
+        let backed = plan.connectors.iter().filter(|(_, plan)| plan.backend);
+        let filings = backed.map(|(id, _)| (*id, Filing::recover(&plan.id, *id, recovered)));
+        let filings = filings.collect();
+        let strays = Repeats::recover(&plan.id, STRAY, recovered);
         let mut station = Self {
             plan,
             link: None,
@@ -176,9 +180,9 @@ impl Station {
             next_call: 0,
             orders: VecDeque::new(),
             was_ordered: false,
-            filings: BTreeMap::new(),
+            filings,
             sampling_changed: false,
-            strays: Repeats::default(),
+            strays,
             outputs: VecDeque::new(),
         };
         station.judge_recovered();
