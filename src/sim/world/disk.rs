@@ -1,6 +1,6 @@
 //! A disk that commits later, or not at all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -16,6 +16,8 @@ pub struct Disk {
     pub failing: bool,
     recovered: Recovered,
     pending: VecDeque<(Seq, Record)>,
+    /// The last record of those that are committed together.
+    last: Option<Seq>,
     /// It does one thing after the other: everything is done then.
     done_at: Mono,
     /// Of every entry that was ever written.
@@ -37,7 +39,13 @@ impl Disk {
     }
 
     pub(super) fn write(&mut self, seq: Seq, record: Record) {
+        self.last = Some(seq);
         self.pending.push_back((seq, record));
+    }
+
+    /// What was written so far will be committed together; returns the last of it.
+    pub(super) fn seal(&mut self) -> Option<Seq> {
+        self.last.take()
     }
 
     /// Makes everything up to `seq` last; returns whether there was anything.
@@ -52,6 +60,16 @@ impl Disk {
             any = true;
         }
         any
+    }
+
+    /// A message that was filed more than once.
+    pub(super) fn filed_twice(&self) -> Option<&str> {
+        let mut seen = BTreeSet::new();
+        let twice = self
+            .payloads
+            .values()
+            .find(|payload| !seen.insert(*payload));
+        twice.map(String::as_str)
     }
 
     /// The payloads of entries that are on disk.
@@ -78,5 +96,6 @@ impl Disk {
         self.pending.clear();
         self.done_at = Mono::START;
         self.refused = None;
+        self.last = None;
     }
 }
