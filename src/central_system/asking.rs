@@ -15,6 +15,7 @@ use crate::ocpp::messages::{
 
 use super::dead_man::Level;
 use super::limiting::Told;
+use super::ordering::Turn;
 use super::plan::ConnectorPlan;
 use super::set_up::Step;
 use super::setpoint::Direction;
@@ -160,15 +161,15 @@ impl Station {
             return false;
         }
         // A backend that commands without end must not keep the car from charging.
-        let was_ordered = std::mem::take(&mut self.was_ordered);
-        if !was_ordered && self.ask_order(context) {
-            self.was_ordered = true;
+        let turn = std::mem::take(&mut self.turn);
+        if turn == Turn::Backend && self.ask_order(context) {
+            self.turn = Turn::Ours;
             return false;
         }
         if self.ask_waiting_limit(context, Direction::Raises) {
             return false;
         }
-        self.ask_step(context) || (was_ordered && self.rpc.is_idle())
+        self.ask_step(context) || (turn == Turn::Ours && self.rpc.is_idle())
     }
 
     fn ask_waiting_limit(&mut self, context: &mut Context<'_>, direction: Direction) -> bool {

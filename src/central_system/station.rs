@@ -18,7 +18,7 @@ use super::connector::Connector;
 use super::dead_man::Floor;
 use super::filing::{Filing, Repeats, STRAY};
 use super::ledger::Ledger;
-use super::ordering::Held;
+use super::ordering::{Held, Turn};
 use super::plan::{ConnectorPlan, StationPlan};
 use super::relaying::Waiting;
 use super::sample_clock::SampleClock;
@@ -133,8 +133,7 @@ pub struct Station {
     pub(super) next_call: u64,
     /// Commands of backends, the oldest first.
     pub(super) orders: VecDeque<Held>,
-    /// The last CALL was one of these: something else may go first now.
-    pub(super) was_ordered: bool,
+    pub(super) turn: Turn,
     /// What becomes of meter values; 0 is the main meter.
     pub(super) filings: BTreeMap<ConnectorId, Filing>,
     /// Another sampling is wanted than when the wallbox was set up.
@@ -179,7 +178,7 @@ impl Station {
             waiting: BTreeMap::new(),
             next_call: 0,
             orders: VecDeque::new(),
-            was_ordered: false,
+            turn: Turn::default(),
             filings,
             sampling_changed: false,
             strays,

@@ -243,14 +243,14 @@ impl World {
         let Some(trunk) = self.backends.trunks.get_mut(gateway.0) else {
             return;
         };
-        let line = &mut trunk.line;
+        let wire = &mut trunk.line;
         let failed = |why| Passage::DialFailed { life, gateway, why };
-        if line.mute {
+        if wire.mute {
             self.enqueue(now + DIALS_FOR, Event::Backend(failed("no answer")));
-        } else if line.reachable {
-            line.link = Some(link);
-            let there = line.at_peer(now, &mut self.random);
-            let back = line.at_site(there, &mut self.random);
+        } else if wire.reachable {
+            wire.link = Some(link);
+            let there = wire.at_peer(now, &mut self.random);
+            let back = wire.at_site(there, &mut self.random);
             self.backends.links.insert(link, gateway.0);
             self.enqueue(there, Event::Backend(Passage::UpAtBackend(link)));
             let dialled = Passage::Dialled {
@@ -260,7 +260,7 @@ impl World {
             };
             self.enqueue(back, Event::Backend(dialled));
         } else {
-            let back = line.at_site(now, &mut self.random);
+            let back = wire.at_site(now, &mut self.random);
             self.enqueue(back, Event::Backend(failed("connection refused")));
         }
     }
@@ -323,8 +323,8 @@ impl World {
     /// When what the site sends now is at the backend; `None` if it never is.
     fn arrives_at_backend(&mut self, link: LinkId) -> Option<Mono> {
         let trunk = self.backends.trunk_of(link)?;
-        let line = Some(&mut trunk.line).filter(|line| !line.mute)?;
-        Some(line.at_peer(self.now.mono, &mut self.random))
+        let arrives = |trunk: &mut Trunk| trunk.line.at_peer(self.now.mono, &mut self.random);
+        Some(trunk).filter(|trunk| !trunk.line.mute).map(arrives)
     }
 
     pub(super) fn send_to_backend(&mut self, link: LinkId, text: String) {
@@ -367,13 +367,12 @@ impl World {
                 let Some(trunk) = self.backends.trunk_of(link) else {
                     continue;
                 };
-                let line = &mut trunk.line;
-                let at = line.at_site(now, &mut self.random);
-                let mute = line.mute;
+                let at = trunk.line.at_site(now, &mut self.random);
+                let mute = trunk.line.mute;
                 let passage = match output {
                     Output::Send { text, .. } => Passage::ToSite(link, text),
                     Output::Close { .. } => {
-                        line.link = None;
+                        trunk.line.link = None;
                         Passage::DownAtSite(link)
                     }
                 };

@@ -84,7 +84,7 @@ fn case_24_each_connector_of_a_dual_wallbox_is_a_charge_point_with_one_connector
 fn case_25_a_remote_start_reaches_the_right_connector_and_its_profile_stays_here() {
     let mut world = split();
     world.at("D", "plug", |wallbox, now| {
-        wallbox.plug(now, C2, Car::default())
+        wallbox.plug(now, C2, Car::default());
     });
     world.run_for(seconds(10)).unwrap();
     let limit = Limit::Amps(MilliAmps::from_amps(8));

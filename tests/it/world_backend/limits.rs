@@ -21,9 +21,8 @@ fn amps(amps: i32) -> Limit {
 #[track_caller]
 fn always(world: &mut World, span: std::time::Duration, is: impl Fn(&World) -> bool) {
     let broken = world.run_until(span, |world| !is(world));
-    if broken.is_ok() {
-        panic!("{} at {:?}", world.allowed("A"), world.now());
-    }
+    let now = world.now();
+    assert!(broken.is_err(), "{} at {now:?}", world.allowed("A"));
 }
 
 fn charging() -> World {

@@ -130,7 +130,7 @@ fn calm(world: &mut World) {
     world.disk().delay = Duration::from_millis(5);
     for url in BACKENDS {
         world.at_backend(url, "behaves", |backend, _| {
-            backend.plan_mut().quirks.clear()
+            backend.plan_mut().quirks.clear();
         });
     }
     let clients: Vec<String> = world.client_ids().map(ToString::to_string).collect();
