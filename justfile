@@ -24,9 +24,9 @@ interop:
 deny:
     .ci/run deny
 
-# All benchmarks: the allocator, a brutal house, a day, the time to react
+# All benchmarks: the allocator, a brutal house, a day, the time to react, a queue
 bench:
-    cargo bench --no-fail-fast --bench allocate --bench reaction --bench day --bench house
+    cargo bench --no-fail-fast --bench allocate --bench reaction --bench drain --bench day --bench house
 
 # The allocator on a million random sites, and ten minutes of storm over real sockets
 long:

@@ -123,7 +123,8 @@ Examples:
     /// The daemon, on free loopback ports, with simulated devices; a table each second
     ///
     /// Two OCPP wallboxes and a Power Brain behind a metered fuse of 32 A. Cars come, share what the
-    /// house leaves and go. Needs no configuration and leaves nothing behind; Ctrl-C ends it.
+    /// house leaves and go; a billing backend bills the two, limits one at times and goes away at
+    /// others. Needs no configuration and leaves nothing behind; Ctrl-C ends it.
     #[command(after_long_help = "Example:\n  chargewarden demo")]
     Demo,
     /// Stand-ins for commissioning and tests

@@ -29,6 +29,8 @@ pub enum Record {
         /// JSON.
         value: Option<String>,
     },
+    /// All of these, or none.
+    Together(Vec<Record>),
 }
 
 /// A transaction of a wallbox (OCPP 1.6 §4.8, §4.10).
@@ -179,11 +181,11 @@ pub struct Recovered {
     pub transactions: BTreeMap<TransactionNumber, Transaction>,
     /// (owner, key) → JSON.
     pub memory: BTreeMap<(String, String), String>,
-    /// The largest transaction number ever used.
+    /// The largest transaction number ever used, also by a start without its transaction.
     pub last_transaction: Option<TransactionNumber>,
     /// Entries that are not over and done with: those that wait, those that were given up, and
     /// delivered starts, because their backend ids are needed for as long as anything of their
-    /// transaction may come.
+    /// transaction waits or may come.
     pub entries: BTreeMap<EntryId, Outline>,
     /// The largest entry number ever used.
     pub last_entry: Option<EntryId>,
@@ -214,6 +216,11 @@ impl Recovered {
             } => {
                 self.memory.remove(&(owner, key));
             }
+            Record::Together(records) => {
+                for record in records {
+                    self.apply(record);
+                }
+            }
         }
     }
 }
@@ -221,6 +228,9 @@ impl Recovered {
 impl Recovered {
     fn file(&mut self, filed: Filed) {
         self.last_entry = self.last_entry.max(Some(filed.id));
+        if filed.entry.kind == EntryKind::Start {
+            self.last_transaction = self.last_transaction.max(filed.entry.transaction);
+        }
         let Some(identity) = filed.identity else {
             return;
         };

@@ -63,7 +63,7 @@ impl Station {
             ),
             "StatusNotification" => self.status(context, id, payload),
             "MeterValues" => self.meter_values(context, id, payload),
-            "Authorize" => self.authorize(id, payload),
+            "Authorize" => self.authorize(context.now.mono, id, payload),
             "StartTransaction" => self.start(context, id, payload),
             "StopTransaction" => self.stop(context, id, payload),
             "DataTransfer" | "SignCertificate" if self.has_backend(WHOLE) => {
@@ -191,6 +191,8 @@ impl Station {
             return;
         };
         connector.status = Some(status);
+        connector.preparing_since = (status == ChargePointStatus::Preparing)
+            .then(|| connector.preparing_since.unwrap_or(context.now.mono));
         connector.status_is_fresh = true;
         self.report(id, Report::Status(status));
         self.weigh_transaction(context.now, id, status);

@@ -1,8 +1,8 @@
 //! What we ask of the wallbox: one CALL at a time, the most important first.
 //!
 //! 1. the keys, if nothing is known of this firmware: they say which profile fits,
-//! 2. a limit that lowers, 3. the stop of a transaction that may not go on, 4. a limit that is
-//! renewed, 5. commands of backends, 6. a limit that raises, 7. housekeeping.
+//! 2. a limit that lowers, 3. the stop of a refused transaction, 4. a limit that is renewed,
+//! 5. commands of backends, 6. a limit that raises, 7. housekeeping.
 
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use crate::ocpp::messages::{
 
 use super::dead_man::Level;
 use super::limiting::Told;
-use super::ordering::Turn;
 use super::plan::ConnectorPlan;
 use super::set_up::Step;
 use super::setpoint::Direction;
@@ -49,7 +48,7 @@ pub(super) enum Asked {
     Housekeeping,
     /// A command of a backend, by its number.
     Order(u64),
-    /// RemoteStopTransaction.
+    /// `RemoteStopTransaction`.
     Stop(ConnectorId),
     /// SetChargingProfile.
     Limit {
@@ -161,15 +160,15 @@ impl Station {
             return false;
         }
         // A backend that commands without end must not keep the car from charging.
-        let turn = std::mem::take(&mut self.turn);
-        if turn == Turn::Backend && self.ask_order(context) {
-            self.turn = Turn::Ours;
+        let was_ordered = std::mem::take(&mut self.was_ordered);
+        if !was_ordered && self.ask_order(context) {
+            self.was_ordered = true;
             return false;
         }
         if self.ask_waiting_limit(context, Direction::Raises) {
             return false;
         }
-        self.ask_step(context) || (turn == Turn::Ours && self.rpc.is_idle())
+        self.ask_step(context) || (was_ordered && self.rpc.is_idle())
     }
 
     fn ask_waiting_limit(&mut self, context: &mut Context<'_>, direction: Direction) -> bool {

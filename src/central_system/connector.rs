@@ -28,6 +28,8 @@ pub(super) struct Connector {
     pub plan: Option<ConnectorPlan>,
     /// The last StatusNotification.
     pub status: Option<ChargePointStatus>,
+    /// When it turned `Preparing`, while it is.
+    pub preparing_since: Option<Mono>,
     /// A StatusNotification came on this connection.
     pub status_is_fresh: bool,
     /// The newest of each value.
@@ -64,6 +66,7 @@ impl Connector {
         Self {
             plan,
             status: None,
+            preparing_since: None,
             status_is_fresh: false,
             measured: Measured::default(),
             setpoint: Setpoint::default(),

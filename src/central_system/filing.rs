@@ -3,10 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::clock::{Now, Timestamp};
@@ -25,20 +24,29 @@ const REMEMBERED: usize = 16;
 
 const PERIODIC: &str = "Sample.Periodic";
 
-/// Tells whether a message came before, by a digest of it.
-#[derive(Debug, Default)]
+/// Tells whether a message came before, by a digest of it. It is kept together with what was
+/// filed: after a crash a wallbox sends again what it got no answer to.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Repeats(VecDeque<u64>);
 
 impl Repeats {
-    /// The last one is known after a restart, too: its answer may never have left.
-    pub(super) fn recover(wallbox: &ChargeBoxId, key: &str, recovered: &Recovered) -> Self {
-        let place = (owner(wallbox), key.to_owned());
-        let last = recovered.memory.get(&place);
-        Self(
-            last.and_then(|digest| digest.parse().ok())
-                .into_iter()
-                .collect(),
-        )
+    /// What the journal brought back of those at this connector.
+    pub(super) fn recover(
+        address: &ChargeBoxId,
+        of: Option<ConnectorId>,
+        recovered: &Recovered,
+    ) -> Self {
+        let json = recovered.memory.get(&(owner(address), key(of)));
+        json.and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default()
+    }
+
+    fn record(&self, address: &ChargeBoxId, of: Option<ConnectorId>) -> Record {
+        Record::Memory {
+            owner: owner(address),
+            key: key(of),
+            value: serde_json::to_string(self).ok(),
+        }
     }
 
     fn are_known(&self, digest: u64) -> bool {
@@ -53,23 +61,23 @@ impl Repeats {
     }
 }
 
-fn digest(message: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    message.hash(&mut hasher);
-    hasher.finish()
+fn owner(address: &ChargeBoxId) -> String {
+    format!("station {address}")
 }
 
-fn owner(wallbox: &ChargeBoxId) -> String {
-    format!("station {wallbox}")
+/// Those of a connector, or stops of unknown transactions.
+fn key(of: Option<ConnectorId>) -> String {
+    of.map_or_else(|| "strays".to_owned(), |id| format!("repeats {}", id.0))
 }
 
-/// Where the last meter values of a connector that were filed are remembered.
-fn values(id: ConnectorId) -> String {
-    format!("values {id}")
+/// FNV-1a: what is kept on disk must mean the same to the next version of this program.
+fn digest(number: Option<TransactionNumber>, payload: &RawValue) -> u64 {
+    let number = number.map_or(0, |it| it.0).to_le_bytes();
+    let bytes = number.iter().chain(payload.get().as_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
-
-/// Where the last stop of nobody's transaction that was filed is remembered.
-pub(super) const STRAY: &str = "stray";
 
 /// What becomes of the meter values of one connector.
 #[derive(Debug, Default)]
@@ -82,9 +90,10 @@ pub(super) struct Filing {
 }
 
 impl Filing {
-    pub(super) fn recover(wallbox: &ChargeBoxId, id: ConnectorId, recovered: &Recovered) -> Self {
+    /// What the journal brought back of a connector.
+    pub(super) fn recover(address: &ChargeBoxId, id: ConnectorId, recovered: &Recovered) -> Self {
         Self {
-            repeats: Repeats::recover(wallbox, &values(id), recovered),
+            repeats: Repeats::recover(address, Some(id), recovered),
             ..Self::default()
         }
     }
@@ -193,7 +202,8 @@ impl Station {
         Sampling { interval, lists }
     }
 
-    /// Keeps a message, in the queue of its backend if it has one.
+    /// Keeps a message, in the queue of its backend if it has one, together with what is known by
+    /// it.
     pub(super) fn file(
         &mut self,
         now: Now,
@@ -201,42 +211,37 @@ impl Station {
         transaction: Option<TransactionNumber>,
         kind: EntryKind,
         payload: &RawValue,
+        with: Vec<Record>,
     ) {
-        self.output(Output::File(Entry {
+        let entry = Entry {
             address: self.plan.id.clone(),
             connector,
             transaction,
             kind,
             payload: payload.get().to_owned(),
             received: now.wall,
-        }));
-    }
-
-    fn remember_filed(&mut self, key: String, digest: u64) {
-        self.output(Output::Persist(Record::Memory {
-            owner: owner(&self.plan.id),
-            key,
-            value: Some(digest.to_string()),
-        }));
+        };
+        self.output(Output::File { entry, with });
     }
 
     /// The stop of a transaction that nobody knows may still be money.
     pub(super) fn file_stray(&mut self, now: Now, payload: &RawValue) {
-        let digest = digest(payload.get());
+        let digest = digest(None, payload);
         if !self.has_backend(WHOLE) || self.strays.are_known(digest) {
             return;
         }
         self.strays.remember(digest);
-        self.remember_filed(STRAY.to_owned(), digest);
-        let mut with = self.plan.connectors.iter().filter(|(_, it)| it.backend);
-        let connector = match (with.next(), with.next()) {
+        let with = vec![self.strays.record(&self.plan.id, None)];
+        let mut behind = self.plan.connectors.iter().filter(|(_, it)| it.backend);
+        let connector = match (behind.next(), behind.next()) {
             (Some((only, _)), None) => *only,
             _ => WHOLE,
         };
-        self.file(now, connector, None, EntryKind::Stop, payload);
+        self.file(now, connector, None, EntryKind::Stop, payload, with);
     }
 
-    /// Meter values that may be billed are filed, others are told to the backend.
+    /// Meter values that may be billed are filed, others are told to the backend; of periodic ones
+    /// as many as it wants.
     pub(super) fn file_values(
         &mut self,
         now: Now,
@@ -255,23 +260,24 @@ impl Station {
         let number = transaction.map(|it| it.number);
         let elapsed = elapsed(now, said, transaction);
         let Kinds { thinnable, aligned } = Kinds::of(payload);
-        if number.is_none() && id.is_none() && !aligned {
-            self.notice(connector, "MeterValues", payload);
-            return;
-        }
-        let digest = digest((number, payload.get()));
+        let digest = digest(number, payload);
         let filing = self.filings.entry(connector).or_default();
         if filing.repeats.are_known(digest) || (thinnable && !filing.takes(number, elapsed)) {
             return;
         }
         filing.repeats.remember(digest);
-        self.remember_filed(values(connector), digest);
+        let with = vec![filing.repeats.record(&self.plan.id, Some(connector))];
+        if number.is_none() && id.is_none() && !aligned {
+            self.notice(connector, "MeterValues", payload);
+            return;
+        }
         self.file(
             now,
             connector,
             number,
             EntryKind::Values { thinnable },
             payload,
+            with,
         );
     }
 }

@@ -10,6 +10,7 @@ use crate::ocpp::messages::{
 use crate::ocpp::rpc::CallFailure;
 
 use super::asking::Asked;
+use super::relaying::WHOLE;
 use super::set_up::{Known, RateUnits};
 use super::station::{Context, Station};
 
@@ -23,12 +24,12 @@ impl Station {
     ) {
         let now = context.now;
         match asked {
-            Asked::AllKeys => match keys_of(result) {
+            Asked::AllKeys => match self.keys_of(result) {
                 Some(keys) if !keys.configuration_key.is_empty() => self.learn_keys(now, &keys),
                 _ => self.set_up.keys_one_by_one(now.mono),
             },
             Asked::Key => {
-                if let Some(keys) = keys_of(result) {
+                if let Some(keys) = self.keys_of(result) {
                     self.learn_keys(now, &keys);
                 }
             }
@@ -111,6 +112,16 @@ impl Station {
         self.remember(known);
     }
 
+    /// The keys of the wallbox; its backends hear them, too: they decide by some of them.
+    fn keys_of(
+        &mut self,
+        result: Result<&RawValue, CallFailure>,
+    ) -> Option<GetConfigurationResponse> {
+        let raw = result.ok()?;
+        self.notice(WHOLE, "GetConfiguration", raw);
+        messages::parse(raw).ok()
+    }
+
     fn learn_keys(&mut self, now: Now, keys: &GetConfigurationResponse) {
         debug!(charge_point = %self.plan.id, keys = keys.configuration_key.len(), "keys were read");
         let mut known = self.known.clone();
@@ -151,10 +162,6 @@ fn accepted_change(result: Result<&RawValue, CallFailure>) -> bool {
             ConfigurationStatus::Accepted | ConfigurationStatus::RebootRequired
         )
     })
-}
-
-fn keys_of(result: Result<&RawValue, CallFailure>) -> Option<GetConfigurationResponse> {
-    result.ok().and_then(|raw| messages::parse(raw).ok())
 }
 
 /// In which units a wallbox can be limited. They write `Current`, `A`, `Amp`, `Power`, `W`, with commas

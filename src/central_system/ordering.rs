@@ -30,14 +30,6 @@ const REJECTED: &str = r#"{"status":"Rejected"}"#;
 const REMOTE_START: &str = "RemoteStartTransaction";
 const PROFILE: &str = "csChargingProfiles";
 
-/// Who goes first where both a backend and we ourselves want something of the wallbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Turn {
-    #[default]
-    Backend,
-    Ours,
-}
-
 /// A command that is not answered yet.
 #[derive(Debug)]
 pub(super) struct Held {

@@ -1,11 +1,14 @@
 //! What only the upstream can answer, and what it is told without being asked.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
+use crate::clock::Mono;
 use crate::evse::{Ask, AuthorizationStatus, Call, Notice, Reply};
 use crate::ids::{ConnectorId, EvseName, IdTag, TransactionNumber};
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::Authorize;
+use crate::ocpp::messages::{Authorize, StartTransactionResponse};
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::{ChargePointStatus, ErrorCode, messages};
 
@@ -15,6 +18,9 @@ use super::station::{Context, Output, Station};
 
 /// The whole wallbox.
 pub(super) const WHOLE: ConnectorId = ConnectorId(0);
+
+/// Of several connectors with a waiting car a tag is meant for one whose car came this lately.
+const FRESH: Duration = Duration::from_mins(2);
 
 /// An answer that waits for the upstream.
 #[derive(Debug)]
@@ -199,23 +205,52 @@ impl Station {
     }
 
     /// Authorize names no connector: the tag may hold for whichever a car is waiting at.
-    pub(super) fn authorize(&mut self, id: &MessageId, payload: &RawValue) {
+    pub(super) fn authorize(&mut self, now: Mono, id: &MessageId, payload: &RawValue) {
         let tag =
             messages::parse::<Authorize>(payload).map_or_else(|_| "".into(), |said| said.id_tag);
-        let preparing = self
-            .connectors
-            .iter()
-            .filter(|(_, connector)| connector.status == Some(ChargePointStatus::Preparing));
-        let preparing: Vec<EvseName> = preparing.flat_map(|(id, _)| self.evses_of(*id)).collect();
-        let evses = if preparing.is_empty() {
-            self.all_evses()
-        } else {
-            preparing
-        };
         let ask = Ask::Authorize {
-            tag,
+            tag: tag.clone(),
             payload: payload.get().to_owned(),
         };
-        self.ask(evses, ask, Waiting::Authorize(id.clone()));
+        self.ask(
+            self.evses_to_authorize(now, &tag),
+            ask,
+            Waiting::Authorize(id.clone()),
+        );
+    }
+
+    /// Where a tag was presented: the likeliest first, which decides whose backend is asked.
+    fn evses_to_authorize(&self, now: Mono, tag: &IdTag) -> Vec<EvseName> {
+        let ours = || self.plan.connectors.keys().copied();
+        let since = |id: &ConnectorId| self.connectors.get(id)?.preparing_since;
+        let preparing: Vec<ConnectorId> = ours().filter(|id| since(id).is_some()).collect();
+        let is_fresh = |id: &&ConnectorId| {
+            preparing.len() == 1 || since(id).is_some_and(|at| now.since(at) <= FRESH)
+        };
+        let newest = preparing.iter().filter(is_fresh).max_by_key(|id| since(id));
+        let rank = |id: &ConnectorId| match newest {
+            Some(newest) if newest == id => 0,
+            _ if self.is_started_with(*id, tag) => 1,
+            _ if self.has_backend(*id) => 2,
+            _ => 3,
+        };
+        let may_be_meant =
+            |id: &ConnectorId| preparing.is_empty() || preparing.contains(id) || rank(id) == 1;
+        let mut ids: Vec<ConnectorId> = ours().filter(may_be_meant).collect();
+        // Stable: the lowest first.
+        ids.sort_by_key(rank);
+        ids.iter().flat_map(|id| self.evses_of(*id)).collect()
+    }
+
+    /// The open transaction of a connector was started with this tag, or with one whose parent it
+    /// is known to be.
+    fn is_started_with(&self, id: ConnectorId, tag: &IdTag) -> bool {
+        self.ledger.open_of(id).is_some_and(|open| {
+            let answer = self.ledger.answer_to(open.number);
+            let answer =
+                answer.and_then(|it| serde_json::from_str::<StartTransactionResponse>(it).ok());
+            let parent = answer.and_then(|it| it.id_tag_info.parent_id_tag);
+            open.id_tag.as_ref() == Some(tag) || parent.as_ref() == Some(tag)
+        })
     }
 }

@@ -299,8 +299,9 @@ impl SetUp {
 
     /// Reads those keys again that say how the wallbox samples, unless all are read soon.
     pub(super) fn read_sampling(&mut self, now: Mono) {
-        if self.steps.iter().all(|(_, step)| *step != Step::AllKeys) {
-            for key in [SAMPLED_DATA, SAMPLE_INTERVAL] {
+        for key in [SAMPLED_DATA, SAMPLE_INTERVAL] {
+            let is_read = |step: &Step| *step == Step::AllKeys || *step == Step::Key(key);
+            if !self.steps.iter().any(|(_, step)| is_read(step)) {
                 self.first(now, Step::Key(key));
             }
         }

@@ -16,11 +16,11 @@ use crate::units::WattHours;
 use super::asking::Asked;
 use super::connector::Connector;
 use super::dead_man::Floor;
-use super::filing::{Filing, Repeats, STRAY};
+use super::filing::{Filing, Repeats};
 use super::ledger::Ledger;
-use super::ordering::{Held, Turn};
+use super::ordering::Held;
 use super::plan::{ConnectorPlan, StationPlan};
-use super::relaying::Waiting;
+use super::relaying::{WHOLE, Waiting};
 use super::sample_clock::SampleClock;
 use super::set_up::{Known, SetUp};
 use crate::ocpp::liveness::{Act, Liveness};
@@ -77,7 +77,13 @@ pub enum Output {
     /// Ask the upstream.
     Call(Call),
     /// Keep this message, for its backend if it has one.
-    File(Entry),
+    File {
+        /// The message.
+        entry: Entry,
+        /// What is known by it: to be kept together with it, so that after a crash the wallbox's
+        /// repeat of it is either recognised or new.
+        with: Vec<Record>,
+    },
     /// Tell the backend.
     Notice(Notice),
     /// An order was carried out, or not.
@@ -114,6 +120,10 @@ pub struct ConnectorView<'a> {
 
 /// One wallbox.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that have nothing to do with each other"
+)]
 pub struct Station {
     pub(super) plan: StationPlan,
     pub(super) link: Option<LinkId>,
@@ -133,7 +143,8 @@ pub struct Station {
     pub(super) next_call: u64,
     /// Commands of backends, the oldest first.
     pub(super) orders: VecDeque<Held>,
-    pub(super) turn: Turn,
+    /// The last CALL was one of these: something else may go first now.
+    pub(super) was_ordered: bool,
     /// What becomes of meter values; 0 is the main meter.
     pub(super) filings: BTreeMap<ConnectorId, Filing>,
     /// Another sampling is wanted than when the wallbox was set up.
@@ -158,10 +169,9 @@ impl Station {
             (*id, connector)
         };
         let connectors = plan.connectors.iter().map(connector).collect();
-        let backed = plan.connectors.iter().filter(|(_, plan)| plan.backend);
-        let filings = backed.map(|(id, _)| (*id, Filing::recover(&plan.id, *id, recovered)));
-        let filings = filings.collect();
-        let strays = Repeats::recover(&plan.id, STRAY, recovered);
+        let filing = |id: &ConnectorId| (*id, Filing::recover(&plan.id, *id, recovered));
+        let filings = plan.connectors.keys().chain([&WHOLE]).map(filing).collect();
+        let strays = Repeats::recover(&plan.id, None, recovered);
         let mut station = Self {
             plan,
             link: None,
@@ -178,7 +188,7 @@ impl Station {
             waiting: BTreeMap::new(),
             next_call: 0,
             orders: VecDeque::new(),
-            turn: Turn::default(),
+            was_ordered: false,
             filings,
             sampling_changed: false,
             strays,

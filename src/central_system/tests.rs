@@ -1,8 +1,11 @@
 //! A station and a wallbox that is written down frame by frame.
 
+mod backends;
 mod dead_man;
 mod everything_else;
+mod filing;
 mod limits;
+mod orders;
 mod orders_of_events;
 mod set_up;
 mod transactions;
@@ -15,10 +18,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Demand, Limit, Measured, Offer, Reason, Reply, Report, Verdict,
+    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Notice, Offer, Outcome, Reason, Reply,
+    Report, Verdict,
 };
-use crate::ids::{ConnectorId, LinkId, OfferNumber};
-use crate::journal::{Entry, Recovered, TransactionNumbers};
+use crate::ids::{ConnectorId, LinkId, OfferNumber, TransactionNumber};
+use crate::journal::{Entry, EntryKind, Record, Recovered, TransactionNumbers};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
@@ -33,7 +37,16 @@ struct Bench {
     numbers: TransactionNumbers,
     verdict: Verdict,
     asks: Vec<Ask>,
+    /// What the upstream was asked and has not answered: a backend takes its time.
+    calls: Vec<Call>,
+    upstream_waits: bool,
+    notices: Vec<Notice>,
+    done: Vec<(u64, Outcome)>,
+    lost: Vec<(TransactionNumber, Option<WattHours>)>,
+    /// In which order frames left and messages were filed.
+    order: Vec<&'static str>,
     sent: Vec<(Value, bool)>,
+    texts: Vec<String>,
     reports: Vec<Report>,
     disk: Recovered,
     entries: Vec<Entry>,
@@ -49,6 +62,7 @@ impl Bench {
     }
 
     fn of(connectors: BTreeMap<ConnectorId, ConnectorPlan>, disk: Recovered) -> Self {
+        let upstream_waits = connectors.values().any(|it| it.backend);
         let plan = StationPlan {
             id: "CB".into(),
             connectors,
@@ -65,7 +79,14 @@ impl Bench {
             random,
             verdict: Verdict::ACCEPTED,
             asks: Vec::new(),
+            calls: Vec::new(),
+            upstream_waits,
+            notices: Vec::new(),
+            done: Vec::new(),
+            lost: Vec::new(),
+            order: Vec::new(),
             sent: Vec::new(),
+            texts: Vec::new(),
             reports: Vec::new(),
             disk,
             entries: Vec::new(),
@@ -83,7 +104,25 @@ impl Bench {
 
     /// Connected and booted, and everything that we ask is answered well.
     fn booted() -> Self {
-        let mut bench = Self::new();
+        Self::new().boot()
+    }
+
+    /// The same, and so many connectors have a backend.
+    fn with_backend(connectors: u32) -> Self {
+        Self::on_disk(connectors, Recovered::default()).boot()
+    }
+
+    fn on_disk(connectors: u32, disk: Recovered) -> Self {
+        let connector = |n| ConnectorPlan {
+            backend: true,
+            ..connector(n)
+        };
+        let connectors = (1..=connectors).map(|n| (ConnectorId(n), connector(n)));
+        Self::of(connectors.collect(), disk)
+    }
+
+    fn boot(self) -> Self {
+        let mut bench = self;
         bench.up(LINK);
         bench.call("BootNotification", &boot("1.0"));
         bench.answer_everything();
@@ -108,24 +147,60 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.station.poll_output() {
             match output {
-                Output::Persist(record) => self.disk.apply(record),
-                Output::File(entry) => self.entries.push(entry),
+                Output::Persist(record) => {
+                    self.order.push("persist");
+                    self.disk.apply(record);
+                }
+                Output::File { entry, with } => {
+                    self.order.push("file");
+                    self.disk.apply(Record::Together(with));
+                    self.entries.push(entry);
+                }
+                Output::Notice(notice) => self.notices.push(notice),
+                Output::Done { id, outcome } => self.done.push((id, outcome)),
+                Output::Lost {
+                    transaction,
+                    register,
+                    ..
+                } => self.lost.push((transaction, register)),
                 Output::Send { text, lowers, .. } => {
+                    self.order.push("send");
                     self.schema.sent(&text);
                     self.sent
                         .push((serde_json::from_str(&text).unwrap(), lowers));
+                    self.texts.push(text);
                 }
                 Output::Ping { .. } => {}
                 Output::Close { link, code, .. } => self.closed.push((link, code)),
                 Output::Report { report, .. } => self.reports.push(report),
-                Output::Notice(_) | Output::Done { .. } | Output::Lost { .. } => {}
                 Output::Call(call) => {
-                    self.asks.push(call.ask);
+                    self.asks.push(call.ask.clone());
+                    if self.upstream_waits {
+                        self.calls.push(call);
+                        continue;
+                    }
                     let reply = Reply::Verdict(self.verdict.clone());
                     self.act(|station, context| station.handle_reply(context, call.id, &reply));
                 }
             }
         }
+    }
+
+    /// The upstream answers the oldest question.
+    fn reply(&mut self, reply: &Reply) {
+        let call = self.calls.remove(0);
+        self.act(|station, context| station.handle_reply(context, call.id, reply));
+    }
+
+    fn reply_with(&mut self, payload: &str) {
+        self.reply(&Reply::Payload(payload.to_owned()));
+    }
+
+    /// What the wallbox was answered to a message.
+    fn answers(&self, id: &str) -> Vec<Value> {
+        let frames = self.sent.iter().map(|(frame, _)| frame);
+        let answers = frames.filter(|frame| frame[0] != 2 && frame[1] == id);
+        answers.cloned().collect()
     }
 
     fn up(&mut self, link: LinkId) {

@@ -126,10 +126,6 @@ impl Station {
             error!(charge_point = %self.plan.id, connector = id.0, transaction, "a new transaction began before the stop of the old one came: that stop is lost");
         }
         self.give_up(now, id);
-        if let Some(payload) = payload {
-            let number = Some(transaction.number);
-            self.file(now, id, number, EntryKind::Start, payload);
-        }
         info!(
             charge_point = %self.plan.id,
             connector = id.0,
@@ -139,7 +135,7 @@ impl Station {
             adopted = payload.is_none(),
             "a transaction began"
         );
-        self.output(Output::Persist(Record::Transaction(transaction.clone())));
+        self.keep(now, transaction.clone(), EntryKind::Start, payload);
         self.ledger.begin(transaction);
         if let Some(connector) = self.connector(id) {
             connector.standing = Standing::Refused;
@@ -148,6 +144,23 @@ impl Station {
             if let Some(ladder) = &mut connector.ladder {
                 ladder.begin();
             }
+        }
+    }
+
+    /// Keeps a transaction as it stands now and the message that made it so, if one did: without
+    /// the one a repeat of the other would begin or end it twice.
+    fn keep(
+        &mut self,
+        now: Now,
+        transaction: Transaction,
+        kind: EntryKind,
+        payload: Option<&RawValue>,
+    ) {
+        let (id, number) = (transaction.connector, transaction.number);
+        let record = Record::Transaction(transaction);
+        match payload {
+            Some(payload) => self.file(now, id, Some(number), kind, payload, vec![record]),
+            None => self.output(Output::Persist(record)),
         }
     }
 
@@ -255,9 +268,7 @@ impl Station {
         };
         let id = match meant {
             Meant::Open(id) => {
-                let number = self.ledger.open_of(id).map(|open| open.number);
-                self.file(context.now, id, number, EntryKind::Stop, payload);
-                self.close(id, stopped);
+                self.close(context.now, id, stopped, Some(payload));
                 id
             }
             Meant::Ended(number) => {
@@ -298,9 +309,7 @@ impl Station {
             return;
         };
         info!(charge_point = %self.plan.id, transaction = transaction.wallbox_id, "a stop that was given up for lost came late");
-        let id = transaction.connector;
-        self.file(now, id, Some(number), EntryKind::Stop, payload);
-        self.output(Output::Persist(Record::Transaction(transaction)));
+        self.keep(now, transaction, EntryKind::Stop, Some(payload));
     }
 
     /// `idTagInfo` is about the tag that was presented, for the wallbox's cache; a stop itself is
@@ -314,7 +323,8 @@ impl Station {
         );
     }
 
-    fn close(&mut self, id: ConnectorId, stopped: Stopped) {
+    /// Ends the open transaction of a connector, by the stop with this payload if one came.
+    fn close(&mut self, now: Now, id: ConnectorId, stopped: Stopped, payload: Option<&RawValue>) {
         let Some(transaction) = self.ledger.end(id, stopped) else {
             return;
         };
@@ -330,7 +340,7 @@ impl Station {
             energy_wh = drawn.map(|(stop, start)| (stop - start).0),
             "a transaction ended"
         );
-        self.output(Output::Persist(Record::Transaction(transaction)));
+        self.keep(now, transaction, EntryKind::Stop, payload);
         if let Some(connector) = self.connectors.get_mut(&id) {
             connector.standing = Standing::Refused;
             connector.stop_due = None;
@@ -352,7 +362,7 @@ impl Station {
             reason: "Other".to_owned(),
             received: now.wall,
         };
-        self.close(id, stopped);
+        self.close(now, id, stopped, None);
         if self.has_backend(id) {
             self.output(Output::Lost {
                 transaction,

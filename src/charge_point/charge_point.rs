@@ -47,7 +47,12 @@ pub enum Output {
     /// Ask the upstream.
     Call(Call),
     /// Keep this message, for its backend if it has one.
-    File(Entry),
+    File {
+        /// The message.
+        entry: Entry,
+        /// The transaction as it stands by it: neither is kept without the other.
+        with: Vec<Record>,
+    },
     /// An order was carried out, or not.
     Done {
         /// The number of the order.

@@ -19,7 +19,7 @@ use crate::evse::{
     Verdict,
 };
 use crate::ids::{IdTag, OfferNumber};
-use crate::journal::{Recovered, Transaction, TransactionNumbers};
+use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{self as registers, Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
 use crate::ocpp::ChargePointStatus;
@@ -313,7 +313,8 @@ impl Bench {
                     self.disk.apply(record);
                 }
                 Output::Done { outcome, .. } => self.outcomes.push(outcome),
-                Output::File(entry) => {
+                Output::File { entry, with } => {
+                    self.disk.apply(Record::Together(with));
                     let action = entry.kind.action();
                     let payload: Value = serde_json::from_str(&entry.payload).unwrap();
                     let id = self.entries.len().to_string();

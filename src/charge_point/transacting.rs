@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::clock::{Mono, Now};
-use crate::ids::{ConnectorId, IdTag, TransactionNumber};
+use crate::ids::{ConnectorId, IdTag};
 use crate::journal::{Entry, EntryKind, Record, Recovered, Stopped, Transaction};
 use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
@@ -134,8 +134,7 @@ impl ChargePoint {
             reservation_id: None,
             timestamp: started,
         };
-        self.keep_entry(context.now, number, EntryKind::Start, &start);
-        self.output(Output::Persist(Record::Transaction(transaction.clone())));
+        self.keep(context.now, transaction.clone(), EntryKind::Start, &start);
         // This record is not on disk.
         context.may_raise = false;
         self.session.stage = Stage::Running(Running {
@@ -168,31 +167,33 @@ impl ChargePoint {
             reason: Some(Cow::Borrowed(ending.reason.as_str())),
             transaction_data: Vec::new(),
         };
-        self.keep_entry(now, transaction.number, EntryKind::Stop, &stop);
         transaction.stopped = Some(Stopped {
             meter_stop: register,
             timestamp,
             reason: ending.reason.as_str().to_owned(),
             received: now.wall,
         });
-        self.output(Output::Persist(Record::Transaction(transaction)));
+        self.keep(now, transaction, EntryKind::Stop, &stop);
     }
 
-    fn keep_entry<R: Request>(
+    /// Keeps a transaction and the message that made it what it is.
+    fn keep<R: Request>(
         &mut self,
         now: Now,
-        number: TransactionNumber,
+        transaction: Transaction,
         kind: EntryKind,
         message: &R,
     ) {
-        self.output(Output::File(Entry {
+        let entry = Entry {
             address: self.plan.address.clone(),
             connector: connector(&self.plan),
-            transaction: Some(number),
+            transaction: Some(transaction.number),
             kind,
             payload: messages::write(message),
             received: now.wall,
-        }));
+        };
+        let with = vec![Record::Transaction(transaction)];
+        self.output(Output::File { entry, with });
     }
 
     /// Keeps what must outlive a restart.

@@ -1,5 +1,6 @@
 //! `check`: judges a configuration and prints what it understood.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use crate::config::{
     self, Circuit, Config, Device, Evse, EvseMeter, Gateway, LoadManagement, TlsMode, Trust,
     Warning,
 };
+use crate::gateway::GatewayPlan;
 use crate::ids::IdTag;
 use crate::load::{EvsePlan, PriorityMode, Rotation};
 use crate::site::{AuthorizationMode, TagPlan};
@@ -281,6 +283,12 @@ fn phases(plan: &EvsePlan) -> String {
 
 fn gateways(config: &Config) -> String {
     let mut table = Table::new(&["backend of", "url", "client id", "connector", "trusts"]);
+    let connectors: BTreeMap<_, _> = config
+        .plan
+        .gateways
+        .iter()
+        .flat_map(GatewayPlan::connectors)
+        .collect();
     for evse in &config.evses {
         let Some(gateway) = &evse.gateway else {
             continue;
@@ -289,9 +297,9 @@ fn gateways(config: &Config) -> String {
             evse.name.to_string(),
             gateway.url.clone(),
             gateway.client_id.clone(),
-            gateway
-                .connector
-                .map(|it| it.to_string())
+            connectors
+                .get(&evse.name)
+                .map(ToString::to_string)
                 .unwrap_or_default(),
             trust(gateway),
         ]);
@@ -423,8 +431,8 @@ password = "geheim"
           left   ocpp1.6      CB-1                     1   garage   L2      6–16 A   1         1       0 A       0 A   remote-start, own password, steps of 1 A
           right  power-brain  /dev/ttyUSB0,9600,8,n,1  2   house    L1L2L3  6–16 A   1         1       6 A       0 A   disabled
 
-          backend of  url                          client id  trusts
-          right       wss://backend.example/path/  DE*ABC*E1  any certificate
+          backend of  url                          client id  connector  trusts
+          right       wss://backend.example/path/  DE*ABC*E1  1          any certificate
 
           id tag   name        EVSEs
           04A2…D5  Ms Example  all    blocked
@@ -434,7 +442,7 @@ password = "geheim"
               | ^^^^^^^^^^^^^^
            remedy: add ca with the backend's root certificate, or ca = "system"
 
-        note: this version cannot run this configuration yet: [evse.gateway] of right
+        note: this version cannot run this configuration yet: [evse.gateway] of right, which is no OCPP wallbox
         "#);
     }
 }

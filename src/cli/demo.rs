@@ -1,5 +1,7 @@
 //! `demo`: the daemon with simulated devices, and its status each second.
 
+mod backend;
+
 use std::fmt::Display;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -17,15 +19,19 @@ use crate::clock::Random;
 use crate::config;
 use crate::daemon::Daemon;
 use crate::ids::ChargeBoxId;
+use crate::sim::backend::listen_on_loopback;
 use crate::sim::modbus_server::{self, MeteredHouse, Port, PowerBrainWithDrivers, Unit, Units};
 use crate::sim::{
     Draws, House, Meter, MeterMap, MeterPlan, PowerBrain, PowerBrainPlan, Script, Target, Wallbox,
     WallboxPlan, runner,
 };
 
+use backend::{Heard, LIMITED};
+
 /// Three wallboxes behind a fuse that feeds two cars and nothing else at full power, and a house.
-/// What is patient in a real house is hurried, so that a minute shows it.
-fn site(power_brain: SocketAddr, meter: SocketAddr) -> String {
+/// What is patient in a real house is hurried, so that a minute shows it. The backend on port
+/// `backend` hears of two of them; a car that it does not know charges also while it is away.
+fn site(power_brain: SocketAddr, meter: SocketAddr, backend: u16) -> String {
     format!(
         r#"
 [manager]
@@ -50,11 +56,19 @@ name = "garage-left"
 device = "ocpp1.6"
 address = "DEMO-1"
 max-current = 16
+[evse.gateway]
+url = "ws://127.0.0.1:{backend}"
+client-id = "{LIMITED}"
+offline-unknown-tags = true
 [[evse]]
 name = "garage-right"
 device = "ocpp1.6"
 address = "DEMO-2"
 max-current = 16
+[evse.gateway]
+url = "ws://127.0.0.1:{backend}"
+client-id = "DE*DEMO*E2"
+offline-unknown-tags = true
 [[evse]]
 name = "yard"
 device = "power-brain"
@@ -94,7 +108,11 @@ async fn show(folder: &Path) -> ExitCode {
         (Ok(power_brain), Ok(meter)) => (power_brain, meter),
         (Err(error), _) | (_, Err(error)) => return cannot_start(&error),
     };
-    let site = site(power_brain.at, meter.at);
+    let backend = match listen_on_loopback() {
+        Ok(backend) => backend,
+        Err(error) => return cannot_start(&error),
+    };
+    let site = site(power_brain.at, meter.at, backend.local_port());
     let mut config = match config::read(&folder.join("demo.toml"), &site) {
         Ok((config, _)) => config,
         Err(problems) => {
@@ -125,9 +143,12 @@ async fn show(folder: &Path) -> ExitCode {
         PACE,
     );
     devices.spawn(meter.serve(house, stop.clone()));
+    let heard = Heard::default();
+    devices.spawn(backend::run(backend, heard.clone(), stop.clone()));
     devices.close();
     // The table is drawn by the same client as `status --watch`; it ends with Ctrl-C.
-    let shown = tokio::task::spawn_blocking(move || status::status(&socket, false, true)).await;
+    let below = move |text: &mut String, look| heard.draw(text, look);
+    let shown = tokio::task::spawn_blocking(move || status::watch(&socket, &below)).await;
     stop.cancel();
     devices.wait().await;
     daemon.stop().await;

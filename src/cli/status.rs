@@ -21,13 +21,39 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Shows the status of the daemon: as a table, or with `json` the document as it came, one line
 /// each time. With `watch` again every second until Ctrl-C.
 pub fn status(socket: &Path, json: bool, watch: bool) -> ExitCode {
-    let result = if watch {
-        interrupt()
-            .map_err(Failure::Output)
-            .and_then(|interrupted| show(socket, json, Some(&interrupted)))
+    let form = if json {
+        Form::Document
     } else {
-        show(socket, json, None)
+        Form::Table(&|_, _| {})
     };
+    if watch {
+        ended(until_interrupted(socket, form))
+    } else {
+        ended(show(socket, form, None))
+    }
+}
+
+/// Shows the table every second until Ctrl-C, with what `below` draws under it.
+pub(super) fn watch(socket: &Path, below: &Below) -> ExitCode {
+    ended(until_interrupted(socket, Form::Table(below)))
+}
+
+/// Appends to the table.
+pub(super) type Below = dyn Fn(&mut String, Look);
+
+/// How the status is shown.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Document,
+    Table(&'a Below),
+}
+
+fn until_interrupted(socket: &Path, form: Form<'_>) -> Result<(), Failure> {
+    let interrupted = interrupt().map_err(Failure::Output)?;
+    show(socket, form, Some(&interrupted))
+}
+
+fn ended(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Client(error)) => failed(&error),
@@ -47,16 +73,17 @@ impl From<ClientError> for Failure {
 }
 
 /// Once, or until `interrupted` says something.
-fn show(socket: &Path, json: bool, interrupted: Option<&Receiver<()>>) -> Result<(), Failure> {
+fn show(socket: &Path, form: Form<'_>, interrupted: Option<&Receiver<()>>) -> Result<(), Failure> {
     let mut client = ControlClient::connect(socket)?;
     loop {
         let line = client.ask(&json!({ "do": "status" }))?;
-        let text = if json {
-            line + "\n"
-        } else {
-            let document: StatusDocument =
-                serde_json::from_str(&line).map_err(|e| client.not_understood(e))?;
-            table(&document, interrupted.is_some())
+        let text = match form {
+            Form::Document => line + "\n",
+            Form::Table(below) => {
+                let document: StatusDocument =
+                    serde_json::from_str(&line).map_err(|e| client.not_understood(e))?;
+                table(&document, below, interrupted.is_some())
+            }
         };
         let mut out = stdout().lock();
         out.write_all(text.as_bytes())
@@ -69,9 +96,11 @@ fn show(socket: &Path, json: bool, interrupted: Option<&Receiver<()>>) -> Result
     }
 }
 
-fn table(document: &StatusDocument, watch: bool) -> String {
+fn table(document: &StatusDocument, below: &Below, watch: bool) -> String {
     let terminal = stdout().is_terminal();
-    let text = render(document, look(terminal));
+    let look = look(terminal);
+    let mut text = render(document, look);
+    below(&mut text, look);
     match (watch, terminal) {
         (true, true) => screen(&text),
         // Looks into a file stand apart.

@@ -3,7 +3,7 @@
 pub use super::grid::Look;
 use super::grid::{Cell, Grid, Head, Paint, Row, cell, clean, push_painted};
 use crate::site::status::{
-    CircuitStatus, EvseStatus, MeterStatus, StatusDocument, UnknownChargePoint,
+    CircuitStatus, EvseStatus, GatewayStatus, MeterStatus, StatusDocument, UnknownChargePoint,
 };
 
 /// Draws the whole status; "–" stands for what is not known.
@@ -12,6 +12,7 @@ pub fn render(document: &StatusDocument, look: Look) -> String {
     evses(&document.evses).draw(&mut text, look);
     circuits(&document.circuits).draw(&mut text, look);
     meters(&document.meters).draw(&mut text, look);
+    gateways(&document.evses).draw(&mut text, look);
     unknown(&document.unknown_charge_points).draw(&mut text, look);
     if !document.errors.is_empty() {
         text.push('\n');
@@ -151,6 +152,46 @@ fn meters(meters: &[MeterStatus]) -> Grid {
     }
 }
 
+fn gateways(evses: &[EvseStatus]) -> Grid {
+    let row = |(evse, it): (&EvseStatus, &GatewayStatus)| {
+        let state = match it.state.as_str() {
+            "accepted" => cell("accepted").painted(Paint::Green),
+            "rejected" => cell("rejected").painted(Paint::Red),
+            other => cell(other).painted(Paint::Yellow),
+        };
+        let dead_letters = cell(&it.dead_letters.to_string());
+        Row {
+            cells: vec![
+                cell(&evse.name),
+                cell(&it.client_id),
+                state,
+                cell(&it.queued.to_string()),
+                match it.dead_letters {
+                    0 => dead_letters,
+                    _ => dead_letters.painted(Paint::Red),
+                },
+                amps(it.limit_a),
+            ],
+            note: clean(&it.url),
+        }
+    };
+    let with_backend = evses
+        .iter()
+        .filter_map(|it| Some((it, it.gateway.as_ref()?)));
+    Grid {
+        heads: &[
+            Head::Left("BACKEND OF"),
+            Head::Left("CLIENT ID"),
+            Head::Left("STATE"),
+            Head::Right("QUEUED"),
+            Head::Right("DEAD LETTERS"),
+            Head::Right("LIMIT A"),
+        ],
+        note_head: "URL",
+        rows: with_backend.map(row).collect(),
+    }
+}
+
 fn unknown(boxes: &[UnknownChargePoint]) -> Grid {
     let row = |it: &UnknownChargePoint| Row {
         cells: vec![cell(&it.address), cell(&it.peer), cell(&it.last_seen)],
@@ -233,7 +274,10 @@ mod tests {
                  "setpoint_a": 10.6, "phases": 3, "measured_a": [10.5, 10.6, 10.4],
                  "power_w": 7250, "energy_wh": 123_456, "reason": "limit: circuit house, L1",
                  "transaction": {"id": 17, "id_tag": "04A2…D5", "started": "2026-11-21T09:00:00Z",
-                                 "energy_wh": 2300}, "gateway": null},
+                                 "energy_wh": 2300},
+                 "gateway": {"url": "wss://backend.example/path/", "client_id": "DE*ABC*E1",
+                             "state": "disconnected", "queued": 37, "dead_letters": 1,
+                             "limit_a": 8.0}},
                 {"name": "Stellplatz für Gäste", "device": "ocpp1.6", "address": "CB-2", "id": 1,
                  "enabled": true, "online": false, "status": "Charging", "offered_a": 16.0,
                  "setpoint_a": null, "phases": 1, "measured_a": null, "power_w": null,
@@ -243,7 +287,9 @@ mod tests {
                  "enabled": true, "online": true, "status": null, "offered_a": 0.0,
                  "setpoint_a": 0.0, "phases": 3, "measured_a": [0.0, 0.0, 0.0], "power_w": 0,
                  "energy_wh": 5, "reason": "no transaction", "transaction": null,
-                 "gateway": null}],
+                 "gateway": {"url": "wss://backend.example/path/", "client_id": "DE*ABC*E2",
+                             "state": "accepted", "queued": 0, "dead_letters": 0,
+                             "limit_a": null}}],
             "unknown_charge_points": [{"address": "CB-9", "peer": "192.168.1.77",
                                        "last_seen": "2026-11-21T09:00:00Z"}],
             "errors": ["the disk refuses the journal: 3 records wait"]
@@ -275,6 +321,10 @@ mod tests {
         METER  STATE  AGE s      L1/L2/L3 A     kW
         grid   fresh    0.4  20.1/19.0/18.0  13.00
 
+        BACKEND OF   CLIENT ID  STATE         QUEUED  DEAD LETTERS  LIMIT A  URL
+        garage-left  DE*ABC*E1  disconnected      37             1      8.0  wss://backend.example/path/
+        c            DE*ABC*E2  accepted           0             0        –  wss://backend.example/path/
+
         UNKNOWN CHARGE POINT  FROM          LAST SEEN
         CB-9                  192.168.1.77  2026-11-21T09:00:00Z
 
@@ -286,6 +336,7 @@ mod tests {
     fn a_reason_that_is_too_long_is_cut_where_the_terminal_ends() {
         let mut document = document();
         document.evses.truncate(2);
+        document.evses[0].gateway = None;
         document.circuits.clear();
         document.meters.clear();
         document.unknown_charge_points.clear();
@@ -305,6 +356,7 @@ mod tests {
     fn on_a_narrow_terminal_a_reason_has_a_line_of_its_own() {
         let mut document = document();
         document.evses.truncate(1);
+        document.evses[0].gateway = None;
         document.circuits.clear();
         document.meters.clear();
         document.unknown_charge_points.clear();

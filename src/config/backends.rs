@@ -31,6 +31,10 @@ pub(super) fn plans(manager: &Manager, evses: &[Evse]) -> Vec<GatewayPlan> {
         let here =
             |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if Some(id) == first.as_ref());
         plan.place(evses.iter().filter(here).count());
+        let with_backend = evses.iter().filter(here).filter(|it| it.gateway.is_some());
+        let lowest = with_backend.map(|it| it.id).min();
+        let leads = |it: &MemberPlan| !it.is_ocpp || Some(it.connector.0) == lowest;
+        plan.leads = plan.members.iter().any(leads);
     }
     plans
 }
@@ -49,6 +53,7 @@ fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan
         members: vec![member],
         whole: None,
         shares_wallbox: false,
+        leads: true,
         serial_suffix: None,
         security_profile,
         password: gateway
@@ -143,6 +148,7 @@ mod tests {
             assert_eq!(plan.whole, None);
             assert_eq!(plan.serial_suffix.as_deref(), Some(suffix));
             assert!(plan.shares_wallbox);
+            assert_eq!(plan.leads, suffix == "-1");
         }
     }
 

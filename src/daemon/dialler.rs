@@ -12,8 +12,10 @@ use super::field::{Field, ToLink};
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::Deadlines;
 use crate::gateway::DialFailure;
+use crate::gateway::keys::Credential;
 use crate::ids::{GatewayId, LinkId};
 use crate::net::client::{Connected, DialError, Target, TlsClient, Trust, connect};
+use crate::net::directory::Password;
 
 /// Where a backend is and how it is reached.
 #[derive(Debug, Clone)]
@@ -27,7 +29,7 @@ pub struct Backend {
 /// The tasks that dial, one for each backend connection.
 #[derive(Debug)]
 pub struct Diallers {
-    asks: Vec<mpsc::Sender<()>>,
+    asks: Vec<mpsc::Sender<Option<Password>>>,
 }
 
 impl Diallers {
@@ -61,12 +63,12 @@ impl Diallers {
         }
     }
 
-    /// Starts one attempt. It ends in [`Field::DialFailed`], or in [`Field::Dialled`] and later
+    /// Starts one attempt, with this password. It ends in [`Field::DialFailed`], or in [`Field::Dialled`] and later
     /// [`Field::Down`]. What is asked meanwhile begins after that, and only once.
-    pub fn dial(&self, gateway: GatewayId) {
+    pub fn dial(&self, gateway: GatewayId, password: Option<&Credential>) {
         if let Some(ask) = self.asks.get(gateway.0) {
             // Full: it is asked already.
-            let _ = ask.try_send(());
+            let _ = ask.try_send(password.map(|it| Password::new(it.expose())));
         }
     }
 }
@@ -84,11 +86,12 @@ struct Dialler {
 }
 
 impl Dialler {
-    async fn run(self, mut asked: mpsc::Receiver<()>) {
-        while let Some(Some(())) = self.cancel.run_until_cancelled(asked.recv()).await {
-            let Backend { target, tls } = &self.backend;
+    async fn run(self, mut asked: mpsc::Receiver<Option<Password>>) {
+        while let Some(Some(password)) = self.cancel.run_until_cancelled(asked.recv()).await {
+            let target = self.backend.target.clone().with_password(password);
             // On the heap, because it is large and gone when the link begins.
-            let attempt = Box::pin(connect(target, tls, self.deadlines.upgrade));
+            let tls = &self.backend.tls;
+            let attempt = Box::pin(connect(&target, tls, self.deadlines.upgrade));
             match self.cancel.run_until_cancelled(attempt).await {
                 None => return,
                 Some(Ok(connected)) => self.carry(connected).await,

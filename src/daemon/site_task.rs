@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, trace, warn};
+use tracing::{debug, info, warn};
 
-use crate::ids::{EvseName, LinkId, Seq};
+use crate::ids::{EvseName, LinkId};
 use crate::site::control::{self, Request};
 use crate::site::status::OcppServerStatus;
 use crate::site::{HandOver, Input, Output, Site};
@@ -83,14 +83,18 @@ impl SiteTask {
                     };
                     self.site.handle(self.clock.now(), input);
                 }
+                _ = watchdog.tick() => systemd::feed_watchdog(),
                 // Before the field: a flood of frames must not hold back a timer that lowers.
                 () = async {
                     match due {
                         Some(due) => sleep_until(due).await,
                         None => std::future::pending().await,
                     }
-                } => self.site.handle_timeout(self.clock.now()),
-                _ = watchdog.tick() => systemd::feed_watchdog(),
+                } => {
+                    self.site.handle_timeout(self.clock.now());
+                    // A timer that is always due must not shut out the field.
+                    self.take_waiting(&mut links);
+                }
                 _ = self.field.recv_many(&mut batch, BATCH) => {
                     for field in batch.drain(..) {
                         self.take(field, &mut links);
@@ -105,6 +109,17 @@ impl SiteTask {
         }
         self.carry_out(&mut links);
         self.journal.close();
+    }
+
+    /// Takes what waits, at most a batch of it.
+    fn take_waiting(&mut self, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {
+        for _ in 0..BATCH {
+            let Ok(field) = self.field.try_recv() else {
+                return;
+            };
+            self.carry_out(links);
+            self.take(field, links);
+        }
     }
 
     fn take(&mut self, field: Field, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {
@@ -143,7 +158,6 @@ impl SiteTask {
                 self.site.handle(now, Input::DialFailed { gateway, why });
             }
             Field::Frame { link, text, permit } => {
-                trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "received");
                 self.site.handle(now, Input::Frame { link, text });
                 drop(permit);
             }
@@ -201,24 +215,16 @@ impl SiteTask {
 
     /// Does what the site wants done.
     fn carry_out(&mut self, links: &mut HashMap<LinkId, mpsc::Sender<ToLink>>) {
-        let mut written = Vec::new();
-        let mut last = Seq::default();
         while let Some(output) = self.site.poll_output() {
             match output {
-                Output::Persist(seq, record) => {
-                    last = seq;
-                    written.push(record);
-                }
-                Output::Fetch { gateway, entries } => {
-                    self.journal
-                        .write_together(last, std::mem::take(&mut written));
-                    self.journal.fetch(gateway, entries);
-                }
+                Output::Persist(seq, record) => self.journal.write(seq, record),
+                Output::Fetch { gateway, entries } => self.journal.fetch(gateway, entries),
                 Output::Send { link, text } => {
-                    trace!(target: "ocpp::wire", link = link.0, frame = text.as_str(), "sent");
                     tell(links, link, ToLink::Text(text));
                 }
-                Output::Dial(gateway) => self.diallers.dial(gateway),
+                Output::Dial { gateway, password } => {
+                    self.diallers.dial(gateway, password.as_ref());
+                }
                 Output::Modbus { device, request } => self.lines.ask(device, request),
                 Output::Ping { link } => tell(links, link, ToLink::Ping),
                 Output::Close { link, code, reason } => {
@@ -227,7 +233,6 @@ impl SiteTask {
                 }
             }
         }
-        self.journal.write_together(last, written);
     }
 }
 

@@ -234,9 +234,7 @@ fn backends(config: &Config) -> Result<Vec<Backend>, StartError> {
         let mut gateways = config.evses.iter().filter_map(|evse| evse.gateway.as_ref());
         let same = |it: &&config::Gateway| it.url == plan.url && it.client_id == plan.client_id;
         let append_id = gateways.find(same).is_none_or(|it| it.append_id);
-        let password = plan.password.as_ref();
-        let password = password.map(|password| Password::new(password.expose()));
-        let target = Target::new(&plan.url, &plan.client_id, append_id, password);
+        let target = Target::new(&plan.url, &plan.client_id, append_id);
         Ok(Backend {
             target: target.map_err(StartError::Url)?,
             tls: tls.clone(),

@@ -1,6 +1,6 @@
 //! Who may charge without the backend's word, and what its word changes.
 
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::evse::Verdict;
 use crate::ids::{EvseName, IdTag};
 use crate::ocpp::messages::{self, ChargePointErrorCode, IdTagInfo, StatusNotification};
@@ -11,9 +11,15 @@ use super::keys::OfflineFlags;
 use super::members::WHOLE;
 use super::tags::Learned;
 
+/// Nobody's card says more; OCPP 1.6 allows 20 characters.
+const LONGEST_TAG: usize = 255;
+
 impl Gateway {
     /// The backend said something of a tag.
     pub(super) fn learn(&mut self, now: Now, tag: &IdTag, info: &IdTagInfo) {
+        if tag.as_str().len() > LONGEST_TAG {
+            return;
+        }
         let flags = self.keys.offline_flags();
         match self.tags.learn(now.wall, tag, info, flags) {
             Learned::Nothing => {}
@@ -47,12 +53,27 @@ impl Gateway {
     pub(super) fn judge_offline(&self, now: Now, tag: &IdTag, evses: &[EvseName]) -> Verdict {
         let mut members = evses.iter().filter_map(|evse| self.members.named(evse));
         let strangers = members.any(|member| member.plan.offline_unknown_tags);
+        let vouched = self
+            .vouched
+            .iter()
+            .any(|(it, until)| it == tag && *until > now.mono);
+        if vouched {
+            return Verdict::ACCEPTED;
+        }
         let flags = self.keys.offline_flags();
         let flags = OfflineFlags {
             unknown: flags.unknown && strangers,
             ..flags
         };
         self.tags.judge_offline(now.wall, tag, flags)
+    }
+
+    /// The backend ordered a start with this tag: it need not be asked whether it may charge.
+    pub(super) fn vouch(&mut self, now: Mono, tag: IdTag) {
+        self.vouched
+            .retain(|(it, until)| *it != tag && *until > now);
+        self.vouched
+            .push((tag, now + self.keys.connection_time_out()));
     }
 
     pub(super) fn remember_cache(&mut self) {

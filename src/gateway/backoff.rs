@@ -30,7 +30,7 @@ impl Backoff {
     /// How long to wait after a failure. `unwelcome`: the backend answered, and refused us.
     pub(super) fn next(&mut self, random: &mut Random, unwelcome: bool) -> Duration {
         let wait = match self.failures {
-            0 => FIRST.start + roll(random, FIRST.end - FIRST.start),
+            0 => FIRST.start + roll(random, FIRST.end.saturating_sub(FIRST.start)),
             n => {
                 let doubled = SECOND.saturating_mul(1 << (n - 1).min(10)).min(LONGEST);
                 // ± 20 %

@@ -9,14 +9,15 @@ use serde_json::value::RawValue;
 use tracing::{info, warn};
 
 use crate::clock::{Mono, Now};
-use crate::evse::{Ask, AuthorizationStatus, Call, Reply, Verdict};
+use crate::evse::{Ask, Call, Reply, Verdict};
 use crate::ids::{ConnectorId, EvseName, IdTag, TransactionNumber};
 use crate::journal::{Entry, EntryKind};
 use crate::ocpp::ErrorCode;
 use crate::ocpp::messages::{self, AuthorizeResponse, DataTransfer};
 use crate::ocpp::rpc::CallFailure;
 
-use super::gateway::{Asked, Context, Gateway, Output, Urgent};
+use super::gateway::{Asked, Gateway, Urgent};
+use super::io::{Context, Output};
 use super::transactions::Start;
 
 /// Wallboxes give up after 20 to 30 s, and the person at the card reader before that.
@@ -26,9 +27,12 @@ const AUTHORIZE: Duration = Duration::from_secs(10);
 const START: Duration = Duration::from_secs(15);
 
 /// A bank may be asked.
-const DATA_TRANSFER: Duration = Duration::from_secs(45);
+pub(super) const DATA_TRANSFER: Duration = Duration::from_secs(45);
 
 const RELAY: Duration = Duration::from_secs(25);
+
+/// So many calls wait for a slow backend; more are answered without it at once.
+const MOST_CALLS: usize = 256;
 
 /// A call that is not answered yet.
 #[derive(Debug)]
@@ -88,7 +92,8 @@ impl Gateway {
             evses: call.evses.clone(),
             until: now.mono + patience,
         };
-        let waits = self.is_ready() && !self.is_known_already(&pending, now);
+        let has_room = self.calls.len() < MOST_CALLS && !self.is_behind_others(&pending);
+        let waits = self.is_ready() && has_room && !self.is_known_already(&pending, now);
         if !waits {
             let reply = self.answer_alone(now, &pending);
             self.output(Output::Reply { ticket, reply });
@@ -98,6 +103,23 @@ impl Gateway {
             self.urgent.push_back(Urgent::Call(ticket));
         }
         self.calls.insert(ticket, pending);
+    }
+
+    /// A message of a vendor whose messages wait in the queue waits behind them.
+    fn is_behind_others(&self, pending: &Pending) -> bool {
+        match &pending.what {
+            What::Relay { action, payload } if action == "DataTransfer" => {
+                self.outbox.holds_transfers() && self.is_kept(payload)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_kept(&self, payload: &str) -> bool {
+        let vendor = serde_json::from_str::<DataTransfer>(payload).map(|said| said.vendor_id);
+        let vendor = vendor.unwrap_or_default();
+        let mut kept = self.plan.queue_data_transfer.iter();
+        kept.any(|it| it.eq_ignore_ascii_case(&vendor))
     }
 
     /// The backend need not be asked, or was asked before.
@@ -155,9 +177,8 @@ impl Gateway {
         if pending.is_some() {
             let reply = Reply::Payload(raw.get().to_owned());
             self.output(Output::Reply { ticket, reply });
-        } else if answer.id_tag_info.status != AuthorizationStatus::Accepted {
-            self.refuse_tag(tag);
         }
+        // A transaction that began meanwhile is judged by the answer to its start.
     }
 
     pub(super) fn take_relayed(&mut self, ticket: u64, result: Result<&RawValue, CallFailure>) {
@@ -268,10 +289,7 @@ impl Gateway {
 
     /// A message of a vendor whose messages are money is kept and delivered later; any other fails.
     fn answer_data_transfer(&mut self, now: Now, evses: &[EvseName], payload: &str) -> Reply {
-        let vendor = serde_json::from_str::<DataTransfer>(payload).map(|said| said.vendor_id);
-        let vendor = vendor.unwrap_or_default();
-        let mut kept = self.plan.queue_data_transfer.iter();
-        if !kept.any(|it| it.eq_ignore_ascii_case(&vendor)) {
+        if !self.is_kept(payload) {
             return Reply::Payload(r#"{"status":"Rejected"}"#.to_owned());
         }
         let member = evses.iter().find_map(|evse| self.members.named(evse));
@@ -280,7 +298,7 @@ impl Gateway {
         };
         info!(
             client_id = self.plan.client_id,
-            vendor, "a DataTransfer is kept for the backend"
+            "a DataTransfer is kept for the backend"
         );
         let entry = Entry {
             address: member.plan.address.clone(),

@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 use crate::clock::Now;
 use crate::evse::Outcome;
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::ConfigurationStatus;
+use crate::ocpp::messages::{ConfigurationStatus, Measurand};
 
 use super::gateway::Gateway;
-use super::keys::{Asked, Change, Keys};
-use super::obeying::What;
+use super::keys::{Asked, Change, Keys, Metering};
+use super::ordering::What;
 
 impl Gateway {
     pub(super) fn get_configuration(&mut self, id: &MessageId, payload: &RawValue) {
@@ -44,6 +44,10 @@ impl Gateway {
                 self.remember_keys();
                 self.answer(id, &answer);
             }
+            Ok(Change::Metering(Metering::Measurands(list))) if !are_measurands(&list) => {
+                let answer = Keys::answer(ConfigurationStatus::Rejected);
+                self.answer(id, &answer);
+            }
             Ok(Change::Metering(metering)) => {
                 self.keys.keep(metering);
                 self.remember_keys();
@@ -51,11 +55,24 @@ impl Gateway {
                 let answer = Keys::answer(ConfigurationStatus::Accepted);
                 self.answer(id, &answer);
             }
+            // The wallbox is not this backend's alone.
+            Ok(Change::Relay) if !self.plan.leads => {
+                let answer = Keys::answer(ConfigurationStatus::Rejected);
+                self.answer(id, &answer);
+            }
             Ok(Change::Relay) => {
                 let request = payload.get().to_owned();
                 let what = What::Key(request.clone());
                 self.order_primary(id, "ChangeConfiguration", request, what);
             }
+        }
+    }
+
+    /// The wallbox told its keys to us.
+    pub(super) fn take_keys(&mut self, answer: &str) {
+        if let Ok(answer) = serde_json::from_str::<&RawValue>(answer) {
+            self.keys.learn(answer);
+            self.remember_keys();
         }
     }
 
@@ -67,4 +84,13 @@ impl Gateway {
             self.remember_keys();
         }
     }
+}
+
+/// Names that OCPP 1.6 knows (§7.32), with or without a phase: `Voltage`, `Voltage.L1-N`.
+fn are_measurands(list: &str) -> bool {
+    let is_one = |item: &str| {
+        let bare = item.rsplit_once('.').map(|(bare, _)| bare);
+        Measurand::parse(item).is_some() || bare.is_some_and(|it| Measurand::parse(it).is_some())
+    };
+    list.split(',').filter(|it| !it.is_empty()).all(is_one)
 }

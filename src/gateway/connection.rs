@@ -1,15 +1,25 @@
 //! The connection to a backend: when it is tried, and whether it lives.
 
+use std::time::Duration;
+
 use tracing::{info, warn};
 
-use crate::clock::Mono;
+use crate::clock::{Mono, Timestamp};
 use crate::ids::LinkId;
 use crate::ocpp::liveness::{Act, Liveness};
 
 use super::backoff::Backoff;
 use super::dial_failure::DialFailure;
-use super::gateway::{Context, Gateway, Output};
+use super::gateway::Gateway;
+use super::io::{Context, Output};
+use super::keys::Credential;
 use super::plan::GatewayPlan;
+
+/// A connection that ended sooner is not made anew at once.
+const STOOD: Duration = Duration::from_secs(10);
+
+/// A multiple of how many passwords there may be: the new one and the old.
+const MOST_PASSWORDS: usize = 2;
 
 /// The connection of one gateway.
 #[derive(Debug)]
@@ -19,6 +29,8 @@ pub(super) struct Connection {
     liveness: Option<Liveness>,
     /// The failure that was logged last: it is said once.
     said: Option<DialFailure>,
+    /// Which of the passwords is tried.
+    password: usize,
     /// Not before a wallbox has said who it is, or had the time to.
     introduced_at: Option<Mono>,
 }
@@ -42,6 +54,7 @@ impl Connection {
             backoff: Backoff::default(),
             liveness: None,
             said: None,
+            password: 0,
             introduced_at: None,
         }
     }
@@ -113,12 +126,17 @@ impl Connection {
                 "the connection to the backend ended"
             );
         }
-        let next = if at_once {
+        let next = if at_once && self.stood(now) {
             now
         } else {
             now + self.backoff.next(context.random, false)
         };
         self.state = State::Down(next);
+    }
+
+    /// It was there for a while: not the kind that ends as soon as it stands.
+    fn stood(&self, now: Mono) -> bool {
+        matches!(self.state, State::Up { since, .. } if now.since(since) >= STOOD)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
@@ -131,6 +149,22 @@ impl Connection {
 }
 
 impl Gateway {
+    /// What to say next: the backend may have changed the password, and forgotten it again.
+    pub(super) fn password(&self, now: Timestamp) -> Option<Credential> {
+        let passwords = self.keys.passwords(now);
+        let mut in_turn = passwords.iter().cycle();
+        in_turn.nth(self.connection.password).copied()?.cloned()
+    }
+
+    /// The backend took the password, or did not: then the next one is tried.
+    pub(super) fn note_password(&mut self, good: bool) {
+        if !good {
+            self.connection.password = (self.connection.password + 1) % MOST_PASSWORDS;
+        } else if self.connection.password == 0 && self.keys.password_was_good() {
+            self.remember_keys();
+        }
+    }
+
     /// Looks whether the backend is still there.
     pub(super) fn check_connection(&mut self, context: &mut Context<'_>) {
         let Some(link) = self.connection.link() else {

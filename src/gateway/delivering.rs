@@ -12,16 +12,16 @@ use crate::clock::{Mono, Now};
 use crate::evse::{AuthorizationStatus, Deauthorize};
 use crate::ids::{EntryId, IdTag, TransactionNumber};
 use crate::journal::{Entry, EntryKind, EntryState, Filed, Progress, Record};
-use crate::ocpp::ErrorCode;
+use crate::ocpp::lenient;
 use crate::ocpp::messages::{
-    self, StartTransaction, StartTransactionResponse, StopReason, StopTransaction,
-    StopTransactionResponse,
+    self, IdTagInfo, StartTransaction, StopReason, StopTransaction, StopTransactionResponse,
 };
 use crate::ocpp::rpc::CallFailure;
-use crate::ocpp::splice::splice;
+use crate::ocpp::splice::{splice, without};
 use crate::ocpp::timestamp;
 
-use super::gateway::{Asked, Context, Gateway, Output, TICK};
+use super::gateway::{Asked, Gateway, TICK};
+use super::io::{Context, Output};
 use super::outbox::Waiting;
 use super::transactions::{Known, Start};
 
@@ -38,13 +38,13 @@ impl Gateway {
         self.outbox.push(filed);
         match (entry.kind, entry.transaction) {
             (EntryKind::Start, Some(number)) => self.note_start(now, number, entry),
-            (EntryKind::Stop, Some(number)) => self.note_stop(now, number),
+            (EntryKind::Stop, Some(number)) => {
+                self.keep_one_stop(number, filed.id);
+                self.note_stop(now, number);
+            }
             _ => {}
         }
-        let sent = match self.rpc.outstanding() {
-            Some((Asked::Entry(id), _)) => Some(*id),
-            _ => None,
-        };
+        let sent = self.sent();
         let thinned = self.outbox.thin(self.plan.max_queue, sent);
         if !thinned.is_empty() {
             warn!(
@@ -55,26 +55,68 @@ impl Gateway {
             );
         }
         for id in thinned {
-            self.output(Output::Persist(Record::Progress(Progress {
-                id,
-                state: EntryState::Thinned,
-                attempts: 0,
-                backend_id: None,
-            })));
+            self.leave_out(id);
+        }
+    }
+
+    /// The message that the backend has not answered yet.
+    fn sent(&self) -> Option<EntryId> {
+        match self.rpc.outstanding() {
+            Some((Asked::Entry(id), _)) => Some(*id),
+            _ => None,
+        }
+    }
+
+    fn leave_out(&mut self, id: EntryId) {
+        self.output(Output::Persist(Record::Progress(Progress {
+            id,
+            state: EntryState::Thinned,
+            attempts: 0,
+            backend_id: None,
+        })));
+    }
+
+    /// The wallbox's stop takes the place of one that was made up, if that is not on its way yet.
+    fn keep_one_stop(&mut self, number: TransactionNumber, id: EntryId) {
+        let sent = self.sent();
+        let Some(known) = self.transactions.get_mut(number) else {
+            return;
+        };
+        if self.making_up.take_if(|it| *it == number).is_some() {
+            known.made_up = Some(id);
+            return;
+        }
+        let Some(made_up) = known.made_up.take() else {
+            return;
+        };
+        if Some(made_up) != sent && self.outbox.remove(made_up) {
+            self.leave_out(made_up);
+        } else if let Some(progress) = self.outbox.refused(id, 0) {
+            error!(
+                client_id = self.plan.client_id,
+                transaction = number.0,
+                entry = id.0,
+                "a wallbox sent its stop after one was made up (synthesize-stop): it is kept in the journal and not sent"
+            );
+            self.output(Output::Persist(Record::Progress(progress)));
         }
     }
 
     fn note_start(&mut self, now: Now, number: TransactionNumber, entry: &Entry) {
         let said = serde_json::from_str::<StartTransaction>(&entry.payload).ok();
+        let meter_start = said.as_ref().and_then(|said| said.meter_start);
         let id_tag = said.map(|said| said.id_tag);
         let known = Known {
             address: entry.address.clone(),
             connector: entry.connector,
             id_tag: id_tag.clone(),
+            meter_start,
             began: entry.received,
             start: Start::Queued,
             refused: false,
+            ended_as: None,
             over: false,
+            made_up: None,
         };
         self.transactions.begin(number, known);
         if let Some(member) = self.members.at(&entry.address, entry.connector) {
@@ -98,8 +140,8 @@ impl Gateway {
         }
     }
 
-    /// Sends the first message of the queue, if it is time.
-    pub(super) fn deliver(&mut self, context: &mut Context<'_>) {
+    /// Sends the first message of the queue, if it is time; says whether.
+    pub(super) fn deliver(&mut self, context: &mut Context<'_>) -> bool {
         let now = context.now.mono;
         if self.fetch_at.is_none_or(|at| at <= now)
             && let Some(missing) = self.outbox.fetch()
@@ -108,15 +150,16 @@ impl Gateway {
             self.output(Output::Fetch(missing));
         }
         if self.retry_at.is_some_and(|at| at > now) {
-            return;
+            return false;
         }
         self.retry_at = None;
         let Some((id, waiting, Some(payload))) = self.outbox.first() else {
-            return;
+            return false;
         };
         let action = waiting.kind.action();
         let payload = self.address(waiting, payload);
         self.call(context, action, &payload, Asked::Entry(id));
+        true
     }
 
     /// The payload with the backend's numbers; every other byte is the wallbox's.
@@ -133,20 +176,34 @@ impl Gateway {
                 Start::Queued | Start::Dead => Some(NO_TRANSACTION),
             },
             // It ran before we came: the wallbox and the backend agreed on the id.
-            (Some(_), None) => None,
-            (None, None) if waiting.kind == EntryKind::Stop => Some(NO_TRANSACTION),
-            (None, None) => None,
+            (Some(number), None) if !self.is_ours(number, payload) => None,
+            // The backend never had it, or another one has.
+            (_, None) if waiting.kind == EntryKind::Stop => Some(NO_TRANSACTION),
+            (_, None) => return without_transaction(payload, connector.as_deref()),
         };
         let transaction = transaction.map(|id| id.to_string());
-        let deauthorized = messages::write(&StopReason::DeAuthorized);
+        let ended_as = known.and_then(|known| {
+            if known.refused {
+                Some(StopReason::DeAuthorized)
+            } else {
+                known.ended_as
+            }
+        });
+        let ended_as = ended_as.map(|reason| messages::write(&reason));
         let mut members: Vec<(&str, &str)> = Vec::with_capacity(3);
         members.extend(connector.as_deref().map(|it| ("connectorId", it)));
         members.extend(transaction.as_deref().map(|it| ("transactionId", it)));
-        let refused = known.is_some_and(|known| known.refused);
-        if refused && waiting.kind == EntryKind::Stop && was_remote(payload) {
-            members.push(("reason", &deauthorized));
+        if waiting.kind == EntryKind::Stop && was_remote(payload) {
+            members.extend(ended_as.as_deref().map(|it| ("reason", it)));
         }
         splice(payload, &members).unwrap_or_else(|| payload.to_owned())
+    }
+
+    /// An id that we gave, or that another backend gave, means nothing to this one.
+    fn is_ours(&self, number: TransactionNumber, payload: &str) -> bool {
+        let said = serde_json::from_str::<StopTransaction<'_>>(payload);
+        let id = said.ok().and_then(|said| said.transaction_id);
+        id == Some(number.0) || self.foreign.contains(&number)
     }
 
     /// The backend answered a message of the queue. A late answer to an earlier attempt counts.
@@ -160,10 +217,13 @@ impl Gateway {
             return;
         };
         let (kind, transaction) = (waiting.kind, waiting.transaction);
+        let stopped_by = waiting.payload().and_then(|it| {
+            let stop = serde_json::from_str::<StopTransaction<'_>>(it).ok()?;
+            stop.id_tag
+        });
         match result {
-            Err(failure) if failure.code == ErrorCode::SecurityError => {
-                // Not the message is wrong: we were not registered.
-            }
+            // A late word on an earlier attempt: the present one is still on its way.
+            Err(_) if self.sent() == Some(id) => {}
             Err(failure) => {
                 let why = format!("{} {}", failure.code, failure.description);
                 self.attempt_failed(now, id, why.trim_end());
@@ -174,9 +234,7 @@ impl Gateway {
                     if let Ok(StopTransactionResponse {
                         id_tag_info: Some(info),
                     }) = messages::parse(raw)
-                        && let Some(tag) = transaction
-                            .and_then(|it| self.transactions.get(it))
-                            .and_then(|known| known.id_tag.clone())
+                        && let Some(tag) = stopped_by
                     {
                         self.learn(now, &tag, &info);
                     }
@@ -194,30 +252,36 @@ impl Gateway {
         transaction: Option<TransactionNumber>,
         raw: &RawValue,
     ) {
-        let Ok(answer) = messages::parse::<StartTransactionResponse>(raw) else {
-            self.attempt_failed(now, id, "its answer cannot be read");
-            return;
-        };
-        self.delivered(id, Some(answer.transaction_id));
+        // A business answer is never a failure: what of it can be read counts.
+        let answer: Started = messages::parse(raw).unwrap_or_default();
+        let (backend_id, info) = (answer.transaction_id, answer.id_tag_info);
         let Some(number) = transaction else {
-            return;
+            return self.delivered(id, backend_id);
         };
-        let accepted = answer.id_tag_info.status == AuthorizationStatus::Accepted;
-        let Some(known) = self.transactions.get_mut(number) else {
-            return;
+        let accepted = info
+            .as_ref()
+            .is_none_or(|info| info.status == AuthorizationStatus::Accepted);
+        let mut known = self.transactions.get_mut(number);
+        if let Some(known) = &mut known {
+            known.start = Start::Delivered(backend_id);
+            known.refused = !accepted;
+        }
+        let tag = known.as_ref().and_then(|known| known.id_tag.clone());
+        let over = known.is_none_or(|known| known.over);
+        if !accepted {
+            // Before the delivery: a crash between the two must not make it accepted.
+            self.remember_refused();
+        }
+        self.delivered(id, backend_id);
+        let Some(info) = info else {
+            return self.answer_start_alone(now, number);
         };
-        known.start = Start::Delivered(Some(answer.transaction_id));
-        known.refused = !accepted;
-        let (tag, over) = (known.id_tag.clone(), known.over);
         if let Some(tag) = tag {
-            self.learn(now, &tag, &answer.id_tag_info);
+            self.learn(now, &tag, &info);
         }
         let heard = self.answer_start(number, raw.get());
-        if !accepted {
-            self.remember_refused();
-            if !heard && !over {
-                self.deauthorize(number);
-            }
+        if !accepted && !heard && !over {
+            self.deauthorize(number);
         }
     }
 
@@ -268,7 +332,11 @@ impl Gateway {
                 why,
                 "the backend did not take a message; it is sent again later"
             );
-            let wait = self.keys.retry_interval() * attempts;
+            let wait = self
+                .keys
+                .retry_interval()
+                .max(TICK)
+                .saturating_mul(attempts);
             self.retry_at = Some(now.mono + wait);
         }
         if let (EntryKind::Start, Some(number)) = (kind, transaction) {
@@ -281,7 +349,7 @@ impl Gateway {
 
     /// A CALL of ours met silence. Of a message of the queue nothing is concluded before it is
     /// known whether the backend answers anything at all.
-    pub(super) fn handle_silence(&mut self, context: &mut Context<'_>, asked: Asked) {
+    pub(super) fn handle_silence(&mut self, context: &mut Context<'_>, asked: &Asked) {
         self.silences += 1;
         warn!(
             backend = self.plan.url,
@@ -289,7 +357,7 @@ impl Gateway {
             call = asked.name(),
             "the backend did not answer in time"
         );
-        match asked {
+        match *asked {
             Asked::Entry(id) => self.probe = Some(id),
             Asked::Boot => self.boot_later(context.now.mono),
             Asked::Authorize(ticket, _) | Asked::Relay(ticket) => {
@@ -311,22 +379,10 @@ impl Gateway {
         if !self.is_ready() || !self.rpc.is_idle() || self.outbox.len() == 0 {
             return None;
         }
-        self.retry_at.into_iter().chain(self.fetch_at).max()
-    }
-
-    /// A tag that was allowed to charge here should not have been: a late verdict.
-    pub(super) fn refuse_tag(&mut self, tag: &IdTag) {
-        let with_it = self
-            .transactions
-            .open()
-            .filter(|(_, known)| known.id_tag.as_ref() == Some(tag) && !known.refused);
-        let numbers: Vec<TransactionNumber> = with_it.map(|(number, _)| number).collect();
-        for number in numbers {
-            if let Some(known) = self.transactions.get_mut(number) {
-                known.refused = true;
-            }
-            self.remember_refused();
-            self.deauthorize(number);
+        match self.outbox.first() {
+            Some((.., Some(_))) => self.retry_at,
+            // While the disk reads there is nothing to wait for but the disk.
+            _ => self.fetch_at,
         }
     }
 
@@ -364,6 +420,7 @@ impl Gateway {
             return;
         };
         let (address, connector) = (known.address.clone(), known.connector);
+        let meter_start = known.meter_start.unwrap_or_default();
         if !self.plan.synthesize_stop {
             error!(
                 backend = self.plan.url,
@@ -377,12 +434,13 @@ impl Gateway {
         }
         let stop = StopTransaction {
             id_tag: None,
-            meter_stop: Some(register.unwrap_or_default()),
+            meter_stop: Some(register.unwrap_or_default().max(meter_start)),
             timestamp: timestamp::format(now.wall),
             transaction_id: Some(number.0),
             reason: Some("Other".into()),
             transaction_data: Vec::new(),
         };
+        self.making_up = Some(number);
         self.output(Output::File(Entry {
             address,
             connector,
@@ -392,6 +450,22 @@ impl Gateway {
             received: now.wall,
         }));
     }
+}
+
+fn without_transaction(payload: &str, connector: Option<&str>) -> String {
+    let bare = without(payload, "transactionId").unwrap_or_else(|| payload.to_owned());
+    let connector = connector.map(|it| ("connectorId", it));
+    splice(&bare, connector.as_slice()).unwrap_or(bare)
+}
+
+/// What of the answer to StartTransaction can be read.
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    #[serde(default, deserialize_with = "lenient::optional")]
+    transaction_id: Option<i64>,
+    #[serde(default, deserialize_with = "lenient::optional")]
+    id_tag_info: Option<IdTagInfo>,
 }
 
 /// The wallbox says that it was told to stop: by us.

@@ -1,123 +1,33 @@
 //! [`Gateway`]: one charge point as one backend sees it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::clock::{Mono, Now, Random};
-use crate::evse::{Call, Deauthorize, Metering, Notice, Order, Outcome, Reply, Report};
+use crate::clock::{Mono, Now};
+use crate::evse::{Call, Notice, Outcome, Report};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
 };
-use crate::journal::{Entry, Filed, Record, Recovered};
+use crate::journal::{EntryKind, Filed, Record, Recovered};
 use crate::ocpp::rpc::{Received, Rpc};
 use crate::units::MilliAmps;
 
-use super::calling::Pending;
+use super::calling::{DATA_TRANSFER, Pending};
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
+use super::io::{Context, Output, View};
 use super::keys::{Keys, KeysPlan};
 use super::members::{Members, Numbers};
-use super::obeying::Ordered;
+use super::ordering::{Ordered, Parts};
 use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
 use super::tags::Tags;
 use super::transactions::Transactions;
-
-/// What a gateway needs from outside while it handles something.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// When it is.
-    pub now: Now,
-    /// For message ids and waits.
-    pub random: &'a mut Random,
-    /// What the load manager offers each EVSE now.
-    pub offered: &'a BTreeMap<EvseName, MilliAmps>,
-}
-
-/// What a gateway wants done, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Keep this before anything that follows leaves.
-    Persist(Record),
-    /// Keep this message in this gateway's queue, and hand it back with its number.
-    File(Entry),
-    /// Read the payloads of these entries.
-    Fetch(Vec<EntryId>),
-    /// Try to connect; exactly one of [`Gateway::handle_up`] and [`Gateway::handle_failure`] comes
-    /// of it.
-    Dial,
-    /// Send a text frame.
-    Send {
-        /// The current link.
-        link: LinkId,
-        /// The frame.
-        text: String,
-    },
-    /// Send a WebSocket ping.
-    Ping {
-        /// The current link.
-        link: LinkId,
-    },
-    /// Close the connection.
-    Close {
-        /// Which.
-        link: LinkId,
-        /// WebSocket close code.
-        code: u16,
-        /// For the peer's log.
-        reason: &'static str,
-    },
-    /// The answer to a call.
-    Reply {
-        /// What [`Gateway::handle_call`] was given.
-        ticket: u64,
-        /// The answer.
-        reply: Reply,
-    },
-    /// A command for the wallbox of this EVSE, or for the whole wallbox.
-    Order {
-        /// Its wallbox.
-        evse: EvseName,
-        /// The command.
-        order: Order,
-    },
-    /// What the backend allows an EVSE; `None` = it does not limit.
-    Ceiling {
-        /// Whom.
-        evse: EvseName,
-        /// Per phase.
-        limit: Option<MilliAmps>,
-    },
-    /// Which meter values the backend wants.
-    Metering {
-        /// Of whom.
-        evse: EvseName,
-        /// Which.
-        metering: Metering,
-    },
-    /// The backend refuses a transaction that runs.
-    Deauthorize {
-        /// At whom.
-        evse: EvseName,
-        /// Which.
-        what: Deauthorize,
-    },
-}
-
-/// What the status shows of a gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct View {
-    /// `disconnected`, `connecting`, `booting`, `pending`, `accepted` or `rejected`.
-    pub state: &'static str,
-    /// Messages that wait.
-    pub queued: usize,
-    /// Messages that the backend refused for good.
-    pub dead: usize,
-}
 
 /// What an outstanding CALL of ours is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,11 +97,27 @@ pub struct Gateway {
     pub(super) calls: BTreeMap<u64, Pending>,
     /// Commands that wallboxes have not answered yet.
     pub(super) orders: BTreeMap<u64, Ordered>,
+    /// Commands that several wallboxes carry out.
+    pub(super) parts: BTreeMap<u64, Parts>,
     pub(super) next_order: u64,
     /// The first message of the queue is not sent again before.
     pub(super) retry_at: Option<Mono>,
     /// A message of the queue met silence: is the backend there?
     pub(super) probe: Option<EntryId>,
+    /// The charge point comes back from a reset.
+    pub(super) reset_at: Option<Mono>,
+    /// Connectors whose status a backend that has us pending wants to hear.
+    pub(super) triggered: BTreeSet<ConnectorId>,
+    /// Tags of starts that the backend ordered, and until when they may begin.
+    pub(super) vouched: Vec<(IdTag, Mono)>,
+    /// Something overtook the queue: now it is its turn.
+    pub(super) overtaken: bool,
+    /// Digests of what was kept last.
+    remembered: BTreeMap<&'static str, u64>,
+    /// Transactions whose start another backend got.
+    pub(super) foreign: BTreeSet<TransactionNumber>,
+    /// The stop of this transaction is being made up.
+    pub(super) making_up: Option<TransactionNumber>,
     /// The disk could not read.
     pub(super) fetch_at: Option<Mono>,
     pub(super) silences: u32,
@@ -232,9 +158,17 @@ impl Gateway {
             replay: BTreeSet::new(),
             calls: BTreeMap::new(),
             orders: BTreeMap::new(),
+            parts: BTreeMap::new(),
             next_order: 0,
             retry_at: None,
             probe: None,
+            reset_at: None,
+            triggered: BTreeSet::new(),
+            vouched: Vec::new(),
+            overtaken: false,
+            remembered: BTreeMap::new(),
+            foreign: foreign(&identity, recovered),
+            making_up: None,
             fetch_at: None,
             silences: 0,
             ceilings: BTreeMap::new(),
@@ -272,12 +206,16 @@ impl Gateway {
 
     /// The connection stands.
     pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
+        self.note_password(true);
         self.connect(context.now, link);
         self.go_on(context);
     }
 
     /// The connection did not come about.
     pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure) {
+        if *why == DialFailure::Unauthorized {
+            self.note_password(false);
+        }
         self.connection.failed(context, &self.plan, why);
         self.go_on(context);
     }
@@ -379,10 +317,11 @@ impl Gateway {
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
         if let Some(asked) = self.rpc.handle_timeout(now) {
-            self.handle_silence(context, asked);
+            self.handle_silence(context, &asked);
         }
         self.check_connection(context);
         self.end_calls(context.now);
+        self.end_reset(context);
         self.note_absences(now);
         self.go_on(context);
     }
@@ -397,6 +336,7 @@ impl Gateway {
             self.absences_timeout(),
             self.delivering_timeout(),
             self.profiles_timeout(),
+            self.reset_at,
         ];
         times.into_iter().flatten().min()
     }
@@ -430,16 +370,20 @@ impl Gateway {
         }
     }
 
-    pub(super) fn remember<T: serde::Serialize>(&mut self, key: &str, value: &T) {
-        let record = Record::Memory {
-            owner: owner(&self.identity),
-            key: key.to_owned(),
-            value: serde_json::to_string(value).ok(),
-        };
-        self.output(Output::Persist(record));
+    pub(super) fn remember<T: serde::Serialize>(&mut self, key: &'static str, value: &T) {
+        if let Ok(json) = serde_json::to_string(value) {
+            self.remember_text(key, &json);
+        }
     }
 
-    pub(super) fn remember_text(&mut self, key: &str, json: &str) {
+    /// Keeps what changed, and spares the disk what did not.
+    pub(super) fn remember_text(&mut self, key: &'static str, json: &str) {
+        let mut hasher = DefaultHasher::new();
+        json.hash(&mut hasher);
+        let digest = hasher.finish();
+        if self.remembered.insert(key, digest) == Some(digest) {
+            return;
+        }
         let record = Record::Memory {
             owner: owner(&self.identity),
             key: key.to_owned(),
@@ -457,7 +401,11 @@ impl Gateway {
         asked: Asked,
     ) {
         let id = context.random.uuid();
-        let within = self.keys.message_timeout();
+        let within = match action {
+            // A bank may be asked.
+            "DataTransfer" => self.keys.message_timeout().max(DATA_TRANSFER),
+            _ => self.keys.message_timeout(),
+        };
         let text = self
             .rpc
             .call(context.now.mono, id, action, payload, within, asked);
@@ -470,7 +418,8 @@ impl Gateway {
         if self.connection.link().is_none() {
             if self.connection.is_due(context.now.mono) {
                 self.connection.dials();
-                self.output(Output::Dial);
+                let password = self.password(context.now.wall);
+                self.output(Output::Dial { password });
             }
             return;
         }
@@ -479,13 +428,23 @@ impl Gateway {
 
     /// Makes the most important CALL; false if there is none, or if it was made.
     fn ask_next(&mut self, context: &mut Context<'_>) -> bool {
-        if self.register(context) || !self.registration.is_accepted() {
+        if self.register(context) {
             return false;
         }
-        if self.beat(context) || self.tell_status(context) {
+        // Heartbeats and notices without end shall not keep the queue waiting: they take turns.
+        let turn = std::mem::take(&mut self.overtaken);
+        if turn && self.deliver(context) {
+            return false;
+        }
+        if self.beat(context) {
+            self.overtaken = true;
+            return false;
+        }
+        if self.tell_status(context) {
             return false;
         }
         if let Some(urgent) = self.urgent.pop_front() {
+            self.overtaken = matches!(urgent, Urgent::Notice { .. });
             return !self.ask_urgent(context, urgent);
         }
         self.deliver(context);
@@ -508,9 +467,10 @@ impl Gateway {
         asked: Asked,
         result: Result<&RawValue, crate::ocpp::rpc::CallFailure>,
     ) {
-        if let Err(failure) = &result {
-            self.weigh_refusal(&asked, failure);
-        }
+        let boots = match &result {
+            Ok(_) => false,
+            Err(failure) => self.weigh_refusal(context.now.mono, &asked, failure),
+        };
         match asked {
             Asked::Boot => self.take_registration(context.now, result),
             Asked::Heartbeat(probe) => self.take_heartbeat(context.now, probe, result),
@@ -519,6 +479,8 @@ impl Gateway {
                 self.take_authorization(context.now, ticket, &tag, result);
             }
             Asked::Relay(ticket) => self.take_relayed(ticket, result),
+            // Not the message was wrong: we were not registered.
+            Asked::Entry(_) if boots => {}
             Asked::Entry(entry) => self.take_receipt(context.now, entry, result),
         }
     }
@@ -544,6 +506,12 @@ fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
         security_profile: plan.security_profile,
         password: plan.password.clone(),
     }
+}
+
+fn foreign(identity: &Identity, recovered: &Recovered) -> BTreeSet<TransactionNumber> {
+    let others = recovered.entries.values();
+    let others = others.filter(|it| it.kind == EntryKind::Start && it.identity != *identity);
+    others.filter_map(|it| it.transaction).collect()
 }
 
 fn read<T: serde::de::DeserializeOwned + Default>(json: Option<&str>) -> T {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, Timestamp};
 use crate::evse::Metering;
 use crate::ids::EvseName;
 use crate::units::MilliAmps;
 
-use super::gateway::{Context, Gateway, Output, TICK};
+use super::gateway::{Gateway, TICK};
+use super::io::{Context, Output};
 use super::members::Member;
 use super::profiles::{OpenTransaction, Outlet, Outlets};
 
@@ -46,7 +47,8 @@ impl Gateway {
             .open_of(&member.plan.address, member.plan.connector)?;
         Some(OpenTransaction {
             id: known.backend_id(),
-            started: known.began,
+            // Schedules count in whole seconds.
+            started: Timestamp::from_second(known.began.as_second()).unwrap_or(known.began),
         })
     }
 

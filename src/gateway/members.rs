@@ -40,29 +40,21 @@ pub(super) struct Members {
 pub(super) type Numbers = BTreeMap<String, u32>;
 
 impl Members {
-    /// Numbers the members: as configured, else natively where a whole wallbox is shown, else as
-    /// before, else in the order of the file. `numbers` gains what is new.
+    /// Away, all of them, and [numbered](number).
     pub(super) fn new(now: Mono, plan: &GatewayPlan, numbers: &mut Numbers) -> Self {
-        let mut taken: Vec<u32> = plan.members.iter().filter_map(configured(plan)).collect();
-        taken.extend(numbers.values());
-        let mut next = (1..).filter(|n| !taken.contains(n));
-        let all = plan.members.iter().map(|member| {
-            let key = format!("{} {}", member.address, member.connector);
-            let number = configured(plan)(member).or_else(|| {
-                let known = numbers.get(&key).copied();
-                let number = known.or_else(|| next.next())?;
-                numbers.insert(key, number);
-                Some(number)
-            });
-            Member {
-                plan: member.clone(),
-                connector: ConnectorId(number.unwrap_or(1)),
+        let given = number(plan, numbers);
+        let all = plan
+            .members
+            .iter()
+            .zip(given)
+            .map(|(plan, connector)| Member {
+                plan: plan.clone(),
+                connector,
                 online: false,
                 away_since: Some(now),
                 told_away: false,
                 status: None,
-            }
-        });
+            });
         Self {
             all: all.collect(),
             whole: plan.whole.clone(),
@@ -118,6 +110,28 @@ impl Members {
     }
 }
 
+/// What the backend calls the members: as configured, else natively where a whole wallbox is shown,
+/// else as before, else in the order of the file. `numbers` gains what is new.
+pub(super) fn number(plan: &GatewayPlan, numbers: &mut Numbers) -> Vec<ConnectorId> {
+    let fixed: Vec<u32> = plan.members.iter().filter_map(configured(plan)).collect();
+    let mut taken = fixed.clone();
+    taken.extend(numbers.values());
+    let mut next = (1..).filter(|n| !taken.contains(n));
+    let all = plan.members.iter().map(|member| {
+        let key = format!("{} {}", member.address, member.connector);
+        let number = configured(plan)(member).or_else(|| {
+            // What was given before is void where the configuration gives it to another.
+            let known = numbers.get(&key).filter(|n| !fixed.contains(n)).copied();
+            let only = (plan.members.len() == 1).then_some(1);
+            let number = known.or(only).or_else(|| next.next())?;
+            numbers.insert(key, number);
+            Some(number)
+        });
+        ConnectorId(number.unwrap_or(1))
+    });
+    all.collect()
+}
+
 fn configured(plan: &GatewayPlan) -> impl Fn(&MemberPlan) -> Option<u32> + '_ {
     |member| {
         let native = plan.whole.as_ref().map(|_| member.connector);
@@ -160,6 +174,20 @@ mod tests {
         Members::new(Mono::START, &plan(vec![a.clone(), b.clone()]), &mut given);
         let members = Members::new(Mono::START, &plan(vec![c, b]), &mut given);
         assert_eq!(numbers(&members), [3, 2]);
+        let two = plan(vec![member("a", "CB-1", 1), {
+            let mut second = member("b", "CB-2", 1);
+            second.backend_connector = Some(ConnectorId(1));
+            second
+        }]);
+        assert_eq!(
+            numbers(&Members::new(Mono::START, &two, &mut given)),
+            [4, 1]
+        );
+        let replaced = plan(vec![member("x", "CB-9", 1)]);
+        assert_eq!(
+            numbers(&Members::new(Mono::START, &replaced, &mut given)),
+            [1]
+        );
         let mut fixed = a;
         fixed.backend_connector = Some(ConnectorId(2));
         let members = Members::new(Mono::START, &plan(vec![fixed]), &mut Numbers::new());

@@ -3,11 +3,12 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `gateway` | the machine: what arrives, what is to be done, timers |
+//! | `io` | what comes out of it |
 //! | `connection`, `backoff`, `dial_failure` | when a backend is tried, and whether it lives |
 //! | `registering` | boot, heartbeats, the status of every connector |
 //! | `calling` | what wallboxes ask, and what they are told without the backend |
 //! | `delivering`, `outbox`, `transactions` | the queue of messages that must arrive |
-//! | `obeying` | what the backend wants, and who answers |
+//! | `obeying`, `ordering` | what the backend wants, who answers, and what goes through a wallbox |
 //! | `configuring`, `keys` | the configuration keys of a charge point that is two |
 //! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
 //! | `authorizing`, `tags` | the backend's tag list, and what it said of tags before |
@@ -26,10 +27,12 @@ mod dial_failure;
     reason = "the machine that gives the room its name"
 )]
 mod gateway;
+mod io;
 pub mod keys;
 mod limiting;
 mod members;
 mod obeying;
+mod ordering;
 mod outbox;
 pub mod plan;
 pub mod profiles;
@@ -38,7 +41,8 @@ pub mod tags;
 mod transactions;
 
 pub use dial_failure::DialFailure;
-pub use gateway::{Context, Gateway, Output, View};
+pub use gateway::Gateway;
+pub use io::{Context, Output, View};
 pub use plan::{BootPlan, GatewayPlan, MemberPlan};
 
 #[cfg(test)]

@@ -1,66 +1,32 @@
 //! What a backend wants, and who answers (OCPP 1.6 §5): limits, keys, tag lists and the status are
 //! answered here; what concerns the wallbox itself is carried out there.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 use tracing::{debug, info};
 
 use crate::clock::Now;
-use crate::evse::{Order, Outcome};
-use crate::ids::{ConnectorId, EvseName, IdTag, LinkId};
-use crate::ocpp::ErrorCode;
+use crate::ids::{ConnectorId, IdTag};
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::{self, MessageTrigger, RemoteStopTransaction, TriggerMessage};
+use crate::ocpp::messages::{
+    self, ChangeAvailability, MessageTrigger, Reset, ResetType, StopReason, TriggerMessage,
+};
 use crate::ocpp::rpc::CallFailure;
-use crate::ocpp::splice::{insert, without};
+use crate::ocpp::splice::{is_unambiguous, without};
+use crate::ocpp::{Action, ErrorCode};
 
-use super::gateway::{Context, Gateway, Output};
-use super::keys::Asked;
+use super::gateway::Gateway;
+use super::io::Context;
 use super::members::WHOLE;
+use super::ordering::{Target, What};
 
-const REJECTED: &str = r#"{"status":"Rejected"}"#;
+pub(super) const REMOTE_START: &str = "RemoteStartTransaction";
+pub(super) const REJECTED: &str = r#"{"status":"Rejected"}"#;
 const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
 
-/// A command that its wallbox has not answered yet.
-#[derive(Debug)]
-pub(super) struct Ordered {
-    /// To be named in the answer.
-    message: MessageId,
-    /// Where the command came from: the answer is for nobody else.
-    link: Option<LinkId>,
-    /// What else depends on the answer.
-    what: What,
-}
-
-#[derive(Debug)]
-pub(super) enum What {
-    /// The answer goes back as it is.
-    Relay,
-    /// A profile waits for the transaction.
-    RemoteStart(Option<ConnectorId>),
-    /// GetConfiguration: the wallbox's keys are mixed with ours.
-    Keys(Asked),
-    /// ChangeConfiguration with this payload.
-    Key(String),
-}
-
-/// Whom a command concerns.
-#[derive(Debug, PartialEq, Eq)]
-enum Target {
-    /// The wallbox as a whole; its connectors are shown one to one.
-    Whole(EvseName),
-    /// One EVSE.
-    Evse(EvseName),
-    /// A connector that is not there.
-    Nobody,
-}
-
-/// The members of a command that say whom it concerns.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Addressed {
-    #[serde(default, deserialize_with = "crate::ocpp::lenient::optional")]
-    connector_id: Option<ConnectorId>,
-}
+/// The wallbox has so long to stop its transaction before a charge point that was reset comes back.
+const RESET_AFTER: Duration = Duration::from_secs(5);
 
 impl Gateway {
     /// Carries out a CALL of the backend and answers it, now or when the wallbox has answered.
@@ -72,6 +38,20 @@ impl Gateway {
         payload: &RawValue,
     ) {
         let now = context.now;
+        let known = |it: &&Action| it.as_str().eq_ignore_ascii_case(action.trim());
+        if Action::ALL
+            .iter()
+            .find(known)
+            .is_some_and(|it| it.as_str() != action)
+        {
+            // Some wallbox might understand it, and what ends here must not reach it.
+            self.refuse(id, ErrorCode::NotImplemented, "actions are case-sensitive");
+            return;
+        }
+        if !is_unambiguous(payload.get()) {
+            self.refuse(id, ErrorCode::FormationViolation, "a member is there twice");
+            return;
+        }
         debug!(
             client_id = self.plan.client_id,
             action, "the backend commands"
@@ -116,6 +96,14 @@ impl Gateway {
                 let answer = self.tags.list.version(self.keys.offline_flags());
                 self.answer(id, &answer);
             }
+            // The wallbox is not this backend's alone.
+            "ClearCache" if !self.plan.leads => {
+                let alone = self.tags.cache.clear(self.keys.offline_flags());
+                self.remember_cache();
+                self.answer(id, &alone);
+            }
+            "GetDiagnostics" if !self.plan.leads => self.answer(id, "{}"),
+            "GetLog" | "SignedUpdateFirmware" if !self.plan.leads => self.answer(id, REJECTED),
             "ClearCache" => {
                 let alone = self.tags.cache.clear(self.keys.offline_flags());
                 self.remember_cache();
@@ -123,7 +111,7 @@ impl Gateway {
             }
             "TriggerMessage" => self.trigger(now, id, payload),
             "Reset" => self.reset(context, id, payload),
-            "UpdateFirmware" if !self.plan.allow_firmware => {
+            "UpdateFirmware" if !(self.plan.allow_firmware && self.plan.leads) => {
                 self.refuse(
                     id,
                     ErrorCode::NotSupported,
@@ -143,8 +131,16 @@ impl Gateway {
                     "certificates are configured on site",
                 );
             }
+            "ChangeAvailability" if self.means_several(payload) => self.change_all(id, payload),
             _ => self.relay(id, action, payload),
         }
+    }
+
+    /// Connector 0 of a charge point that is several wallboxes.
+    fn means_several(&self, payload: &RawValue) -> bool {
+        let whole =
+            messages::parse::<ChangeAvailability>(payload).is_ok_and(|it| it.connector_id == WHOLE);
+        whole && !self.members.shows_whole() && self.members.single().is_none()
     }
 
     pub(super) fn answer(&mut self, id: &MessageId, payload: &str) {
@@ -184,106 +180,6 @@ impl Gateway {
         members.any(|member| member.online && member.plan.is_ocpp)
     }
 
-    fn relay_as(&mut self, id: &MessageId, action: &str, payload: String, what: What) {
-        match self.target(action, &payload) {
-            Target::Whole(evse) => self.order(id, evse, false, action, payload, what),
-            Target::Evse(evse) => {
-                let payload = self.name_connector(&evse, action, payload);
-                self.order(id, evse, true, action, payload, what);
-            }
-            Target::Nobody => {
-                let code = ErrorCode::PropertyConstraintViolation;
-                self.refuse(id, code, "there is no such connector");
-            }
-        }
-    }
-
-    /// The wallbox that speaks for all carries it out.
-    pub(super) fn order_primary(
-        &mut self,
-        id: &MessageId,
-        action: &str,
-        payload: String,
-        what: What,
-    ) {
-        let primary = self.members.primary().map(|it| it.plan.evse.clone());
-        if let Some(evse) = primary {
-            let single = !self.members.shows_whole();
-            self.order(id, evse, single, action, payload, what);
-        }
-    }
-
-    fn order(
-        &mut self,
-        id: &MessageId,
-        evse: EvseName,
-        single: bool,
-        action: &str,
-        payload: String,
-        what: What,
-    ) {
-        let transaction = match action {
-            "RemoteStopTransaction" => self.meant_transaction(&payload),
-            _ => None,
-        };
-        self.next_order += 1;
-        let ordered = Ordered {
-            message: id.clone(),
-            link: self.connection.link(),
-            what,
-        };
-        self.orders.insert(self.next_order, ordered);
-        let order = Order {
-            id: self.next_order,
-            evse: single.then(|| evse.clone()),
-            transaction,
-            action: action.to_owned(),
-            payload,
-        };
-        self.output(Output::Order { evse, order });
-    }
-
-    /// Whom a command concerns, by the connector that it names.
-    fn target(&self, action: &str, payload: &str) -> Target {
-        if action == "RemoteStopTransaction" {
-            let meant = self.meant_transaction(payload);
-            let known = meant.and_then(|number| self.transactions.get(number));
-            let member = known.and_then(|known| self.members.at(&known.address, known.connector));
-            return member.map_or(Target::Nobody, |it| Target::Evse(it.plan.evse.clone()));
-        }
-        let named = serde_json::from_str::<Addressed>(payload).ok();
-        let named = named.and_then(|named| named.connector_id);
-        let primary = self.members.primary().map(|it| it.plan.evse.clone());
-        let member = match named {
-            Some(connector) if connector != WHOLE => self.members.numbered(connector),
-            _ => self.members.single(),
-        };
-        match (member, primary) {
-            // A wallbox has connectors that are no EVSEs of ours: it answers for them.
-            (_, Some(primary)) if self.members.shows_whole() => Target::Whole(primary),
-            (Some(member), _) => Target::Evse(member.plan.evse.clone()),
-            (None, Some(primary)) if named.is_none_or(|it| it == WHOLE) => Target::Evse(primary),
-            (None, _) => Target::Nobody,
-        }
-    }
-
-    /// A backend that sees one connector need not name it; a wallbox with two must be told.
-    fn name_connector(&self, evse: &EvseName, action: &str, payload: String) -> String {
-        let takes_one = matches!(action, "RemoteStartTransaction" | "TriggerMessage");
-        let named = serde_json::from_str::<Addressed>(&payload).ok();
-        let is_named = named.is_some_and(|named| named.connector_id.is_some());
-        let Some(member) = self.members.named(evse).filter(|_| takes_one && !is_named) else {
-            return payload;
-        };
-        let number = member.connector.to_string();
-        insert(&payload, "connectorId", &number).unwrap_or(payload)
-    }
-
-    fn meant_transaction(&self, payload: &str) -> Option<crate::ids::TransactionNumber> {
-        let said = serde_json::from_str::<RemoteStopTransaction>(payload).ok()?;
-        Some(self.transactions.called(said.transaction_id)?.0)
-    }
-
     /// The profile stays here, for the transaction that comes.
     fn remote_start(&mut self, context: &mut Context<'_>, id: &MessageId, payload: &RawValue) {
         #[derive(serde::Deserialize)]
@@ -297,17 +193,24 @@ impl Gateway {
             charging_profile: Option<&'a RawValue>,
         }
         let now = context.now;
-        let verbatim = self.is_verbatim();
-        let said = messages::parse::<RemoteStart<'_>>(payload).ok();
-        let said = said.filter(|_| !verbatim);
-        let profile = said.as_ref().and_then(|said| said.charging_profile);
-        let (Some(said), Some(profile)) = (&said, profile) else {
-            self.relay(id, "RemoteStartTransaction", payload);
+        if self.is_verbatim() {
+            self.relay(id, REMOTE_START, payload);
             return;
+        }
+        // What cannot be read may hold a profile that would overrule the local limit.
+        let said = match messages::parse::<RemoteStart<'_>>(payload) {
+            Ok(said) => said,
+            Err(error) => return self.refuse(id, error.code, &error.what),
         };
         let tag = said.id_tag.clone().unwrap_or_else(|| IdTag::from(""));
         let single = self.members.single().map(|member| member.connector);
         let connector = said.connector_id.or(single);
+        let Some(profile) = said.charging_profile else {
+            self.profiles.forget_remote_start(connector);
+            let what = What::RemoteStart(connector, tag);
+            self.relay_as(id, REMOTE_START, payload.get().to_owned(), what);
+            return;
+        };
         let until = now.wall + self.keys.connection_time_out();
         let outlets = self.outlets(context);
         let kept = self
@@ -320,8 +223,8 @@ impl Gateway {
                 self.profiles_changed(now);
                 let bare = without(payload.get(), "chargingProfile");
                 let bare = bare.unwrap_or_else(|| payload.get().to_owned());
-                let what = What::RemoteStart(connector);
-                self.relay_as(id, "RemoteStartTransaction", bare, what);
+                let what = What::RemoteStart(connector, tag);
+                self.relay_as(id, REMOTE_START, bare, what);
             }
         }
     }
@@ -358,16 +261,16 @@ impl Gateway {
                 Some(connector) if connector != WHOLE => {
                     if self.members.numbered(connector).is_some() {
                         self.answer(id, ACCEPTED);
-                        self.replay.insert(connector);
+                        self.trigger_status([connector]);
                     } else {
                         self.answer(id, REJECTED);
                     }
                 }
                 _ => {
                     self.answer(id, ACCEPTED);
-                    self.replay.insert(WHOLE);
                     let connectors = self.members.iter().map(|it| it.connector);
-                    self.replay.extend(connectors);
+                    let all: Vec<_> = connectors.chain([WHOLE]).collect();
+                    self.trigger_status(all);
                 }
             },
             MessageTrigger::MeterValues
@@ -392,64 +295,12 @@ impl Gateway {
             client_id = self.plan.client_id,
             "the backend resets a charge point that shares its wallbox: its transaction ends"
         );
-        self.stop_all();
-        self.boot_again(context.now.mono);
-        self.hang_up(context, "reset", true);
-    }
-
-    /// Ends every transaction that this backend has; nobody waits for the answers.
-    fn stop_all(&mut self) {
-        let open = self.transactions.open();
-        let open: Vec<_> = open
-            .map(|(number, known)| (number, known.address.clone(), known.connector))
-            .collect();
-        for (number, address, connector) in open {
-            let member = self.members.at(&address, connector);
-            let Some(evse) = member.map(|member| member.plan.evse.clone()) else {
-                continue;
-            };
-            self.next_order += 1;
-            let order = Order {
-                id: self.next_order,
-                evse: Some(evse.clone()),
-                transaction: Some(number),
-                action: "RemoteStopTransaction".to_owned(),
-                payload: format!(r#"{{"transactionId":{number}}}"#),
-            };
-            self.output(Output::Order { evse, order });
-        }
-    }
-
-    /// A device has carried out an order, or not.
-    pub(super) fn take_outcome(&mut self, now: Now, order: u64, outcome: Outcome) {
-        let Some(ordered) = self.orders.remove(&order) else {
-            return;
-        };
-        if let What::RemoteStart(connector) = &ordered.what {
-            let accepted = outcome
-                .as_ref()
-                .is_ok_and(|payload| payload.contains("Accepted"));
-            if !accepted {
-                self.profiles.forget_remote_start(*connector);
-                self.profiles_changed(now);
-            }
-        }
-        if ordered.link != self.connection.link() {
-            return;
-        }
-        match (ordered.what, outcome) {
-            (What::Keys(asked), outcome) => {
-                self.answer_keys(&ordered.message, &asked, Some(outcome));
-            }
-            (What::Key(request), Ok(payload)) => {
-                self.note_key(&request, &payload);
-                self.answer(&ordered.message, &payload);
-            }
-            (_, Ok(payload)) => self.answer(&ordered.message, &payload),
-            (_, Err(failure)) => {
-                let frame = self.rpc.refuse(&ordered.message, &failure);
-                self.send(frame);
-            }
-        }
+        let hard = messages::parse::<Reset>(payload).is_ok_and(|it| it.kind == ResetType::Hard);
+        self.stop_all(if hard {
+            StopReason::HardReset
+        } else {
+            StopReason::SoftReset
+        });
+        self.reset_at = Some(context.now.mono + RESET_AFTER);
     }
 }

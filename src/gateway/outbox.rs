@@ -28,6 +28,13 @@ pub(super) struct Waiting {
     payload: Option<String>,
 }
 
+impl Waiting {
+    /// The payload, if it is here.
+    pub(super) fn payload(&self) -> Option<&str> {
+        self.payload.as_deref()
+    }
+}
+
 /// The queue of one identity.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -165,6 +172,17 @@ impl Outbox {
         })
     }
 
+    /// Takes a message out that is not to be sent any more; false if it does not wait.
+    pub(super) fn remove(&mut self, id: EntryId) -> bool {
+        self.waiting.remove(&id).is_some()
+    }
+
+    /// Whether a DataTransfer waits.
+    pub(super) fn holds_transfers(&self) -> bool {
+        let mut waiting = self.waiting.values();
+        waiting.any(|it| it.kind == EntryKind::DataTransfer)
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
@@ -285,8 +303,10 @@ mod tests {
     fn a_refused_message_is_buried_after_the_last_attempt_and_the_next_one_is_first() {
         let mut outbox = outbox(&[EntryKind::Start, EntryKind::Stop]);
         let states = [0; 3].map(|_| outbox.refused(EntryId(1), 3).unwrap().state);
-        use EntryState::{Dead, Queued};
-        assert_eq!(states, [Queued, Queued, Dead]);
+        assert_eq!(
+            states,
+            [EntryState::Queued, EntryState::Queued, EntryState::Dead]
+        );
         assert_eq!(outbox.refused(EntryId(1), 3), None);
         assert_eq!(outbox.first().unwrap().0, EntryId(2));
         assert!(outbox.holds(TransactionNumber(7)));

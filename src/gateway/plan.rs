@@ -1,12 +1,17 @@
 //! What a [`Gateway`](super) is told by the configuration.
 
 use super::keys::Credential;
+use super::members;
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
 use crate::ocpp::composite::Wiring;
 use crate::units::MilliAmps;
 
 /// One charge point as one backend sees it: a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts of the configuration"
+)]
 pub struct GatewayPlan {
     /// `evse.gateway.url`.
     pub url: String,
@@ -18,6 +23,8 @@ pub struct GatewayPlan {
     pub whole: Option<ChargeBoxId>,
     /// Another EVSE of its wallbox is not among the members.
     pub shares_wallbox: bool,
+    /// Of several charge points that share a wallbox this one speaks for it.
+    pub leads: bool,
     /// Makes the serial number of one connector of a wallbox unique.
     pub serial_suffix: Option<String>,
     /// 0 to 3, by URL, password and certificate.
@@ -103,5 +110,12 @@ impl GatewayPlan {
     /// Names its queue and its memory; stays the same over changes of everything else.
     pub fn identity(&self) -> Identity {
         Identity::from(format!("{} {}", self.client_id, self.url).as_str())
+    }
+
+    /// What the backend calls each member. Where the file leaves it to its order, this is the number
+    /// at the first start: one that was given stays, whatever is added before it.
+    pub fn connectors(&self) -> impl Iterator<Item = (&EvseName, ConnectorId)> {
+        let given = members::number(self, &mut members::Numbers::new());
+        self.members.iter().map(|it| &it.evse).zip(given)
     }
 }

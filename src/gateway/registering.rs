@@ -10,16 +10,18 @@ use crate::clock::{Mono, Now};
 use crate::evse::Notice;
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, LinkId};
 use crate::ocpp::ErrorCode;
+use crate::ocpp::lenient;
 use crate::ocpp::liveness::Liveness;
 use crate::ocpp::messages::{
-    self, BootNotification, BootNotificationResponse, ChargePointErrorCode, Heartbeat,
-    HeartbeatResponse, RegistrationStatus, StatusNotification,
+    self, BootNotification, ChargePointErrorCode, Heartbeat, HeartbeatResponse, RegistrationStatus,
+    StatusNotification,
 };
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::splice;
 use crate::ocpp::{ChargePointStatus, timestamp};
 
-use super::gateway::{Asked, Context, Gateway, Urgent};
+use super::gateway::{Asked, Gateway, Urgent};
+use super::io::Context;
 use super::members::{Member, WHOLE};
 
 /// A backend that names no interval, or an absurd one, is asked again after this.
@@ -27,6 +29,12 @@ const ASK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Between two heartbeats at the least, whatever the backend wants.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A backend that wants a boot again sooner than this is not helped by it.
+const BOOT_AGAIN: Duration = Duration::from_mins(10);
+
+/// A backend may have us wait so long at most before it is asked again.
+const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
 
 /// A wallbox that is away for less is not worth a word.
 const GRACE: Duration = Duration::from_mins(1);
@@ -56,9 +64,13 @@ pub(super) struct Registration {
     standing: Standing,
     /// BootNotification must be sent also on a connection that only came back.
     wanted: bool,
+    /// When the backend last wanted a boot that it had accepted before.
+    repeated: Option<Mono>,
     /// As the backend wants it.
     interval: Duration,
     next_heartbeat: Mono,
+    /// The backend asked for one.
+    beat_triggered: bool,
 }
 
 impl Default for Registration {
@@ -66,8 +78,10 @@ impl Default for Registration {
         Self {
             standing: Standing::Unknown(Mono::START),
             wanted: true,
+            repeated: None,
             interval: ASK_AGAIN,
             next_heartbeat: Mono::START,
+            beat_triggered: false,
         }
     }
 }
@@ -118,7 +132,10 @@ impl Gateway {
         self.rpc.reset();
         self.urgent.clear();
         self.replay.clear();
+        self.triggered.clear();
+        self.reset_at = None;
         self.orders.clear();
+        self.parts.clear();
         self.probe = None;
         self.answer_all_calls(context.now);
     }
@@ -136,8 +153,45 @@ impl Gateway {
         if due <= context.now.mono {
             let payload = self.boot_payload();
             self.call(context, "BootNotification", &payload, Asked::Boot);
+        } else if let Standing::Pending(_) = self.registration.standing {
+            self.tell_triggered(context);
         }
         true
+    }
+
+    /// A backend that has us pending hears what it asked for and nothing else.
+    fn tell_triggered(&mut self, context: &mut Context<'_>) {
+        if std::mem::take(&mut self.registration.beat_triggered) {
+            self.beat(context);
+            return;
+        }
+        while let Some(connector) = self.triggered.pop_first() {
+            if let Some(payload) = self.status_of(context.now, connector) {
+                self.call(context, "StatusNotification", &payload, Asked::Notice);
+                return;
+            }
+        }
+    }
+
+    /// The backend wants to hear how these connectors are.
+    pub(super) fn trigger_status(&mut self, connectors: impl IntoIterator<Item = ConnectorId>) {
+        if self.registration.is_accepted() {
+            self.replay.extend(connectors);
+        } else {
+            self.triggered.extend(connectors);
+        }
+    }
+
+    /// The charge point comes back after a reset.
+    pub(super) fn end_reset(&mut self, context: &mut Context<'_>) {
+        if self
+            .reset_at
+            .take_if(|at| *at <= context.now.mono)
+            .is_some()
+        {
+            self.registration.wanted = true;
+            self.hang_up(context, "reset", true);
+        }
     }
 
     /// The next connection, or this one at once, begins with a boot.
@@ -177,7 +231,7 @@ impl Gateway {
     pub(super) fn take_registration(&mut self, now: Now, result: Result<&RawValue, CallFailure>) {
         let answer = result
             .ok()
-            .and_then(|raw| messages::parse::<BootNotificationResponse>(raw).ok());
+            .and_then(|raw| messages::parse::<Booted>(raw).ok());
         let backend = self.plan.url.as_str();
         let client_id = self.plan.client_id.as_str();
         let Some(answer) = answer else {
@@ -189,9 +243,11 @@ impl Gateway {
             return;
         };
         let interval = u64::try_from(answer.interval).ok().filter(|secs| *secs > 0);
-        let interval = interval.map(Duration::from_secs);
+        let interval = interval.map(|secs| Duration::from_secs(secs).min(LONGEST_INTERVAL));
         let again = now.mono + interval.unwrap_or(ASK_AGAIN);
-        let offset = answer.current_time.duration_since(now.wall);
+        let time = answer.current_time.as_deref();
+        let time = time.and_then(timestamp::parse_lenient).unwrap_or(now.wall);
+        let offset = time.duration_since(now.wall);
         if offset.abs() > CLOCKS_AGREE {
             warn!(
                 backend,
@@ -231,23 +287,37 @@ impl Gateway {
         self.registration.next_heartbeat = now + self.registration.interval;
         if let Some(liveness) = self.connection.liveness() {
             liveness.expect(self.registration.interval);
+            liveness.ping_every(self.keys.ping_interval());
         }
         self.replay.insert(WHOLE);
         self.replay
             .extend(self.members.iter().map(|it| it.connector));
     }
 
-    /// Some backends forget who booted.
-    pub(super) fn weigh_refusal(&mut self, asked: &Asked, failure: &CallFailure) {
-        if failure.code == ErrorCode::SecurityError && *asked != Asked::Boot {
+    /// Some backends forget who booted; others call everything that they do not like insecure. True
+    /// if a boot may help.
+    pub(super) fn weigh_refusal(
+        &mut self,
+        now: Mono,
+        asked: &Asked,
+        failure: &CallFailure,
+    ) -> bool {
+        let lately = self
+            .registration
+            .repeated
+            .is_some_and(|at| now.since(at) < BOOT_AGAIN);
+        let helps = failure.code == ErrorCode::SecurityError && *asked != Asked::Boot && !lately;
+        if helps {
+            self.registration.repeated = Some(now);
             warn!(
                 backend = self.plan.url,
                 client_id = self.plan.client_id,
                 "the backend wants a BootNotification first"
             );
             self.registration.wanted = true;
-            self.registration.standing = Standing::Unknown(Mono::START);
+            self.registration.standing = Standing::Unknown(now);
         }
+        helps
     }
 
     /// Sends a heartbeat if one is due, or to find out whether silence is that of a dead backend.
@@ -255,6 +325,8 @@ impl Gateway {
         let now = context.now.mono;
         let probe = self.probe.take();
         self.registration.interval = self.keys.heartbeat_interval().max(LEAST_INTERVAL);
+        let soonest = now + self.registration.interval;
+        self.registration.next_heartbeat = self.registration.next_heartbeat.min(soonest);
         if probe.is_none() && self.registration.next_heartbeat > now {
             return false;
         }
@@ -312,7 +384,8 @@ impl Gateway {
             }
             "BootNotification" => {}
             "StatusNotification" => self.take_status(notice),
-            _ if notice.evse.is_none() && !speaks => {}
+            "GetConfiguration" => self.take_keys(&notice.payload),
+            _ if notice.evse.is_none() && !(speaks && self.plan.leads) => {}
             _ => {
                 if let Some(payload) = self.renumber(notice).filter(|_| self.is_ready()) {
                     self.tell(Urgent::Notice {
@@ -364,6 +437,7 @@ impl Gateway {
 
     /// The backend asked for it.
     pub(super) fn beat_now(&mut self) {
+        self.registration.beat_triggered = true;
         self.registration.next_heartbeat = Mono::START;
     }
 
@@ -465,6 +539,18 @@ impl Gateway {
             .filter_map(|member| Some(member.away_since? + GRACE))
             .min()
     }
+}
+
+/// What of the answer to BootNotification is needed.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Booted {
+    #[serde(deserialize_with = "lenient::required")]
+    status: RegistrationStatus,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    interval: i64,
+    #[serde(default, deserialize_with = "lenient::optional")]
+    current_time: Option<String>,
 }
 
 /// What we say ourselves of a connector.

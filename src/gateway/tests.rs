@@ -45,6 +45,7 @@ pub(super) fn plan(members: Vec<MemberPlan>) -> GatewayPlan {
         members,
         whole: None,
         shares_wallbox: false,
+        leads: true,
         serial_suffix: None,
         security_profile: 0,
         password: None,
@@ -73,6 +74,9 @@ struct Bench {
     last_entry: u64,
     link: u64,
     dials: u32,
+    persisted: u32,
+    /// The last one that was dialled with.
+    password: Option<keys::Credential>,
     /// What was sent and not looked at yet.
     sent: VecDeque<Value>,
     /// The same as text, all of it.
@@ -108,6 +112,8 @@ impl Bench {
             last_entry,
             link: 0,
             dials: 0,
+            persisted: 0,
+            password: None,
             sent: VecDeque::new(),
             wire: Vec::new(),
             replies: Vec::new(),
@@ -172,14 +178,20 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.gateway.poll_output() {
             match output {
-                Output::Persist(record) => self.disk.apply(record),
+                Output::Persist(record) => {
+                    self.persisted += 1;
+                    self.disk.apply(record);
+                }
                 Output::File(entry) => drop(self.file(entry)),
                 Output::Fetch(entries) => {
                     let found = |id: &EntryId| Some((*id, self.payloads.get(id)?.clone()));
                     let found = entries.iter().filter_map(found).collect();
                     self.act(|gateway, context| gateway.handle_fetched(context, found));
                 }
-                Output::Dial => self.dials += 1,
+                Output::Dial { password } => {
+                    self.dials += 1;
+                    self.password = password;
+                }
                 Output::Send { text, .. } => {
                     if !self.verbatim {
                         self.schema.sent(&text);

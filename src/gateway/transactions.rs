@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::ids::{ChargeBoxId, ConnectorId, IdTag, Identity, TransactionNumber};
+use crate::ids::{ChargeBoxId, ConnectorId, EntryId, IdTag, Identity, TransactionNumber};
 use crate::journal::{EntryKind, EntryState, Outline, Recovered};
+use crate::ocpp::messages::StopReason;
 
 /// So many transactions that are over are remembered: late meter values come after the stop.
 const OVER: usize = 50;
@@ -30,6 +31,8 @@ pub(super) struct Known {
     pub(super) connector: ConnectorId,
     /// Who charges.
     pub(super) id_tag: Option<IdTag>,
+    /// The register at its start, in Wh, as it came.
+    pub(super) meter_start: Option<i64>,
     /// When we heard of it: profiles relative to its start count from there, because the clocks of
     /// wallboxes are wrong.
     pub(super) began: Timestamp,
@@ -37,8 +40,12 @@ pub(super) struct Known {
     pub(super) start: Start,
     /// The backend does not want it.
     pub(super) refused: bool,
-    /// Its stop was received.
+    /// Why we ended it, where the wallbox only knows that it was told to.
+    pub(super) ended_as: Option<StopReason>,
+    /// Its stop was received, or will never be.
     pub(super) over: bool,
+    /// The stop that we made up for it.
+    pub(super) made_up: Option<EntryId>,
 }
 
 impl Known {
@@ -73,6 +80,7 @@ impl Transactions {
                 address: outline.address.clone(),
                 connector: outline.connector,
                 id_tag: transaction.and_then(|it| it.id_tag.clone()),
+                meter_start: transaction.and_then(|it| it.meter_start).map(|it| it.0),
                 began: transaction.map_or(Timestamp::UNIX_EPOCH, |it| it.received),
                 start: match outline.progress.state {
                     EntryState::Queued => Start::Queued,
@@ -81,6 +89,8 @@ impl Transactions {
                 },
                 refused: refused.contains(&number),
                 over: transaction.is_none_or(|it| it.stopped.is_some()),
+                ended_as: None,
+                made_up: None,
             };
             Some((number, known))
         };
@@ -135,22 +145,82 @@ impl Transactions {
             .map(|(number, it)| (*number, it))
     }
 
-    /// Forgets old ones of which nothing waits any more; returns those that were refused.
+    /// Forgets the oldest of those that are over, up to the first of which something waits; returns
+    /// those that were refused. What waits goes in order: looking further would find little, and
+    /// walk through a long queue for each of them.
     pub(super) fn forget_old(
         &mut self,
         waits: impl Fn(TransactionNumber) -> bool,
     ) -> Vec<TransactionNumber> {
-        let over = self.0.values().filter(|it| it.over).count();
-        let mut excess = over.saturating_sub(OVER);
+        let over = self.0.iter().filter(|(_, it)| it.over);
+        let over: Vec<TransactionNumber> = over.map(|(number, _)| *number).collect();
+        let excess = over.len().saturating_sub(OVER);
+        let oldest = over.into_iter().take(excess);
         let mut refused = Vec::new();
-        self.0.retain(|number, it| {
-            if excess == 0 || !it.over || waits(*number) {
-                return true;
-            }
-            excess -= 1;
-            refused.extend(it.refused.then_some(*number));
-            false
-        });
+        for number in oldest.take_while(|number| !waits(*number)) {
+            let forgotten = self.0.remove(&number);
+            refused.extend(forgotten.filter(|it| it.refused).map(|_| number));
+        }
         refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn over(numbers: std::ops::Range<i64>) -> Transactions {
+        let mut transactions = Transactions::default();
+        for number in numbers {
+            let known = Known {
+                address: "CB-1".into(),
+                connector: ConnectorId(1),
+                id_tag: None,
+                began: Timestamp::UNIX_EPOCH,
+                start: Start::Queued,
+                refused: number % 2 == 0,
+                over: true,
+                meter_start: None,
+                ended_as: None,
+                made_up: None,
+            };
+            transactions.begin(TransactionNumber(number), known);
+        }
+        transactions
+    }
+
+    #[test]
+    fn old_transactions_are_forgotten_up_to_the_first_of_which_something_waits() {
+        let mut transactions = over(0..60);
+        let first = TransactionNumber(3);
+        let refused = transactions.forget_old(|number| number == first);
+        assert_eq!(refused, [TransactionNumber(0), TransactionNumber(2)]);
+        assert_eq!(transactions.0.keys().next(), Some(&first));
+        transactions.forget_old(|_| false);
+        assert_eq!(transactions.0.len(), OVER);
+    }
+
+    #[test]
+    fn one_that_runs_is_not_forgotten_however_old_it_is() {
+        let mut transactions = over(0..60);
+        let oldest = TransactionNumber(0);
+        transactions.get_mut(oldest).unwrap().over = false;
+        transactions.forget_old(|_| false);
+        assert_eq!(transactions.0.len(), OVER + 1);
+        assert!(transactions.get(oldest).is_some());
+    }
+
+    #[test]
+    fn a_long_queue_is_not_walked_through_for_each_transaction() {
+        let mut transactions = over(0..500);
+        let asked = Cell::new(0);
+        transactions.forget_old(|_| {
+            asked.set(asked.get() + 1);
+            true
+        });
+        assert_eq!(asked.get(), 1);
+        assert_eq!(transactions.0.len(), 500);
     }
 }

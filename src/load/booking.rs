@@ -45,6 +45,9 @@ pub(super) struct Booking {
     offered: Option<Offered>,
     /// Was in force before the newest offers and is not known to be obeyed yet.
     held: MilliAmps,
+    /// The part of it that a car can have drawn: a raise that was taken back before it was accepted
+    /// is booked, but hardly ever drawn.
+    drawable: MilliAmps,
     /// What it may have fallen back to while it was away, until it is known to obey again.
     fallback: MilliAmps,
     took_at: Option<Mono>,
@@ -71,6 +74,7 @@ impl Booking {
             } else {
                 plan.failsafe
             },
+            drawable: plan.max,
             fallback: MilliAmps::ZERO,
             took_at: None,
             judged_at: None,
@@ -120,9 +124,17 @@ impl Booking {
         let online = self.contact.is_online();
         match (self.offered, self.took_at) {
             (Some(offer), Some(took)) if online && now.since(took) >= FOLLOWS_WITHIN => {
-                let since = self.measured.filter(|(_, at)| *at >= took);
+                // What is measured sooner may be from before.
+                let since = self
+                    .measured
+                    .filter(|(_, at)| at.since(took) >= FOLLOWS_WITHIN);
                 let drawn = since.and(self.drawn()).unwrap_or_default();
                 amps(offer.limit, self.max).max(drawn).min(booked)
+            }
+            (Some(offer), _) if online && !self.refused => {
+                let drawn = self.drawn().unwrap_or_default();
+                let limit = amps(offer.limit, self.max);
+                booked.min(self.drawable.max(self.fallback).max(drawn).max(limit))
             }
             _ => booked,
         }
@@ -164,7 +176,14 @@ impl Booking {
     }
 
     pub(super) fn offer(&mut self, now: Mono, number: OfferNumber, limit: Limit) {
-        self.held = self.allowed();
+        let allowed = self.allowed();
+        let is_raise = self
+            .offered
+            .is_some_and(|offer| amps(offer.limit, self.max) > self.held);
+        if !is_raise || self.took_at.is_some() {
+            self.drawable = allowed;
+        }
+        self.held = allowed;
         self.offered = Some(Offered {
             number,
             limit,
@@ -429,6 +448,34 @@ mod tests {
         assert_eq!(booking.may_draw(at(24)), MilliAmps(12_000));
         booking.connect(at(25), false);
         assert_eq!(booking.may_draw(at(25)), MilliAmps(16_000));
+    }
+
+    #[test]
+    fn a_raise_that_is_taken_back_before_it_was_accepted_is_booked_but_not_drawn() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.took(at(10), OfferNumber(2));
+        booking.measure(at(13), &draws(8000));
+        booking.look(at(13), true);
+        booking.offer(at(20), OfferNumber(3), limit(12_000));
+        assert_eq!(booking.may_draw(at(20)), MilliAmps(12_000));
+        booking.offer(at(20), OfferNumber(4), limit(6000));
+        assert_eq!(booking.booked(at(21)), MilliAmps(12_000));
+        assert_eq!(booking.may_draw(at(21)), MilliAmps(8000));
+        booking.measure(at(22), &draws(11_000));
+        assert_eq!(booking.may_draw(at(22)), MilliAmps(11_000), "so it was");
+    }
+
+    #[test]
+    fn what_is_measured_before_a_car_can_have_followed_says_nothing_of_a_lowering() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.took(at(10), OfferNumber(2));
+        booking.measure(at(11), &draws(16_000));
+        assert_eq!(booking.may_draw(at(12)), MilliAmps(16_000));
+        assert_eq!(booking.may_draw(at(13)), MilliAmps(8000));
+        booking.measure(at(13), &draws(16_000));
+        assert_eq!(booking.may_draw(at(13)), MilliAmps(16_000));
     }
 
     #[test]

@@ -165,6 +165,20 @@ impl Bookings {
         resource.map(|resource| self.circuits.reason(resource))
     }
 
+    /// Whether anything is exceeded that an EVSE takes from.
+    pub(super) fn exceeds(&self, evse: usize) -> bool {
+        let layout = self.circuits.layout();
+        let loads = |resource: usize| {
+            let path = layout.path(evse);
+            path.contains(&layout.resources[resource].circuit)
+                && match layout.resources[resource].kind {
+                    Kind::Phase(phase) => layout.places[evse].loads[phase],
+                    _ => true,
+                }
+        };
+        self.usage.exceeded(layout).any(loads)
+    }
+
     /// Whether anything is exceeded anywhere.
     pub fn is_overloaded(&self) -> bool {
         self.usage.exceeded(self.circuits.layout()).next().is_some()

@@ -258,37 +258,44 @@ impl Controller {
             return Target {
                 limit: Limit::Current(MilliAmps::ZERO),
                 reason: Reason::NoTransaction,
+                most: MilliAmps::ZERO,
             };
         };
         let idle = || Target {
             limit: Limit::Current(plan.idle),
             reason: Reason::NoTransaction,
+            most: MilliAmps::ZERO,
         };
-        if let Request::Wants(_) = request {
+        if let Request::Wants(wants) = request {
             if evse.switch.is_switching() {
                 return Target {
                     limit: Limit::Current(MilliAmps::ZERO),
                     reason: Reason::PhaseSwitch,
+                    most: MilliAmps::ZERO,
                 };
             }
             return Target {
                 limit: Limit::Current(share.offer),
                 reason: self.with_expected_wait(share.reason),
+                most: wants.max,
             };
         }
         match (evse.enabled, self.plan.when_disabled, evse.demand) {
             (false, WhenDisabled::Pause, _) => Target {
                 limit: Limit::Current(MilliAmps::ZERO),
                 reason: Reason::Disabled,
+                most: MilliAmps::ZERO,
             },
             (false, WhenDisabled::Release, _) => Target {
                 limit: Limit::Released,
                 reason: Reason::Disabled,
+                most: MilliAmps::ZERO,
             },
             (_, _, Demand::None | Demand::Plugged | Demand::Authorized) => idle(),
             (_, _, Demand::Charging) if evse.booking.overdraw.pauses() => Target {
                 limit: Limit::Current(MilliAmps::ZERO),
                 reason: evse.reason.clone(),
+                most: MilliAmps::ZERO,
             },
             // Booked as it is: it keeps what it was told.
             (_, _, Demand::Charging) => Target {
@@ -297,6 +304,7 @@ impl Controller {
                     .offered()
                     .map_or_else(|| idle().limit, |offer| offer.limit),
                 reason: evse.reason.clone(),
+                most: MilliAmps::ZERO,
             },
         }
     }
@@ -363,6 +371,8 @@ impl Controller {
 pub(super) struct Target {
     pub(super) limit: Limit,
     pub(super) reason: Reason,
+    /// What it may have if it need not share: nothing, where it does not take part.
+    pub(super) most: MilliAmps,
 }
 
 /// Why an EVSE that had current has none from now on.

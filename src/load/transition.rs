@@ -20,6 +20,7 @@ pub(super) const PART_AFTER: Duration = Duration::from_secs(10);
 impl Controller {
     /// Lowerings, and what a device must be told again, leave at once and together.
     pub(super) fn lower(&mut self, targets: &[Target]) {
+        let spared = self.spared(targets);
         for (index, target) in targets.iter().enumerate() {
             let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
             else {
@@ -39,7 +40,7 @@ impl Controller {
             }
             let wanted = amps(target.limit, plan.max);
             let old = evse.booking.offered().map(|offer| offer.limit);
-            let lowers = old.is_some_and(|old| target.limit < old);
+            let lowers = old.is_some_and(|old| target.limit < old) && !spared.contains(&index);
             // The first offer of a connection states what was in force anyway, or less.
             let before = old.map_or(evse.booking.allowed(), |old| amps(old, plan.max));
             let states = evse.tell_again && wanted <= before;
@@ -92,6 +93,7 @@ impl Controller {
         let now = self.now;
         let goal = self.goal(index, target.limit);
         let hindrance = self.hindrance(index, target.limit);
+        let ramped = self.is_ramped(index);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
         if !evse.booking.contact.is_online() || target.limit <= old {
@@ -105,13 +107,20 @@ impl Controller {
         let overloaded = bookings.is_overloaded();
         let whole = bookings.fits_with(index, wanted + extra) && !(overloaded && wanted <= booked);
         let since = *evse.raise_waits.get_or_insert(now);
-        let part = evse.first_grant || now.since(since) >= PART_AFTER;
+        let lasts = now.since(since);
+        let part = evse.first_grant || lasts >= PART_AFTER;
         let limit = match (whole, part, goal) {
             (true, _, limit) => Some(limit),
             (false, true, Limit::Current(_)) => {
                 let back = if overloaded { booked } else { MilliAmps::ZERO };
-                let least = amps(old, plan.max).max(plan.min - plan.step).max(back);
-                part_of(bookings, index, least..wanted, plan.step, extra).map(Limit::Current)
+                let before = amps(old, plan.max);
+                let least = before.max(plan.min - plan.step).max(back);
+                part_of(bookings, index, least..wanted, plan.step, extra)
+                    .filter(|part| {
+                        let is_small = before >= plan.min && ramp::is_small(*part - before, plan);
+                        !ramped || !is_small || lasts >= SMALL_WAITS
+                    })
+                    .map(Limit::Current)
             }
             (false, _, _) => None,
         };
@@ -141,7 +150,7 @@ impl Controller {
     }
 
     /// The next step on the way up: all of it, or a part where the house may move.
-    fn goal(&self, index: usize, target: Limit) -> Limit {
+    pub(super) fn goal(&self, index: usize, target: Limit) -> Limit {
         let (Some(evse), Some(plan)) = (self.evses.get(index), self.plan.evses.get(index)) else {
             return target;
         };
@@ -155,7 +164,7 @@ impl Controller {
     }
 
     /// What stands in the way of a raise whether there is room for it or not.
-    fn hindrance(&self, index: usize, target: Limit) -> Option<Reason> {
+    pub(super) fn hindrance(&self, index: usize, target: Limit) -> Option<Reason> {
         let (evse, plan) = (self.evses.get(index)?, self.plan.evses.get(index)?);
         let (now, path) = (self.now, self.circuits.path(index));
         if let Some(circuit) = self.metering.late(path, now) {
@@ -181,7 +190,7 @@ impl Controller {
     }
 
     /// A car below a meter is raised step by step.
-    fn is_ramped(&self, index: usize) -> bool {
+    pub(super) fn is_ramped(&self, index: usize) -> bool {
         let evse = self.evses.get(index);
         evse.is_some_and(|evse| evse.demand == Demand::Charging)
             && self.metering.is_above(self.circuits.path(index))

@@ -19,6 +19,8 @@ const LEAST_SILENCE: Duration = Duration::from_secs(90);
 pub struct Liveness {
     heard: Mono,
     pinged: Mono,
+    /// Between two pings of ours; `None` = none.
+    every: Option<Duration>,
     silence: Duration,
     answers_pings: bool,
     unanswered_since: Option<Mono>,
@@ -42,11 +44,17 @@ impl Liveness {
         Self {
             heard: now,
             pinged: now,
+            every: Some(PING_EVERY),
             silence: heartbeat_interval.saturating_mul(3).max(LEAST_SILENCE),
             answers_pings: false,
             unanswered_since: None,
             suspect_until: None,
         }
+    }
+
+    /// From now on it is pinged at this interval; `None` = never (`WebSocketPingInterval`).
+    pub fn ping_every(&mut self, interval: Option<Duration>) {
+        self.every = interval;
     }
 
     /// The peer shall be heard at this interval from now on.
@@ -76,13 +84,14 @@ impl Liveness {
 
     /// When [`Liveness::check`] has something to say.
     pub fn poll_timeout(&self) -> Mono {
-        let ping = self.pinged + PING_EVERY;
         let ends = [
+            self.every.map(|every| self.pinged + every),
             Some(self.heard + self.silence),
             self.unanswered_since.map(|since| since + PONG_WITHIN),
             self.suspect_until,
         ];
-        ends.into_iter().flatten().fold(ping, Mono::min)
+        let silent = self.heard + self.silence;
+        ends.into_iter().flatten().fold(silent, Mono::min)
     }
 
     /// Looks at the clock.
@@ -95,7 +104,10 @@ impl Liveness {
         if silent || no_pong || gone {
             return Some(Act::Close);
         }
-        if now.since(self.pinged) < PING_EVERY {
+        if self
+            .every
+            .is_none_or(|every| now.since(self.pinged) < every)
+        {
             return None;
         }
         self.pinged = now;

@@ -290,8 +290,11 @@ impl<T> Rpc<T> {
     /// The connection is gone: nothing is outstanding, nothing is owed. Given answers stay known,
     /// because a peer that did not get one asks again over its next connection.
     pub fn reset(&mut self) -> Option<T> {
-        self.repeats.forget_in_progress();
-        if !self.patient {
+        if self.patient {
+            // Some backends count their messages anew on each connection.
+            self.repeats = Repeats::new();
+        } else {
+            self.repeats.forget_in_progress();
             self.late.clear();
         }
         self.outstanding.take().map(|call| call.token)

@@ -1,9 +1,12 @@
 //! Replaces the value of a member of a JSON object and nothing else: every other byte stays, with
 //! its spaces, escapes and number formats. Signed meter values depend on that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// `json`, an object, with the values of some of its members replaced. A member that is not there
@@ -48,6 +51,32 @@ pub fn without(json: &str, name: &str) -> Option<String> {
     Some(format!("{before}{after}"))
 }
 
+/// Whether readers of JSON agree on what an object says: no member of it is there twice, in
+/// whatever spelling. What is no object says nothing twice.
+pub fn is_unambiguous(json: &str) -> bool {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
+            let mut seen = BTreeSet::new();
+            let mut unambiguous = true;
+            while let Some(name) = members.next_key::<String>()? {
+                members.next_value::<IgnoredAny>()?;
+                unambiguous &= seen.insert(name.to_ascii_lowercase());
+            }
+            Ok(unambiguous)
+        }
+    }
+    serde_json::Deserializer::from_str(json)
+        .deserialize_map(Members)
+        .unwrap_or(true)
+}
+
 /// `json`, an object, with one more member, the first. `None` if `json` is no object.
 pub fn insert(json: &str, name: &str, value: &str) -> Option<String> {
     let after = json.trim_start().strip_prefix('{')?;
@@ -83,6 +112,20 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
+
+    #[test]
+    fn two_members_of_one_name_are_seen_in_every_spelling() {
+        for (json, good) in [
+            (r#"{"a":1,"b":{"a":2}}"#, true),
+            (r#"{"a":1,"b":2,"a":3}"#, false),
+            (r#"{"idTag":1,"IDTAG":2}"#, false),
+            (r#"{"a":1,"\u0061":2}"#, false),
+            ("[1]", true),
+            ("{}", true),
+        ] {
+            assert_eq!(is_unambiguous(json), good, "{json}");
+        }
+    }
 
     #[test]
     fn a_member_is_put_in_front() {

@@ -66,8 +66,8 @@ struct ChargePoint {
     first_boot: Option<Mono>,
     /// Numbers of transactions by the payload of their StartTransaction.
     numbers: BTreeMap<String, i64>,
-    /// How often a transaction message was failed or its answer lost, by its payload.
-    troubled: BTreeMap<String, u32>,
+    /// How often a transaction message met with a quirk, by its payload.
+    troubled: BTreeMap<(BackendQuirk, String), u32>,
     /// Messages that it may send while it is pending, because it was asked to.
     triggered: Vec<String>,
     queue: VecDeque<Queued>,

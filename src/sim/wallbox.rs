@@ -480,8 +480,9 @@ impl Wallbox {
     /// Meter values that somebody asked for belong to the running transaction, too.
     fn note_values(&mut self, call: &OwnCall) {
         let number = call.payload.get("connectorId").and_then(Value::as_u64);
-        let number = number.and_then(|number| u32::try_from(number).ok());
-        let connector = number.and_then(|number| self.connectors.get(&ConnectorId(number)));
+        let number = number.unwrap_or_default();
+        let connector = u32::try_from(number).ok().map(ConnectorId);
+        let connector = connector.and_then(|id| self.connectors.get(&id));
         let session = connector.and_then(|it| it.session.as_ref());
         if let (Some(books), Some(session), "MeterValues") = (&mut self.books, session, call.action)
         {

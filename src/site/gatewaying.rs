@@ -5,13 +5,16 @@
 
 use std::collections::BTreeSet;
 
+use tracing::error;
+
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
 use crate::ids::{
-    ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, LinkId, Seq, TransactionNumber,
+    ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, Identity, LinkId, Seq,
+    TransactionNumber,
 };
-use crate::journal::{Entry, Filed, Record, Recovered};
+use crate::journal::{Entry, EntryState, Filed, Record, Recovered};
 use crate::ocpp::ErrorCode;
 use crate::ocpp::rpc::CallFailure;
 use crate::units::WattHours;
@@ -34,6 +37,24 @@ impl Site {
             gate: Gate::default(),
         });
         self.dirty.insert(Machine::Gateway(index));
+    }
+
+    /// Messages for a backend that the configuration does not name any more are kept, and said.
+    pub(super) fn note_orphans(&mut self, recovered: &Recovered) {
+        let known: BTreeSet<Identity> = self
+            .plan
+            .gateways
+            .iter()
+            .map(GatewayPlan::identity)
+            .collect();
+        let waiting = recovered.entries.values();
+        let waiting = waiting.filter(|it| it.progress.state == EntryState::Queued);
+        for outline in waiting.filter(|it| !known.contains(&it.identity)) {
+            *self.orphans.entry(outline.identity.clone()).or_default() += 1;
+        }
+        for (identity, messages) in &self.orphans {
+            error!(%identity, messages, "messages wait for a backend that is in no [evse.gateway] any more: they are kept, and sent when its url and client-id are back");
+        }
     }
 
     /// Lets a gateway act.
@@ -121,7 +142,7 @@ impl Site {
                 slot.gate.rest_on(seq);
             }
             gateway::Output::File(entry) => {
-                let seq = self.file(now, entry);
+                let seq = self.file(now, entry, Vec::new());
                 if let Some(slot) = self.gateways.get_mut(index) {
                     slot.gate.rest_on(seq);
                 }
@@ -130,7 +151,10 @@ impl Site {
                 let gateway = GatewayId(index);
                 self.outputs.push_back(Output::Fetch { gateway, entries });
             }
-            gateway::Output::Dial => self.outputs.push_back(Output::Dial(GatewayId(index))),
+            gateway::Output::Dial { password } => {
+                let gateway = GatewayId(index);
+                self.outputs.push_back(Output::Dial { gateway, password });
+            }
             gateway::Output::Send { link, text } => {
                 if let Some(text) = slot.gate.pass(now.mono, self.committed, false, text) {
                     self.outputs.push_back(Output::Send { link, text });
@@ -142,7 +166,7 @@ impl Site {
                 self.outputs.push_back(Output::Close { link, code, reason });
             }
             gateway::Output::Reply { ticket, reply } => {
-                self.deliver_reply(now, index, ticket, &reply)
+                self.deliver_reply(now, index, ticket, &reply);
             }
             gateway::Output::Order { evse, order } => self.deliver_order(now, index, &evse, order),
             gateway::Output::Ceiling { evse, limit } => {
@@ -316,6 +340,8 @@ impl Site {
             self.with_gateway(now, index, |gateway, context| {
                 gateway.handle_lost(context, transaction, register.map(|register| register.0));
             });
+            // A stop that is made up comes before whatever follows.
+            self.drain_gateway(now, index);
         }
     }
 
@@ -328,8 +354,9 @@ impl Site {
         }
     }
 
-    /// Keeps a message of a wallbox, in the queue of its backend if it has one.
-    pub(super) fn file(&mut self, now: Now, entry: Entry) -> Seq {
+    /// Keeps a message of a wallbox, in the queue of its backend if it has one, together with
+    /// what the wallbox's machine knows by it.
+    pub(super) fn file(&mut self, now: Now, entry: Entry, mut with: Vec<Record>) -> Seq {
         self.last_entry.0 += 1;
         let place = (entry.address.clone(), entry.connector);
         let index = self.by_member.get(&place).copied().or_else(|| {
@@ -345,7 +372,8 @@ impl Site {
             identity: slot.as_ref().map(|slot| slot.gateway.identity().clone()),
             entry,
         };
-        let record = Record::Entry(filed.clone());
+        with.push(Record::Entry(filed.clone()));
+        let record = Record::Together(with);
         let seq = persist(&mut self.written, &mut self.outputs, record);
         if let Some(slot) = slot {
             slot.gate.rest_on(seq);

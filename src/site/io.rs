@@ -1,6 +1,7 @@
 //! What goes into [`Site`](super) and what comes out.
 
 use crate::gateway::DialFailure;
+use crate::gateway::keys::Credential;
 use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
@@ -80,8 +81,7 @@ pub enum Input {
 /// What the site wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Write this to the journal. What is to be written until there is no output left is written
-    /// all at once or not at all: a transaction and its message come back together.
+    /// Write this to the journal.
     Persist(Seq, Record),
     /// Read the payloads of these entries; exactly one [`Input::Fetched`] shall come of it, after
     /// everything that was to be written before.
@@ -93,7 +93,12 @@ pub enum Output {
     },
     /// Connect to a backend; exactly one [`Input::Dialled`] or [`Input::DialFailed`] shall come of
     /// it.
-    Dial(GatewayId),
+    Dial {
+        /// Whose.
+        gateway: GatewayId,
+        /// With this password.
+        password: Option<Credential>,
+    },
     /// Send this text frame.
     Send {
         /// To whom.

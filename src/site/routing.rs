@@ -87,8 +87,8 @@ impl Site {
                 Some(central_system::Output::Call(call)) => {
                     self.ask_upstream(now, Machine::Station(index), &call);
                 }
-                Some(central_system::Output::File(entry)) => {
-                    let seq = self.file(now, entry);
+                Some(central_system::Output::File { entry, with }) => {
+                    let seq = self.file(now, entry, with);
                     if let Some(slot) = self.stations.get_mut(index) {
                         slot.gate.rest_on(seq);
                     }
@@ -159,8 +159,8 @@ impl Site {
                 Some(charge_point::Output::Done { id, outcome }) => {
                     self.order_is_done(now, id, outcome);
                 }
-                Some(charge_point::Output::File(entry)) => {
-                    let seq = self.file(now, entry);
+                Some(charge_point::Output::File { entry, with }) => {
+                    let seq = self.file(now, entry, with);
                     if let Some(slot) = self.charge_points.get_mut(index) {
                         slot.clearance.rest_on(now.mono, committed, seq);
                     }

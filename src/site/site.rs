@@ -9,7 +9,9 @@ use crate::charge_point::{self, ChargePoint, ChargePointPlan};
 use crate::clock::{Mono, Now, Random, Timestamp};
 use crate::evse::{Limit, Measured};
 use crate::gateway::Gateway;
-use crate::ids::{ChargeBoxId, ConnectorId, DeviceId, EntryId, EvseName, LinkId, OfferNumber, Seq};
+use crate::ids::{
+    ChargeBoxId, ConnectorId, DeviceId, EntryId, EvseName, Identity, LinkId, OfferNumber, Seq,
+};
 use crate::journal::{Record, Recovered, TransactionNumbers};
 use crate::load::Controller;
 use crate::modbus::meters::{Meter, MeterPlan};
@@ -52,6 +54,8 @@ pub struct Site {
     pub(super) by_member: BTreeMap<(ChargeBoxId, ConnectorId), usize>,
     /// The gateway of each EVSE that has one.
     pub(super) backends: BTreeMap<EvseName, usize>,
+    /// What waits for backends that are in the configuration no more, and how much of it.
+    pub(super) orphans: BTreeMap<Identity, usize>,
     pub(super) backend_links: HashMap<LinkId, usize>,
     /// Numbers the questions between devices and gateways.
     pub(super) tickets: u64,
@@ -105,6 +109,7 @@ impl Site {
             gateways: Vec::new(),
             by_member: BTreeMap::new(),
             backends: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             backend_links: HashMap::new(),
             tickets: 0,
             asking: BTreeMap::new(),
@@ -123,6 +128,7 @@ impl Site {
             outputs: VecDeque::new(),
             plan,
         };
+        site.note_orphans(recovered);
         // First: recovered transactions of devices are judged by them.
         for plan in site.plan.gateways.clone() {
             site.add_gateway(now, plan, recovered);

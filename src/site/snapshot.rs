@@ -2,6 +2,7 @@
 
 use crate::clock::{Now, Timestamp};
 use crate::evse::{Limit, Measured, Reason};
+use crate::gateway::Gateway;
 use crate::ids::EvseName;
 use crate::journal::Transaction;
 use crate::load::MeterState;
@@ -53,6 +54,11 @@ impl Site {
                     .to_owned(),
             );
         }
+        for (identity, messages) in &self.orphans {
+            errors.push(format!(
+                "{messages} messages wait for a backend that is in no [evse.gateway] any more: {identity}"
+            ));
+        }
         for (slot, plan) in self.meters.iter().zip(&self.plan.meters) {
             if let Some(complaint) = slot.meter.view().complaint {
                 errors.push(format!("meter {}: {complaint}", plan.name));
@@ -70,6 +76,7 @@ impl Site {
                 errors.push(format!("{evse}: {complaint}"));
             }
         }
+        errors.extend(self.gateways.iter().filter_map(|it| refused(&it.gateway)));
         let alarms = [Reason::NotLimitable, Reason::NotObeyed].map(|reason| reason.to_string());
         for evse in evses.iter().filter(|evse| alarms.contains(&evse.reason)) {
             errors.push(format!("{}: {}", evse.name, evse.reason));
@@ -207,6 +214,20 @@ impl Site {
             gateway: self.gateway_status(name),
         }
     }
+}
+
+/// What a backend will never have.
+fn refused(gateway: &Gateway) -> Option<String> {
+    let (messages, kept) = match gateway.view().dead {
+        0 => return None,
+        1 => ("1 message".to_owned(), "it is"),
+        more => (format!("{more} messages"), "they are"),
+    };
+    let plan = gateway.plan();
+    Some(format!(
+        "the backend {} refused {messages} of {} for good: {kept} kept in the journal",
+        plan.url, plan.client_id
+    ))
 }
 
 /// What the machine of an EVSE knows of it.

@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
+use super::status::OcppServerStatus;
 use super::*;
 use crate::clock::{Mono, Now, Random};
-use crate::ids::LinkId;
-use crate::journal::Recovered;
+use crate::gateway::{BootPlan, GatewayPlan};
+use crate::ids::{ConnectorId, EntryId, LinkId};
+use crate::journal::{EntryKind, EntryState, Outline, Progress, Recovered};
 use crate::load::LoadPlan;
 
 /// No EVSE, and strangers may connect.
 fn site() -> Site {
+    site_with(Vec::new(), &Recovered::default())
+}
+
+fn site_with(gateways: Vec<GatewayPlan>, recovered: &Recovered) -> Site {
     let load = LoadPlan::default();
     let plan = Plan {
-        gateways: Vec::new(),
+        gateways,
         load,
         stations: Vec::new(),
         charge_points: Vec::new(),
@@ -21,7 +27,7 @@ fn site() -> Site {
         authorization: AuthorizationPlan::default(),
         limit_signals: std::collections::BTreeMap::new(),
     };
-    Site::new(now(), plan, &Recovered::default(), Random::new(1))
+    Site::new(now(), plan, recovered, Random::new(1))
 }
 
 fn now() -> Now {
@@ -95,4 +101,58 @@ fn strangers_do_not_fill_the_memory() {
         site.handle(now(), Input::Down { link: LinkId(n) });
     }
     assert!(site.stations.len() <= 100, "{}", site.stations.len());
+}
+
+#[test]
+fn what_a_backend_refused_for_good_is_an_error_of_the_status() {
+    let plan = GatewayPlan {
+        url: "wss://backend.example/".to_owned(),
+        client_id: "CP".to_owned(),
+        members: Vec::new(),
+        whole: None,
+        shares_wallbox: false,
+        leads: true,
+        serial_suffix: None,
+        security_profile: 2,
+        password: None,
+        boot: BootPlan::default(),
+        synthesize_stop: false,
+        allow_firmware: false,
+        queue_data_transfer: Vec::new(),
+        max_queue: 10,
+        observe: false,
+    };
+    let mut journal = Recovered::default();
+    let errors = |journal: &Recovered| {
+        let site = site_with(vec![plan.clone()], journal);
+        let server = OcppServerStatus {
+            port: 0,
+            tls: "off".to_owned(),
+            connections: 0,
+        };
+        site.status(now(), server).errors
+    };
+    for id in 1..=2 {
+        let dead = Outline {
+            identity: plan.identity(),
+            address: "CB".into(),
+            connector: ConnectorId(1),
+            transaction: None,
+            kind: EntryKind::DataTransfer,
+            progress: Progress {
+                id: EntryId(id),
+                state: EntryState::Dead,
+                attempts: 3,
+                backend_id: None,
+            },
+        };
+        assert_eq!(errors(&journal).len(), usize::from(id > 1));
+        journal.entries.insert(EntryId(id), dead);
+    }
+    assert_eq!(
+        errors(&journal),
+        [
+            "the backend wss://backend.example/ refused 2 messages of CP for good: they are kept in the journal"
+        ]
+    );
 }

@@ -1,5 +1,7 @@
 //! Entries on disk: the queues of the backends, and what moved money.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, Identity, TransactionNumber};
@@ -83,7 +85,8 @@ pub(super) fn payloads(
     Ok(found)
 }
 
-/// Brings back what waits, what was given up, and the starts of known transactions.
+/// Brings back what waits, what was given up, and the starts of transactions that are known or of
+/// which something waits.
 pub(super) fn recover(connection: &Connection, recovered: &mut Recovered) -> rusqlite::Result<()> {
     recovered.last_entry = connection
         .query_row(
@@ -93,16 +96,26 @@ pub(super) fn recover(connection: &Connection, recovered: &mut Recovered) -> rus
         )
         .optional()?
         .map(entry_id);
-    let mut waiting = connection.prepare(
+    let mut outlines = connection.prepare(
         "SELECT * FROM entries
-         WHERE identity IS NOT NULL AND (state <> 'delivered' OR kind = 'start')",
+         WHERE identity IS NOT NULL AND (state <> 'delivered' OR kind = 'start')
+           AND (state = 'delivered') = ?",
     )?;
-    for outline in waiting.query_map([], outline)? {
+    let mut waiting = BTreeSet::new();
+    for outline in outlines.query_map([false], outline)? {
         let outline = outline?;
-        let known = |it: &TransactionNumber| recovered.transactions.contains_key(it);
-        let delivered = outline.progress.state == EntryState::Delivered;
-        if !delivered || outline.transaction.as_ref().is_some_and(known) {
-            recovered.entries.insert(outline.progress.id, outline);
+        if outline.progress.state == EntryState::Queued {
+            waiting.extend(outline.transaction);
+        }
+        recovered.entries.insert(outline.progress.id, outline);
+    }
+    for start in outlines.query_map([true], outline)? {
+        let start = start?;
+        let is_needed = start
+            .transaction
+            .is_some_and(|it| recovered.transactions.contains_key(&it) || waiting.contains(&it));
+        if is_needed {
+            recovered.entries.insert(start.progress.id, start);
         }
     }
     Ok(())

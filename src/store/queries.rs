@@ -61,16 +61,7 @@ impl Journal {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for record in records {
-            match record {
-                Record::Transaction(it) => put_transaction(&transaction, it)?,
-                Record::Entry(filed) => entries::put(&transaction, filed)?,
-                Record::Progress(progress) => entries::put_progress(&transaction, progress)?,
-                Record::Memory { owner, key, value } => {
-                    put_memory(&transaction, owner, key, value.as_deref())?;
-                }
-            }
-        }
+        put_all(&transaction, records)?;
         transaction.commit()
     }
 
@@ -122,6 +113,21 @@ fn quick_check(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
 }
 
+fn put_all(connection: &Connection, records: &[Record]) -> rusqlite::Result<()> {
+    for record in records {
+        match record {
+            Record::Transaction(it) => put_transaction(connection, it)?,
+            Record::Entry(filed) => entries::put(connection, filed)?,
+            Record::Progress(progress) => entries::put_progress(connection, progress)?,
+            Record::Memory { owner, key, value } => {
+                put_memory(connection, owner, key, value.as_deref())?;
+            }
+            Record::Together(records) => put_all(connection, records)?,
+        }
+    }
+    Ok(())
+}
+
 fn put_transaction(connection: &Connection, it: &Transaction) -> rusqlite::Result<()> {
     let stopped = it.stopped.as_ref();
     connection
@@ -167,7 +173,13 @@ fn put_memory(
 fn recover(connection: &Connection) -> rusqlite::Result<Recovered> {
     let mut recovered = Recovered {
         last_transaction: connection
-            .query_row("SELECT max(number) FROM transactions", [], |row| row.get(0))
+            .query_row(
+                "SELECT max(number) FROM (
+                    SELECT number FROM transactions
+                    UNION ALL SELECT transaction_number FROM entries WHERE kind = 'start')",
+                [],
+                |row| row.get(0),
+            )
             .map(|number: Option<i64>| number.map(TransactionNumber))?,
         ..Recovered::default()
     };
@@ -243,7 +255,7 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::os::unix::fs::PermissionsExt;
 
     use proptest::collection::vec;
@@ -381,9 +393,16 @@ mod tests {
             }
         });
         all.transactions = newest_first.into_iter().collect();
+        let waits = |it: &&Outline| it.progress.state == EntryState::Queued;
+        let waiting: BTreeSet<_> = all
+            .entries
+            .values()
+            .filter(waits)
+            .filter_map(|it| it.transaction)
+            .collect();
         let known = |it: &Outline| {
             it.transaction
-                .is_some_and(|it| all.transactions.contains_key(&it))
+                .is_some_and(|it| all.transactions.contains_key(&it) || waiting.contains(&it))
         };
         all.entries
             .retain(|_, it| it.progress.state != EntryState::Delivered || known(it));
@@ -406,17 +425,31 @@ mod tests {
             let path = dir.path().join("journal.db");
             let mut expected = Recovered::default();
             let mut expected_payloads = BTreeMap::new();
+            let mut starts = BTreeSet::new();
             for mut batch in batches {
                 // Opened anew for each batch: numbers of entries go on where they were.
                 let (mut journal, recovered) = Journal::open(&path).unwrap();
                 let mut last = recovered.last_entry.unwrap_or_default();
                 for record in &mut batch {
-                    if let Record::Entry(filed) = record {
-                        last.0 += 1;
-                        filed.id = last;
-                        expected_payloads.insert(last, filed.entry.payload.clone());
+                    match record {
+                        Record::Entry(filed) => {
+                            last.0 += 1;
+                            filed.id = last;
+                            expected_payloads.insert(last, filed.entry.payload.clone());
+                            if filed.entry.kind == EntryKind::Start {
+                                starts.insert(last);
+                            }
+                        }
+                        // No start ever makes room.
+                        Record::Progress(it)
+                            if it.state == EntryState::Thinned && starts.contains(&it.id) =>
+                        {
+                            it.state = EntryState::Dead;
+                        }
+                        _ => {}
                     }
                 }
+                let batch = vec![Record::Together(batch)];
                 journal.commit(&batch).unwrap();
                 for record in batch {
                     expected.apply(record);
@@ -436,6 +469,63 @@ mod tests {
         }
     }
 
+    fn filed(id: u64, number: i64, kind: EntryKind) -> Record {
+        Record::Entry(Filed {
+            id: EntryId(id),
+            identity: Some("backend".into()),
+            entry: Entry {
+                address: "CB-1".into(),
+                connector: ConnectorId(1),
+                transaction: Some(TransactionNumber(number)),
+                kind,
+                payload: "{}".to_owned(),
+                received: Timestamp::UNIX_EPOCH,
+            },
+        })
+    }
+
+    fn reopened(records: &[Record]) -> Recovered {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.commit(records).unwrap();
+        drop(journal);
+        Journal::open(&path).unwrap().1
+    }
+
+    #[test]
+    fn the_number_of_a_start_without_its_transaction_is_not_given_again() {
+        let records = [filed(1, 17, EntryKind::Start)];
+        assert_eq!(
+            reopened(&records).last_transaction,
+            Some(TransactionNumber(17))
+        );
+    }
+
+    #[test]
+    fn a_delivered_start_comes_back_while_its_stop_waits_however_many_sessions_came_after() {
+        let delivered = |id| {
+            Record::Progress(Progress {
+                id: EntryId(id),
+                state: EntryState::Delivered,
+                attempts: 0,
+                backend_id: Some(4711),
+            })
+        };
+        let records = [
+            filed(1, 17, EntryKind::Start),
+            filed(2, 17, EntryKind::Stop),
+            filed(3, 18, EntryKind::Start),
+            filed(4, 18, EntryKind::Stop),
+            delivered(1),
+            delivered(3),
+            delivered(4),
+        ];
+        let entries = reopened(&records).entries;
+        assert_eq!(entries[&EntryId(1)].progress.backend_id, Some(4711));
+        assert_eq!(entries.len(), 2);
+    }
+
     #[test]
     fn a_commit_that_is_refused_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
@@ -447,21 +537,9 @@ mod tests {
             key: key.to_owned(),
             value: Some("x".repeat(bytes)),
         };
-        let entry = Record::Entry(Filed {
-            id: EntryId(1),
-            identity: Some("backend".into()),
-            entry: Entry {
-                address: "CB-1".into(),
-                connector: ConnectorId(1),
-                transaction: Some(TransactionNumber(1)),
-                kind: EntryKind::Start,
-                payload: "{}".to_owned(),
-                received: Timestamp::UNIX_EPOCH,
-            },
-        });
-        let error = journal
-            .commit(&[memory("small", 1), entry.clone(), memory("large", 100_000)])
-            .unwrap_err();
+        let entry = filed(1, 1, EntryKind::Start);
+        let together = vec![memory("small", 1), entry.clone(), memory("large", 100_000)];
+        let error = journal.commit(&[Record::Together(together)]).unwrap_err();
         assert_eq!(
             error.sqlite_error_code(),
             Some(rusqlite::ErrorCode::DiskFull)

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub enum Outcome {
 /// What the thread is asked for, in order.
 #[derive(Debug)]
 enum Task {
-    Write(Seq, Vec<Record>),
+    Write(Seq, Record),
     Fetch(GatewayId, Vec<EntryId>),
 }
 
@@ -74,17 +75,8 @@ impl Writer {
 
     /// Hands over a record; never waits. `seq` grows from call to call.
     pub fn write(&self, seq: Seq, record: Record) {
-        self.write_together(seq, vec![record]);
-    }
-
-    /// Hands over records of which all are kept or none, whatever happens; never waits. `seq` is
-    /// that of the last.
-    pub fn write_together(&self, seq: Seq, records: Vec<Record>) {
-        if records.is_empty() {
-            return;
-        }
         // Fails only when the thread is gone, which a panic brings about, which ends the process.
-        let _ = self.tasks.send(Task::Write(seq, records));
+        let _ = self.tasks.send(Task::Write(seq, record));
     }
 
     /// Asks for the payloads of entries; never waits. They come after everything that was written
@@ -114,7 +106,7 @@ fn write_until_closed(
     let mut question = None;
     while let Some(task) = question.take().or_else(|| queue.recv().ok()) {
         let (mut last, first) = match task {
-            Task::Write(seq, records) => (seq, records),
+            Task::Write(seq, record) => (seq, record),
             Task::Fetch(gateway, entries) => {
                 let found = journal.payloads(&entries).unwrap_or_else(|error| {
                     error!(%error, "the journal cannot be read: what it holds for a backend waits");
@@ -124,13 +116,13 @@ fn write_until_closed(
                 continue;
             }
         };
-        batch.extend(first);
+        batch.push(first);
         let mut take = |batch: &mut Vec<Record>| {
             while question.is_none() && batch.len() < LARGEST_BATCH {
                 match queue.try_recv() {
-                    Ok(Task::Write(seq, records)) => {
+                    Ok(Task::Write(seq, record)) => {
                         last = seq;
-                        batch.extend(records);
+                        batch.push(record);
                     }
                     Ok(fetch @ Task::Fetch(..)) => question = Some(fetch),
                     Err(_) => break,
@@ -168,7 +160,8 @@ fn write_until_closed(
 }
 
 /// Keeps of each transaction and each memory the newest state, and every entry, in order. As a
-/// batch is committed as one, nobody can see the difference.
+/// batch is committed as one, nobody can see the difference, nor which of its records were to be
+/// written together.
 fn drop_superseded(batch: &mut Vec<Record>) {
     #[derive(PartialEq, Eq, Hash)]
     enum Thing {
@@ -177,16 +170,27 @@ fn drop_superseded(batch: &mut Vec<Record>) {
         Memory(String, String),
     }
     let mut newer = HashSet::new();
+    *batch = mem::take(batch).into_iter().flat_map(apart).collect();
     batch.reverse();
     batch.retain(|record| match record {
         Record::Transaction(it) => newer.insert(Thing::Transaction(it.number)),
-        Record::Entry(_) => true,
+        Record::Entry(_) | Record::Together(_) => true,
         Record::Progress(it) => newer.insert(Thing::Progress(it.id)),
         Record::Memory { owner, key, .. } => {
             newer.insert(Thing::Memory(owner.clone(), key.clone()))
         }
     });
     batch.reverse();
+}
+
+/// The records of a record, in order.
+fn apart(record: Record) -> Vec<Record> {
+    match record {
+        Record::Together(records) => records.into_iter().flat_map(apart).collect(),
+        Record::Transaction(_) | Record::Entry(_) | Record::Progress(_) | Record::Memory { .. } => {
+            vec![record]
+        }
+    }
 }
 
 #[cfg(test)]
@@ -302,12 +306,13 @@ mod tests {
     proptest! {
         #[test]
         fn dropping_what_is_superseded_changes_no_outcome_and_loses_no_entry(
-            choices in prop::collection::vec((0..4u8, 0..4u8), 0..40),
+            choices in prop::collection::vec((0..5u8, 0..4u8), 0..40),
         ) {
             let batch: Vec<Record> = choices
                 .into_iter()
                 .map(|(kind, value)| match kind {
                     3 => entry(&value.to_string()),
+                    4 => Record::Together(vec![memory(value, Some("4")), entry("4")]),
                     key => memory(key, (value > 0).then_some(&value.to_string())),
                 })
                 .collect();
@@ -319,13 +324,14 @@ mod tests {
                 recovered
             };
             let entries = |batch: &[Record]| -> Vec<Record> {
-                batch.iter().filter(|it| matches!(it, Record::Entry(_))).cloned().collect()
+                let all = batch.iter().cloned().flat_map(apart);
+                all.filter(|it| matches!(it, Record::Entry(_))).collect()
             };
             let mut short = batch.clone();
             drop_superseded(&mut short);
             prop_assert_eq!(apply(&short), apply(&batch));
             prop_assert_eq!(entries(&short), entries(&batch));
-            prop_assert!(short.len() <= entries(&batch).len() + 3);
+            prop_assert!(short.len() <= entries(&batch).len() + 4);
         }
     }
 }

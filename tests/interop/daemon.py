@@ -137,6 +137,15 @@ class Daemon:
         answer, _ = await asked.communicate()
         return json.loads(answer) if asked.returncode == 0 else None
 
+    async def command(self, *words: str) -> None:
+        """`chargewarden limit house on` and the like."""
+        socket_of = ["--socket", str(self.folder / "control.sock")]
+        done = await asyncio.create_subprocess_exec(
+            BINARY, *words, *socket_of, stdout=subprocess.DEVNULL
+        )
+        if await done.wait():
+            raise AssertionError(f"{words} ended with {done.returncode}")
+
     async def evse(self, name: str) -> dict:
         document = await self.status()
         return next(evse for evse in document["evses"] if evse["name"] == name)

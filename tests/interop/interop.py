@@ -1,5 +1,8 @@
-"""The real daemon against charge points made of the package `ocpp`, and against devices made of
-`pymodbus`. Started by `run`."""
+"""The real daemon against charge points and a backend made of the package `ocpp`, and against
+devices made of `pymodbus`. Started by `run`.
+
+    interop.py [WORD…]        only the scenarios with one of these words in their names
+"""
 
 from __future__ import annotations
 
@@ -13,30 +16,20 @@ import traceback
 from pathlib import Path
 
 from daemon import FUSE, Daemon, until
+from delivery import DELIVERY
+from dual import gateway_dual
+from many import gateway_virtual, gateway_whole
 from frames import Tap
+from gateway import GATEWAY
 from modbus import Grid, PowerBrain, Rtu, Tcp
+from report import Report, check
+from trouble import TROUBLE
 from wallbox import Fuse, Wallbox, dial
 from websockets.exceptions import InvalidStatus
 
 BOUND = 300  # seconds for everything
+HERE = Path(__file__).parent
 TAG = "04A2B3C4D5"
-
-
-class Report:
-    passed = 0
-    failed = 0
-
-    @classmethod
-    def check(cls, what: str, holds, detail="") -> None:
-        if holds:
-            cls.passed += 1
-            print(f"ok {what}", flush=True)
-        else:
-            cls.failed += 1
-            print(f"FAILED {what} {detail}", flush=True)
-
-
-check = Report.check
 
 
 async def refused(daemon: Daemon, address: str, **options) -> int | None:
@@ -291,25 +284,46 @@ async def two_power_brains_on_a_serial_line(folder: Path) -> None:
             check("pymodbus: no register of theirs was written that should not be", not wrong, wrong)
 
 
-async def main() -> None:
+ONE_BY_ONE = [
+    who_may_connect,
+    one_car_then_two,
+    killed_in_mid_transaction,
+    a_wallbox_that_does_not_listen,
+    a_metered_house_with_a_power_brain,
+    two_power_brains_on_a_serial_line,
+]
+
+
+TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual]
+
+
+async def play(scenario, home: Path) -> None:
+    """One scenario that breaks must not hide the others."""
+    failed_before = Report.failed
+    try:
+        await scenario(home)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [frame for frame in frames if Path(frame.filename).parent == HERE][-1]
+        what = str(error).replace("\n", " ")[:300]
+        check(scenario.__name__, False,
+              f"{type(error).__name__}: {what} at {where.name}:{where.lineno}")
+    if Report.failed > failed_before and (home / "log").exists():
+        log = (home / "log").read_text(errors="replace").splitlines()
+        print("\n".join([f"the end of the log of {home.name}:", *log[-30:]]), flush=True)
+
+
+async def main(wanted: list[str]) -> None:
+    """All scenarios, or those with one of the `wanted` words in their names."""
+    def is_wanted(scenario) -> bool:
+        return not wanted or any(word in scenario.__name__ for word in wanted)
+
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
-        for scenario in [
-            who_may_connect,
-            one_car_then_two,
-            killed_in_mid_transaction,
-            a_wallbox_that_does_not_listen,
-            a_metered_house_with_a_power_brain,
-            two_power_brains_on_a_serial_line,
-        ]:
-            failed_before, home = Report.failed, Path(folder) / scenario.__name__
-            try:
-                await scenario(home)
-            except Exception as error:  # one scenario that breaks must not hide the others
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                check(scenario.__name__, False, f"{error!r} at {where.name}:{where.lineno}")
-            if Report.failed > failed_before and (home / "log").exists():
-                log = (home / "log").read_text(errors="replace").splitlines()
-                print("\n".join(["the end of its log:", *log[-30:]]), flush=True)
+        for scenario in filter(is_wanted, ONE_BY_ONE):
+            await play(scenario, Path(folder) / scenario.__name__)
+        # Most of their time goes by with waiting for each other.
+        together = [play(it, Path(folder) / it.__name__) for it in filter(is_wanted, TOGETHER)]
+        await asyncio.gather(*together)
     check(f"all {Tap.judged} frames of the daemon fit the official schemas",
           Tap.judged and not Tap.wrong, "\n".join(Tap.wrong[:10]))
 
@@ -317,7 +331,7 @@ async def main() -> None:
 if __name__ == "__main__":
     logging.getLogger("ocpp").setLevel(logging.CRITICAL)
     try:
-        asyncio.run(asyncio.wait_for(main(), BOUND))
+        asyncio.run(asyncio.wait_for(main(sys.argv[1:]), BOUND))
     except asyncio.TimeoutError:
         check(f"everything within {BOUND} s", False)
     print(f"{Report.passed} passed, {Report.failed} failed")

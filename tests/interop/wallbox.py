@@ -7,7 +7,7 @@ import ssl
 from datetime import datetime, timezone
 
 from daemon import Daemon
-from frames import Tap
+from frames import Raw, Tap
 from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
@@ -32,7 +32,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-class Wallbox(ChargePoint):
+class Wallbox(Raw, ChargePoint):
     """One connector. `connect` it, use it, `close` it."""
 
     def __init__(self, address: str, connection: Tap):
@@ -43,6 +43,7 @@ class Wallbox(ChargePoint):
         self.started = now()
         self.energy = 1000.0
         self.limits_at_answer = 0
+        self.metering = True  # sends meter values by itself
         self.deaf = False
         self.answers_after = 0.0
         self.ignored = 0
@@ -79,7 +80,7 @@ class Wallbox(ChargePoint):
         box = await Wallbox.connect(daemon, self.id)
         box.profiles, box.transaction = self.profiles, self.transaction
         box.started, box.energy, box.settings = self.started, self.energy, self.settings
-        box.answers_after = self.answers_after
+        box.answers_after, box.metering = self.answers_after, self.metering
         return box
 
     # What the car does ---------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class Wallbox(ChargePoint):
         while True:
             await asyncio.sleep(1)
             self.energy += self.draw() * VOLTAGE * PHASES / 3600
-            if self.transaction:
+            if self.transaction and self.metering:
                 try:
                     await self.send_meter_values()
                 except (asyncio.TimeoutError, ConnectionClosed):
@@ -163,7 +164,8 @@ class Wallbox(ChargePoint):
     async def start_charging(self, tag: str) -> call.StartTransaction:
         """Plugs in, authorizes and starts; returns the request, to be sent again."""
         await self.notify("Preparing")
-        await self.call(call.Authorize(id_tag=tag), suppress=False)
+        answer = await self.call(call.Authorize(id_tag=tag), suppress=False)
+        self.authorized = answer.id_tag_info["status"]
         request = call.StartTransaction(
             connector_id=1, id_tag=tag, meter_start=int(self.energy), timestamp=stamp()
         )
@@ -173,10 +175,11 @@ class Wallbox(ChargePoint):
         await self.notify("Charging")
         return request
 
-    async def stop_charging(self) -> call_result.StopTransaction:
+    async def stop_charging(self, reason: str | None = None) -> call_result.StopTransaction:
         self.energy += 10  # so that the next start differs from this one, however soon it is
         request = call.StopTransaction(
-            transaction_id=self.transaction, meter_stop=int(self.energy), timestamp=stamp()
+            transaction_id=self.transaction, meter_stop=int(self.energy), timestamp=stamp(),
+            reason=reason,
         )
         answer = await self.call(request, suppress=False)
         self.transaction = None
@@ -257,6 +260,28 @@ class Wallbox(ChargePoint):
         if known:
             self.settings[key] = value
         return call_result.ChangeConfiguration(status="Accepted" if known else "NotSupported")
+
+    @on(Action.remote_start_transaction)
+    def on_remote_start(self, id_tag, connector_id=None, charging_profile=None):
+        return call_result.RemoteStartTransaction(status="Accepted")
+
+    @after(Action.remote_start_transaction)
+    async def after_remote_start(self, id_tag, connector_id=None, charging_profile=None):
+        await self.start_charging(id_tag)
+
+    @on(Action.remote_stop_transaction)
+    def on_remote_stop(self, transaction_id):
+        known = transaction_id == self.transaction
+        return call_result.RemoteStopTransaction(status="Accepted" if known else "Rejected")
+
+    @after(Action.remote_stop_transaction)
+    async def after_remote_stop(self, transaction_id):
+        if transaction_id == self.transaction:
+            await self.stop_charging("Remote")
+
+    @on(Action.data_transfer)
+    def on_data_transfer(self, vendor_id, message_id=None, data=None):
+        return call_result.DataTransfer(status="Accepted", data=f"heard: {data}")
 
     @on(Action.trigger_message)
     def on_trigger_message(self, requested_message, connector_id=None):

@@ -370,7 +370,7 @@ url = \"ws://backend.example\"
 client-id = \"B\"
 "
     ));
-    insta::assert_snapshot!(config.refusal().unwrap(), @"this version cannot run this configuration yet: [evse.gateway] of right");
+    insta::assert_snapshot!(config.refusal().unwrap(), @"this version cannot run this configuration yet: [evse.gateway] of right, which is no OCPP wallbox");
 }
 
 #[test]

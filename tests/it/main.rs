@@ -23,6 +23,7 @@ mod schema;
 mod schema_bites;
 mod server_sockets;
 mod service;
+mod simulated_backend;
 mod status_command;
 mod world;
 mod world_backend;

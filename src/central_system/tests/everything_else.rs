@@ -177,7 +177,7 @@ fn the_raw_start_and_stop_are_kept_byte_for_byte() {
     };
     bench.station.handle_frame(&mut context, &text);
     while let Some(output) = bench.station.poll_output() {
-        if let Output::File(entry) = output {
+        if let Output::File { entry, .. } = output {
             kept.push(entry.payload);
         }
     }

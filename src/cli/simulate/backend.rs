@@ -18,7 +18,7 @@ use crate::clock::Random;
 use crate::config;
 use crate::daemon::clock::Clock;
 use crate::daemon::host;
-use crate::ids::IdTag;
+use crate::ids::{ChargeBoxId, IdTag};
 use crate::net::self_signed::{self, SelfSignedError};
 use crate::net::tls::TlsServer;
 use crate::ocpp::messages::{
@@ -194,22 +194,19 @@ async fn attend(server: &Server, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             Some(line) = typed.recv() => line,
         };
-        let carried_out = server.with(move |now, backend| {
-            let connected: Vec<_> = backend.connected().cloned().collect();
-            match orders::parse(&line, &connected)? {
-                Order::Command(client_id, command) => {
-                    let sent = backend.command(now, &client_id, command);
-                    sent.map(|_| true).map_err(|error| error.to_string())
+        let connected = server.with(|_, backend| backend.connected().cloned().collect());
+        let connected: Vec<ChargeBoxId> = connected.await.unwrap_or_default();
+        match orders::parse(&line, &connected) {
+            Ok(Order::Command(client_id, command)) => {
+                let sent = server.with(move |now, it| it.command(now, &client_id, *command));
+                if let Some(Err(error)) = sent.await {
+                    say(&error.to_string());
                 }
-                Order::Help => Err(orders::list()),
-                Order::Nothing => Ok(true),
-                Order::Quit => Ok(false),
             }
-        });
-        match carried_out.await {
-            Some(Ok(true)) => {}
-            Some(Err(why)) => say(&why),
-            Some(Ok(false)) | None => return,
+            Ok(Order::Help) => say(&orders::list()),
+            Ok(Order::Quit) => return,
+            Ok(Order::Nothing) => {}
+            Err(why) => say(&why),
         }
     }
 }

@@ -37,10 +37,14 @@ impl Keys {
     }
 
     /// The backend let us in with the first of the [passwords](Self::passwords).
-    pub fn password_was_good(&mut self) {
+    ///
+    /// True if that is worth keeping.
+    pub fn password_was_good(&mut self) -> bool {
+        let before = self.remembered.password.clone();
         if let Some(changed) = &mut self.remembered.password {
             changed.was_good();
         }
+        before != self.remembered.password
     }
 
     /// `HeartbeatInterval`

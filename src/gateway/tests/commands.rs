@@ -4,9 +4,7 @@ use super::*;
 use crate::ocpp::ErrorCode;
 use crate::ocpp::rpc::CallFailure;
 
-fn accepted() -> Outcome {
-    Ok(r#"{"status":"Accepted"}"#.to_owned())
-}
+const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
 
 #[test]
 fn case_24_and_25_a_start_reaches_the_right_connector_and_its_profile_stays_here() {
@@ -25,7 +23,7 @@ fn case_24_and_25_a_start_reaches_the_right_connector_and_its_profile_stays_here
         },
     });
     assert_eq!(bench.command("RemoteStartTransaction", &start), None);
-    let (order, answer) = bench.carry_out(accepted());
+    let (order, answer) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.evse, Some("right".into()));
     assert!(
         !order.payload.contains("chargingProfile"),
@@ -49,8 +47,41 @@ fn a_start_without_connector_names_the_only_one() {
     bench.wallbox_comes();
     bench.connect();
     bench.command("RemoteStartTransaction", &json!({ "idTag": TAG }));
-    let (order, _) = bench.carry_out(accepted());
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.payload, r#"{"connectorId":1,"idTag":"04A1B2C3"}"#);
+}
+
+#[test]
+fn a_start_without_connector_goes_to_the_car_that_waits() {
+    let two = vec![member("left", "CB-1", 1), member("right", "CB-2", 1)];
+    let mut bench = Bench::of(plan(two));
+    bench.wallbox_comes();
+    bench.connect();
+    let waits = AVAILABLE.replace("Available", "Preparing");
+    bench.notice(Some("right"), "StatusNotification", &waits);
+    bench.answer_everything();
+    bench.command("RemoteStartTransaction", &json!({ "idTag": TAG }));
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
+    assert_eq!(order.evse, Some("right".into()));
+    assert_eq!(order.payload, r#"{"connectorId":2,"idTag":"04A1B2C3"}"#);
+}
+
+#[test]
+fn all_wallboxes_of_a_charge_point_change_their_availability_and_the_least_answer_counts() {
+    let two = vec![member("left", "CB-1", 1), member("right", "CB-2", 1)];
+    let mut bench = Bench::of(plan(two));
+    bench.wallbox_comes();
+    bench.connect();
+    let change = json!({"connectorId": 0, "type": "Inoperative"});
+    assert_eq!(bench.command("ChangeAvailability", &change), None);
+    let id = format!("b{}", bench.next_id);
+    for status in ["Scheduled", "Accepted"] {
+        assert_eq!(bench.answer_to(&id), None);
+        let (_, order) = bench.orders.pop().unwrap();
+        let said = json!({ "status": status }).to_string();
+        bench.act(|gateway, context| gateway.handle_outcome(context, order.id, Ok(said)));
+    }
+    assert_eq!(bench.answer_to(&id).unwrap()[2]["status"], "Scheduled");
 }
 
 #[test]
@@ -62,7 +93,7 @@ fn case_26_a_stop_names_our_transaction_and_an_unknown_one_is_rejected() {
         bench.command("RemoteStopTransaction", &json!({"transactionId": 700})),
         None
     );
-    let (order, _) = bench.carry_out(accepted());
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.transaction, Some(TransactionNumber(7)));
     for unknown in [7, 701, -1] {
         let answer = bench.command("RemoteStopTransaction", &json!({"transactionId": unknown}));
@@ -103,7 +134,8 @@ fn an_answer_to_a_command_of_a_lost_connection_goes_to_nobody() {
     let (_, order) = bench.orders.pop().unwrap();
     bench.down();
     bench.connect();
-    bench.act(|gateway, context| gateway.handle_outcome(context, order.id, accepted()));
+    bench
+        .act(|gateway, context| gateway.handle_outcome(context, order.id, Ok(ACCEPTED.to_owned())));
     assert!(bench.sent.is_empty(), "{:?}", bench.sent);
 }
 
@@ -226,9 +258,16 @@ fn in_observe_mode_limits_go_to_the_wallbox_word_for_word() {
     bench.connect();
     let limit = profile("TxDefaultProfile", 10.0);
     assert_eq!(bench.command("SetChargingProfile", &limit), None);
-    let (order, _) = bench.carry_out(accepted());
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
     assert_eq!(order.payload, limit.to_string());
     assert!(bench.ceilings.is_empty());
+    bench.start(7);
+    bench.answer_everything();
+    let mut limit = profile("TxProfile", 8.0);
+    limit["csChargingProfiles"]["transactionId"] = json!(700);
+    bench.command("SetChargingProfile", &limit);
+    let (order, _) = bench.carry_out(Ok(ACCEPTED.to_owned()));
+    assert_eq!(order.transaction, Some(TransactionNumber(7)));
 }
 
 #[test]
@@ -272,4 +311,118 @@ fn profile(purpose: &str, amps: f64) -> Value {
             },
         },
     })
+}
+
+#[test]
+fn a_profile_never_slips_past_in_a_start_that_cannot_be_read() {
+    let profile = profile("TxProfile", 32.0)["csChargingProfiles"].to_string();
+    for payload in [
+        format!(r#"{{"idTag":"A","idTag":"A","connectorId":1,"chargingProfile":{profile}}}"#),
+        format!(
+            r#"{{"idTag":"A","connectorId":1,"chargingProfile":{profile},"chargingProfile":1}}"#
+        ),
+        format!(r#"{{"idTag":"A","chargingProfile":{profile},"ChargingProfile":{profile}}}"#),
+    ] {
+        let mut bench = Bench::ready();
+        let text = format!("[2,\"x\",\"RemoteStartTransaction\",{payload}]");
+        bench.act(|gateway, context| gateway.handle_frame(context, &text));
+        assert_eq!(bench.answer_to("x").unwrap()[0], 4, "{payload}");
+        assert!(bench.orders.is_empty(), "{payload}");
+    }
+    let mut bench = Bench::ready();
+    let text = r#"[2,"x","setChargingProfile",{}]"#;
+    bench.act(|gateway, context| gateway.handle_frame(context, text));
+    assert_eq!(bench.answer_to("x").unwrap()[2], "NotImplemented");
+    assert!(bench.orders.is_empty());
+}
+
+#[test]
+fn message_ids_that_are_counted_anew_on_a_new_connection_are_new_commands() {
+    let mut bench = Bench::ready();
+    let text = r#"[2,"1","UnlockConnector",{"connectorId":1}]"#;
+    bench.frame(text);
+    let (_, order) = bench.orders.pop().unwrap();
+    bench.act(|gateway, context| {
+        gateway.handle_outcome(context, order.id, Ok(r#"{"status":"Unlocked"}"#.to_owned()));
+    });
+    bench.down();
+    bench.connect();
+    bench.frame(text);
+    assert_eq!(bench.orders.len(), 1);
+}
+
+#[test]
+fn case_37_a_reset_of_one_charge_point_ends_its_own_transaction_and_no_wallbox() {
+    let mut plan = plan(vec![member("right", "CB-1", 2)]);
+    plan.shares_wallbox = true;
+    plan.leads = false;
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    bench.connect();
+    bench.start(7);
+    bench.answer_everything();
+    let answer = bench.command("Reset", &json!({"type": "Soft"})).unwrap();
+    assert_eq!(answer[2]["status"], "Accepted");
+    let (_, order) = bench.orders.pop().unwrap();
+    assert_eq!(order.action, "RemoteStopTransaction");
+    assert_eq!(order.transaction, Some(TransactionNumber(7)));
+    bench.entry(7, EntryKind::Stop, &stop_payload(7, "Remote"));
+    let asked = bench.answer_everything();
+    assert_eq!(asked[0].1["reason"], "SoftReset");
+    assert!(bench.orders.is_empty(), "the wallbox is not reset");
+    bench.wait(10);
+    assert_eq!(bench.closed, [1000]);
+    bench.connect();
+    assert!(bench.wire.last().is_some());
+    for (action, payload) in [
+        ("GetDiagnostics", json!({"location": "ftp://x"})),
+        ("ClearCache", json!({})),
+        (
+            "ChangeConfiguration",
+            json!({"key": "LightIntensity", "value": "5"}),
+        ),
+    ] {
+        assert!(bench.command(action, &payload).is_some(), "{action}");
+    }
+    assert!(
+        bench.orders.is_empty(),
+        "the wallbox is not this backend's alone"
+    );
+}
+
+#[test]
+fn measurands_that_nobody_knows_are_rejected() {
+    let mut bench = Bench::ready();
+    for (list, status) in [
+        ("Energy.Active.Import.Register,Voltage.L1", "Accepted"),
+        ("Nonsense,More", "Rejected"),
+    ] {
+        let change = json!({"key": "MeterValuesSampledData", "value": list});
+        let answer = bench.command("ChangeConfiguration", &change).unwrap();
+        assert_eq!(answer[2]["status"], status, "{list}");
+    }
+}
+
+#[test]
+fn a_new_heartbeat_interval_holds_at_once() {
+    let mut bench = Bench::ready();
+    let change = json!({"key": "HeartbeatInterval", "value": "2"});
+    bench.command("ChangeConfiguration", &change);
+    bench.wait(3);
+    bench.expect("Heartbeat");
+}
+
+#[test]
+fn what_changes_nothing_costs_the_disk_nothing() {
+    let mut bench = Bench::ready();
+    bench.command("SetChargingProfile", &profile("TxDefaultProfile", 10.0));
+    let before = bench.persisted;
+    for _ in 0..10 {
+        bench.command("ClearChargingProfile", &json!({"id": 99}));
+        bench.command(
+            "ChangeConfiguration",
+            &json!({"key": "HeartbeatInterval", "value": "x"}),
+        );
+    }
+    assert_eq!(bench.persisted, before);
 }

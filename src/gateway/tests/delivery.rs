@@ -411,6 +411,15 @@ fn who_waits_for_a_backend_that_leaves_is_answered_at_once() {
 }
 
 #[test]
+fn a_wallbox_that_asks_without_end_does_not_fill_the_memory() {
+    let mut bench = Bench::ready();
+    for ticket in 0..300 {
+        bench.ask(ticket, relay("DataTransfer", r#"{"vendorId":"v"}"#));
+    }
+    assert_eq!(bench.replies.len(), 300 - 256);
+}
+
+#[test]
 fn a_lost_session_is_ended_at_the_backend_only_where_that_is_wanted() {
     for wanted in [false, true] {
         let mut plan = plan(vec![member("left", "CB-1", 1)]);
@@ -437,6 +446,142 @@ fn a_lost_session_is_ended_at_the_backend_only_where_that_is_wanted() {
             (_, other) => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn the_stop_of_a_wallbox_takes_the_place_of_one_that_was_made_up_and_never_comes_twice() {
+    for online in [false, true] {
+        let mut plan = plan(vec![member("left", "CB-1", 1)]);
+        plan.synthesize_stop = true;
+        let mut bench = Bench::of(plan);
+        bench.wallbox_comes();
+        bench.connect();
+        bench.start(7);
+        bench.answer_everything();
+        if !online {
+            bench.down();
+        }
+        bench.act(|gateway, context| {
+            gateway.handle_lost(context, TransactionNumber(7), Some(1234));
+        });
+        bench.answer_everything();
+        bench.stop(7);
+        if !online {
+            bench.connect();
+        }
+        bench.answer_everything();
+        let wire = bench.wire.join("\n");
+        assert_eq!(wire.matches("StopTransaction").count(), 1, "{wire}");
+        assert_eq!(wire.contains("\"meterStop\":1234"), online);
+        assert_eq!(dead(&bench), usize::from(online));
+        assert_eq!(bench.gateway.view().queued, 0);
+    }
+}
+
+#[test]
+fn an_answer_to_a_start_that_says_little_is_no_failure() {
+    for (answer, theirs) in [(r#"{"transactionId":5}"#, 5), ("{}", -1)] {
+        let mut bench = Bench::ready();
+        bench.start(7);
+        let (id, _) = bench.expect("StartTransaction");
+        let text = format!("[3,\"{id}\",{answer}]");
+        bench.act(|gateway, context| gateway.handle_frame(context, &text));
+        assert!(bench.reply(7).is_some());
+        bench.stop(7);
+        let (_, stop) = bench.expect("StopTransaction");
+        assert_eq!(stop["transactionId"], theirs);
+        assert_eq!(dead(&bench), 0);
+    }
+}
+
+#[test]
+fn neither_heartbeats_nor_statuses_without_end_keep_the_queue_waiting() {
+    let mut bench = Bench::ready();
+    bench.command(
+        "ChangeConfiguration",
+        &json!({"key": "HeartbeatInterval", "value": "1"}),
+    );
+    bench.start(7);
+    bench.stop(7);
+    for _ in 0..20 {
+        bench.notice(Some("left"), "StatusNotification", AVAILABLE);
+        bench.notice(Some("left"), "StatusNotification", AVAILABLE);
+        bench.wait(1);
+        if let Some((id, action, payload)) = bench.asked() {
+            bench.answer(&id, &good_answer(&action, &payload));
+        }
+    }
+    assert_eq!(bench.gateway.view().queued, 0);
+}
+
+#[test]
+fn who_stopped_is_judged_by_the_answer_to_the_stop_and_nobody_else() {
+    let mut bench = Bench::ready();
+    bench.start(7);
+    bench.answer_everything();
+    let stop = stop_payload(7, "Local").replace("{\"tr", "{\"idTag\":\"OTHER\",\"tr");
+    bench.entry(7, EntryKind::Stop, &stop);
+    let (id, _) = bench.expect("StopTransaction");
+    bench.answer(&id, &json!({"idTagInfo": {"status": "Blocked"}}));
+    bench.down();
+    bench.authorize(1, TAG);
+    bench.authorize(2, "OTHER");
+    assert_eq!(bench.verdict_for(1), AuthorizationStatus::Accepted);
+    assert_eq!(bench.verdict_for(2), AuthorizationStatus::Blocked);
+}
+
+#[test]
+fn a_tag_that_the_backend_ordered_to_start_may_charge_while_it_hesitates() {
+    let mut bench = Bench::ready();
+    bench.command(
+        "RemoteStartTransaction",
+        &json!({"idTag": TAG, "connectorId": 1}),
+    );
+    bench.carry_out(Ok(r#"{"status":"Accepted"}"#.to_owned()));
+    bench.start(7);
+    bench.wait(16);
+    assert_eq!(bench.verdict_for(7), AuthorizationStatus::Accepted);
+}
+
+#[test]
+fn ids_of_another_backend_and_our_own_never_reach_this_one() {
+    let mut bench = Bench::ready();
+    // Begun without a gateway: the wallbox knows it by our number.
+    bench.values(7, 1);
+    bench.stop(7);
+    let asked = bench.answer_everything();
+    assert_eq!(asked[0].1.get("transactionId"), None);
+    assert_eq!(asked[1].1["transactionId"], -1);
+    // It ran before us: the wallbox and the backend agreed on its id.
+    let adopted = stop_payload(8, "Local").replace(":8,", ":4711,");
+    bench.entry(8, EntryKind::Stop, &adopted);
+    assert_eq!(bench.answer_everything()[0].1["transactionId"], 4711);
+}
+
+#[test]
+fn transfers_of_a_kept_vendor_stay_in_order() {
+    let mut plan = plan(vec![member("left", "CB-1", 1)]);
+    plan.queue_data_transfer = vec!["giro".to_owned()];
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    let transfer = |n: u32| {
+        relay(
+            "DataTransfer",
+            &format!(r#"{{"vendorId":"giro","data":"{n}"}}"#),
+        )
+    };
+    bench.ask(1, transfer(1));
+    bench.up();
+    let (id, boot) = bench.expect("BootNotification");
+    bench.answer(&id, &good_answer("BootNotification", &boot));
+    bench.ask(2, transfer(2));
+    let asked = bench.answer_everything();
+    let data: Vec<&Value> = asked
+        .iter()
+        .map(|(_, it)| &it["data"])
+        .filter(|it| !it.is_null())
+        .collect();
+    assert_eq!(data, ["1", "2"]);
 }
 
 fn relay(action: &str, payload: &str) -> Ask {

@@ -250,10 +250,88 @@ fn a_backend_that_cannot_be_reached_is_tried_again_and_again() {
         while bench.dials == 0 {
             bench.wait(1);
         }
-        waits.push((bench.time - before).as_secs());
+        waits.push(bench.time.saturating_sub(before).as_secs());
     }
     assert!(
         waits.is_sorted() && (32..=50).contains(&waits[3]),
         "{waits:?}"
     );
+}
+
+#[test]
+fn a_password_that_the_backend_sets_is_used_and_the_old_one_is_tried_where_it_is_refused() {
+    let mut plan = plan(vec![member("left", "CB-1", 1)]);
+    let old = keys::Credential::new(*b"an old password");
+    plan.password = Some(old.clone());
+    let mut bench = Bench::of(plan);
+    bench.wallbox_comes();
+    bench.connect();
+    assert_eq!(bench.password, Some(old.clone()));
+    let change = json!({"key": "AuthorizationKey", "value": "a new password, and long"});
+    let answer = bench.command("ChangeConfiguration", &change).unwrap();
+    assert_eq!(answer[2]["status"], "Accepted");
+    let mut bench = bench.crash();
+    let new = keys::Credential::new(*b"a new password, and long");
+    for password in [&new, &old, &new] {
+        bench.wait(400);
+        assert_eq!(bench.password.as_ref(), Some(password));
+        bench.dials = 0;
+        let why = DialFailure::Unauthorized;
+        bench.act(|gateway, context| gateway.handle_failure(context, &why));
+    }
+    bench.wait(400);
+    bench.act(|gateway, context| gateway.handle_failure(context, &DialFailure::Unauthorized));
+    bench.wait(400);
+    bench.connect();
+    assert_eq!(bench.password, Some(new));
+}
+
+#[test]
+fn a_backend_that_calls_everything_insecure_gets_one_boot_and_then_a_dead_letter() {
+    let mut bench = Bench::ready();
+    bench.start(7);
+    let mut boots = 0;
+    for _ in 0..1200 {
+        while let Some((id, action, payload)) = bench.asked() {
+            if action == "StartTransaction" {
+                bench.refuse(&id, "SecurityError");
+            } else {
+                boots += usize::from(action == "BootNotification");
+                bench.answer(&id, &good_answer(&action, &payload));
+            }
+        }
+        bench.wait(1);
+    }
+    assert!(boots <= 3, "{boots}");
+    assert_eq!(bench.gateway.view().dead, 1);
+}
+
+#[test]
+fn a_pending_charge_point_tells_what_is_triggered_and_nothing_else() {
+    let mut bench = Bench::new();
+    bench.up();
+    let (id, _) = bench.expect("BootNotification");
+    bench.answer(
+        &id,
+        &json!({"status": "Pending", "currentTime": NOON, "interval": 300}),
+    );
+    bench.notice(Some("left"), "StatusNotification", AVAILABLE);
+    assert_eq!(bench.asked(), None);
+    let trigger = json!({"requestedMessage": "StatusNotification", "connectorId": 1});
+    bench.command("TriggerMessage", &trigger);
+    let (id, _) = bench.expect("StatusNotification");
+    bench.answer(&id, &json!({}));
+    assert_eq!(bench.asked(), None);
+}
+
+#[test]
+fn a_boot_without_a_readable_time_is_accepted() {
+    let mut bench = Bench::new();
+    bench.up();
+    let (id, _) = bench.expect("BootNotification");
+    bench.act(|gateway, context| {
+        let text = format!(r#"[3,"{id}",{{"status":"Accepted","interval":300}}]"#);
+        gateway.handle_frame(context, &text);
+    });
+    assert_eq!(bench.gateway.view().state, "accepted");
 }

@@ -67,6 +67,31 @@ fn a_car_that_has_just_begun_is_paused_after_those_that_charge_for_five_minutes(
 }
 
 #[test]
+fn a_car_keeps_more_than_its_share_until_another_can_take_it_but_never_more_than_its_own_limit() {
+    let begins = || {
+        let mut world = charging(metered(32, 2), &modbus(), 8000);
+        world.demand(1, Demand::None);
+        world.wait(120);
+        assert_eq!(offers(&world), [16_000, 0]);
+        world.demand(1, Demand::Charging);
+        world.wait(3);
+        assert_eq!(
+            offers(&world),
+            [16_000, 6000],
+            "the other one is raised later"
+        );
+        world
+    };
+    let mut world = begins();
+    world.wait(60);
+    assert_eq!(offers(&world), [12_000, 12_000]);
+    let mut world = begins();
+    world.ceiling(0, Some(MilliAmps(13_000)));
+    world.wait(1);
+    assert_eq!(offers(&world), [12_000, 6000]);
+}
+
+#[test]
 fn whom_the_house_paused_starts_again_when_an_ampere_more_than_its_minimum_was_free_for_a_minute() {
     let mut world = charging(metered(32, 1), &modbus(), 8000);
     world.house.load = [27_000; 3];

@@ -53,12 +53,7 @@ impl Target {
     ///
     /// # Errors
     /// If `url` is no such address.
-    pub fn new(
-        url: &str,
-        client_id: &str,
-        append_id: bool,
-        password: Option<Password>,
-    ) -> Result<Self, NotAUrl> {
+    pub fn new(url: &str, client_id: &str, append_id: bool) -> Result<Self, NotAUrl> {
         let parsed = Url::parse(url).ok_or_else(|| NotAUrl(url.to_owned()))?;
         Ok(Self {
             home: parsed.host.clone(),
@@ -68,8 +63,14 @@ impl Target {
                 parsed
             },
             client_id: client_id.to_owned(),
-            password,
+            password: None,
         })
+    }
+
+    /// The same address, with another password or none.
+    #[must_use]
+    pub fn with_password(self, password: Option<Password>) -> Self {
+        Self { password, ..self }
     }
 
     /// Whether it is `wss://`.
@@ -154,7 +155,9 @@ mod tests {
     const KEY: &str = "00112233445566778899AABBCCDDEEFF";
 
     fn target(url: &str) -> Target {
-        Target::new(url, "DE*1", true, Some(Password::new(KEY))).unwrap()
+        Target::new(url, "DE*1", true)
+            .unwrap()
+            .with_password(Some(Password::new(KEY)))
     }
 
     #[test]
@@ -166,10 +169,10 @@ mod tests {
             (appended.host(), appended.port(), appended.tls()),
             ("h", 443, true)
         );
-        let complete = Target::new("ws://h:81/ocpp/?id=1", "DE*1", false, None).unwrap();
+        let complete = Target::new("ws://h:81/ocpp/?id=1", "DE*1", false).unwrap();
         assert_eq!(complete.request_target(), "/ocpp/?id=1");
         assert_eq!(complete.authority(), "h:81");
-        assert!(Target::new("h/ocpp", "DE*1", true, None).is_err());
+        assert!(Target::new("h/ocpp", "DE*1", true).is_err());
     }
 
     #[test]
@@ -182,11 +185,13 @@ mod tests {
         assert!(decoded.ends_with(b"\xEE\xFF"));
         for (password, decoded) in [("short", false), (&KEY[1..], false), (KEY, true)] {
             let password = Some(Password::new(password));
-            let target = Target::new("ws://h", "DE*1", true, password).unwrap();
+            let target = Target::new("ws://h", "DE*1", true)
+                .unwrap()
+                .with_password(password);
             assert!(target.credentials(Credentials::AsWritten).is_some());
             assert_eq!(target.credentials(Credentials::Decoded).is_some(), decoded);
         }
-        let without = Target::new("ws://h", "DE*1", true, None).unwrap();
+        let without = Target::new("ws://h", "DE*1", true).unwrap();
         assert_eq!(without.credentials(Credentials::AsWritten), None);
         assert!(!without.withholds_password());
     }

@@ -171,7 +171,9 @@ mod tests {
     #[test]
     fn the_request_says_who_calls_and_offers_no_extension() {
         let password = Some(Password::new("geheim: süß"));
-        let target = Target::new("ws://h:81/ocpp", "RDAM 123", true, password).unwrap();
+        let target = Target::new("ws://h:81/ocpp", "RDAM 123", true)
+            .unwrap()
+            .with_password(password);
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             request(&target, &key(), Credentials::AsWritten),
@@ -183,7 +185,7 @@ mod tests {
                  Authorization: Basic UkRBTSAxMjM6Z2VoZWltOiBzw7zDnw==\r\n\r\n"
             )
         );
-        let silent = Target::new("ws://h", "A", true, None).unwrap();
+        let silent = Target::new("ws://h", "A", true).unwrap();
         assert!(!request(&silent, &key(), Credentials::AsWritten).contains("Authorization"));
     }
 
@@ -194,7 +196,9 @@ mod tests {
             ..Directory::default()
         };
         let password = Some(Password::new("secret"));
-        let target = Target::new("ws://h/x/", "RDAM 123", true, password).unwrap();
+        let target = Target::new("ws://h/x/", "RDAM 123", true)
+            .unwrap()
+            .with_password(password);
         let request = request(&target, &key(), Credentials::AsWritten);
         let Verdict::Accept {
             response, warnings, ..

@@ -1,7 +1,5 @@
 //! What a backend makes of the CALLs of its charge points.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -349,24 +347,23 @@ impl Backend {
         }
     }
 
-    /// Whether this transaction message meets with [`BackendQuirk::FailsTransactions`].
     fn fails(&mut self, client_id: &ChargeBoxId, payload: &str) -> bool {
-        self.plan.has(BackendQuirk::FailsTransactions)
-            && self.trouble(client_id, payload) <= self.plan.failures
+        let quirk = BackendQuirk::FailsTransactions;
+        self.plan.has(quirk) && self.count(quirk, client_id, payload) <= self.plan.failures
     }
 
-    /// Whether the answer meets with [`BackendQuirk::LosesAnswers`].
     fn loses(&mut self, client_id: &ChargeBoxId, answer: &Answer) -> bool {
-        self.plan.has(BackendQuirk::LosesAnswers)
+        let quirk = BackendQuirk::LosesAnswers;
+        self.plan.has(quirk)
             && answer.result.is_ok()
-            && self.trouble(client_id, &answer.question) == 1
+            && self.count(quirk, client_id, &answer.question) == 1
     }
 
-    /// Counts the troubles of a message, this one included.
-    fn trouble(&mut self, client_id: &ChargeBoxId, payload: &str) -> u32 {
+    /// How often a transaction message met with a quirk, now included.
+    fn count(&mut self, quirk: BackendQuirk, client_id: &ChargeBoxId, payload: &str) -> u32 {
         let charge_point = self.charge_points.entry(client_id.clone()).or_default();
-        let troubled: &mut BTreeMap<String, u32> = &mut charge_point.troubled;
-        let count = troubled.entry(payload.to_owned()).or_default();
+        let message = (quirk, payload.to_owned());
+        let count = charge_point.troubled.entry(message).or_default();
         *count = count.saturating_add(1);
         *count
     }

@@ -94,7 +94,7 @@ impl Backend {
                 self.send(id, wire::call(&message_id, "GetConfiguration", "{}"));
             }
         }
-        if garbage && let Some(text) = GARBAGE.iter().cycle().nth(kind % GARBAGE.len()) {
+        if garbage && let Some(text) = GARBAGE.get(kind % GARBAGE.len()) {
             self.send(id, (*text).to_owned());
         }
         if closes {

@@ -55,7 +55,7 @@ pub struct BackendPlan {
     /// How long [`BackendQuirk::PendingAtFirst`] and [`BackendQuirk::RejectsAtFirst`] last, from the
     /// first boot of a charge point.
     pub hesitation: Duration,
-    /// How many entries the ledger keeps; the oldest go first.
+    /// How many entries the ledger keeps; the oldest go first. Transactions are kept for ever.
     pub ledger_limit: usize,
     /// Its bad habits.
     pub quirks: BTreeSet<BackendQuirk>,

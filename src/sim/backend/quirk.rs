@@ -4,7 +4,6 @@ use crate::sim::quirk::quirks;
 
 quirks! {
     /// A bad habit of a backend.
-    #[expect(clippy::doc_markdown, reason = "the help text on a terminal has no backticks")]
     BackendQuirk:
     NeverAnswers = "never-answers", "Reads everything and answers nothing.";
     LateAnswers = "late-answers", "Acts at once and answers late, in the order of the questions.";

@@ -230,7 +230,9 @@ impl<M: Manager> ClosedLoop<M> {
             device.run_to(until);
         }
         let carried = self.carried();
-        self.tally.look(until, self.wiring.limits(), &carried);
+        let house = self.house.current();
+        self.tally
+            .look(until, self.wiring.limits(), &carried, house);
     }
 
     /// Everything that is due.

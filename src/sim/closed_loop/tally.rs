@@ -13,8 +13,12 @@ pub struct Tally {
     looked_at: Mono,
     over: Duration,
     longest: Duration,
+    longest_known: Duration,
     /// Since when each phase of each circuit has been above its limit.
     since: Vec<PerPhase<Option<Mono>>>,
+    house: PerPhase<MilliAmps>,
+    /// When it last rose on each phase.
+    rose: PerPhase<Mono>,
     writes: Vec<u32>,
     starts: Vec<u32>,
 }
@@ -25,7 +29,10 @@ impl Tally {
             looked_at: now,
             over: Duration::ZERO,
             longest: Duration::ZERO,
+            longest_known: Duration::ZERO,
             since: vec![PerPhase::all(None); wiring.limits().len()],
+            house: PerPhase::default(),
+            rose: PerPhase::all(now),
             writes: vec![0; devices],
             starts: vec![0; devices],
         }
@@ -39,6 +46,12 @@ impl Tally {
     /// The longest time that a phase of a circuit was above its limit without a break.
     pub fn longest(&self) -> Duration {
         self.longest
+    }
+
+    /// The longest time that a phase was above its limit without a break while the house took no
+    /// more than before: whoever lowers the cars cannot know of what the house will switch on next.
+    pub fn longest_known(&self) -> Duration {
+        self.longest_known
     }
 
     /// Offers to each device.
@@ -60,9 +73,16 @@ impl Tally {
         now: Mono,
         limits: &[MilliAmps],
         carried: &[PerPhase<MilliAmps>],
+        house: PerPhase<MilliAmps>,
     ) {
         let passed = now.since(self.looked_at);
         self.looked_at = now;
+        for (phase, current) in house.iter() {
+            if current > self.house[phase] {
+                self.rose[phase] = now - passed;
+            }
+        }
+        self.house = house;
         let mut any = false;
         for ((since, limit), carried) in self.since.iter_mut().zip(limits).zip(carried) {
             for (phase, current) in carried.iter() {
@@ -72,6 +92,8 @@ impl Tally {
                 if is_over {
                     any = true;
                     self.longest = self.longest.max(now.since(began));
+                    let known = now.since(began.max(self.rose[phase]));
+                    self.longest_known = self.longest_known.max(known);
                 }
             }
         }

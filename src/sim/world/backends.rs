@@ -323,8 +323,8 @@ impl World {
     /// When what the site sends now is at the backend; `None` if it never is.
     fn arrives_at_backend(&mut self, link: LinkId) -> Option<Mono> {
         let trunk = self.backends.trunk_of(link)?;
-        let arrives = |trunk: &mut Trunk| trunk.line.at_peer(self.now.mono, &mut self.random);
-        Some(trunk).filter(|trunk| !trunk.line.mute).map(arrives)
+        let wire = Some(&mut trunk.line).filter(|wire| !wire.mute)?;
+        Some(wire.at_peer(self.now.mono, &mut self.random))
     }
 
     pub(super) fn send_to_backend(&mut self, link: LinkId, text: String) {
@@ -367,12 +367,13 @@ impl World {
                 let Some(trunk) = self.backends.trunk_of(link) else {
                     continue;
                 };
-                let at = trunk.line.at_site(now, &mut self.random);
-                let mute = trunk.line.mute;
+                let wire = &mut trunk.line;
+                let at = wire.at_site(now, &mut self.random);
+                let mute = wire.mute;
                 let passage = match output {
                     Output::Send { text, .. } => Passage::ToSite(link, text),
                     Output::Close { .. } => {
-                        trunk.line.link = None;
+                        wire.link = None;
                         Passage::DownAtSite(link)
                     }
                 };

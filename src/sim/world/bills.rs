@@ -74,9 +74,6 @@ impl World {
         if let Some(dead) = dead.map(|it| it.kind).next() {
             return Err(format!("a message was buried: {dead:?}"));
         }
-        if let Some(twice) = self.disk.filed_twice() {
-            return Err(format!("this was filed twice: {twice}"));
-        }
         let plan = self.plan.gateways.get(gateway).ok_or("no such gateway")?;
         let backend = self.backends.get(&trunk.url).ok_or("no such backend")?;
         let (ledger, client_id) = (backend.ledger(), trunk.client_id.as_str());

@@ -18,7 +18,6 @@ impl World {
             }
             self.carry(output);
         }
-        self.seal();
         self.drain_backends();
         let ids: Vec<ChargeBoxId> = self.places.keys().cloned().collect();
         for id in ids {
@@ -32,14 +31,6 @@ impl World {
         }
         if self.failure.is_none() {
             self.failure = self.broken_promise();
-        }
-    }
-
-    /// What the site has written since is committed all at once or not at all.
-    fn seal(&mut self) {
-        if let Some(seq) = self.disk.seal() {
-            let (life, done_at) = (self.life, self.disk.done_at(self.now.mono));
-            self.enqueue(done_at, Event::Commit { life, seq });
         }
     }
 
@@ -62,9 +53,10 @@ impl World {
         match output {
             Output::Persist(seq, record) => {
                 self.disk.write(seq, record);
+                let (life, done_at) = (self.life, self.disk.done_at(now));
+                self.enqueue(done_at, Event::Commit { life, seq });
             }
             Output::Fetch { gateway, entries } => {
-                self.seal();
                 let life = self.life;
                 let fetched = Event::Fetched {
                     life,
@@ -82,7 +74,7 @@ impl World {
                     self.enqueue(at, Event::ToWallbox(link, text));
                 }
             }
-            Output::Dial(gateway) => self.dial_backend(gateway),
+            Output::Dial { gateway, .. } => self.dial_backend(gateway),
             Output::Modbus { device, request } => self.ask(device, request),
             Output::Ping { link } if self.backends.knows(link) => self.ping_backend(link),
             Output::Ping { link } => {

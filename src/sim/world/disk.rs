@@ -1,6 +1,6 @@
 //! A disk that commits later, or not at all.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -16,8 +16,6 @@ pub struct Disk {
     pub failing: bool,
     recovered: Recovered,
     pending: VecDeque<(Seq, Record)>,
-    /// The last record of those that are committed together.
-    last: Option<Seq>,
     /// It does one thing after the other: everything is done then.
     done_at: Mono,
     /// Of every entry that was ever written.
@@ -39,37 +37,33 @@ impl Disk {
     }
 
     pub(super) fn write(&mut self, seq: Seq, record: Record) {
-        self.last = Some(seq);
         self.pending.push_back((seq, record));
-    }
-
-    /// What was written so far will be committed together; returns the last of it.
-    pub(super) fn seal(&mut self) -> Option<Seq> {
-        self.last.take()
     }
 
     /// Makes everything up to `seq` last; returns whether there was anything.
     pub(super) fn commit(&mut self, seq: Seq) -> bool {
         let mut any = false;
         while let Some((_, record)) = self.pending.pop_front_if(|(first, _)| *first <= seq) {
-            if let Record::Entry(filed) = &record {
-                let payload = filed.entry.payload.clone();
-                self.payloads.insert(filed.id, payload);
-            }
+            self.keep_payloads(&record);
             self.recovered.apply(record);
             any = true;
         }
         any
     }
 
-    /// A message that was filed more than once.
-    pub(super) fn filed_twice(&self) -> Option<&str> {
-        let mut seen = BTreeSet::new();
-        let twice = self
-            .payloads
-            .values()
-            .find(|payload| !seen.insert(*payload));
-        twice.map(String::as_str)
+    fn keep_payloads(&mut self, record: &Record) {
+        match record {
+            Record::Entry(filed) => {
+                let payload = filed.entry.payload.clone();
+                self.payloads.insert(filed.id, payload);
+            }
+            Record::Together(records) => {
+                for record in records {
+                    self.keep_payloads(record);
+                }
+            }
+            Record::Transaction(_) | Record::Progress(_) | Record::Memory { .. } => {}
+        }
     }
 
     /// The payloads of entries that are on disk.
@@ -96,6 +90,5 @@ impl Disk {
         self.pending.clear();
         self.done_at = Mono::START;
         self.refused = None;
-        self.last = None;
     }
 }

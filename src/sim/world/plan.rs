@@ -219,6 +219,7 @@ impl WorldPlan {
         let url = self.backends.last().map(|(url, _)| url.clone());
         let members = evses.iter().filter_map(|evse| self.member(evse));
         let mut plan = GatewayPlan {
+            leads: true,
             url: url.unwrap_or_default(),
             client_id: client_id.to_owned(),
             members: members.collect(),

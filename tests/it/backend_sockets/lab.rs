@@ -8,9 +8,9 @@ use chargewarden::daemon::field::{Field, ToLink};
 use chargewarden::daemon::link::LinkIds;
 use chargewarden::daemon::listener::Deadlines;
 use chargewarden::gateway::DialFailure;
+use chargewarden::gateway::keys::Credential;
 use chargewarden::ids::{GatewayId, LinkId};
 use chargewarden::net::client::{Target, TlsClient, Trust};
-use chargewarden::net::directory::Password;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -110,6 +110,7 @@ pub(crate) fn header<'a>(request: &'a str, name: &str) -> &'a str {
 /// Diallers, and what they tell.
 pub(crate) struct Lab {
     pub(crate) diallers: Diallers,
+    password: Option<Credential>,
     pub(crate) field: mpsc::Receiver<Field>,
     pub(crate) cancel: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -123,22 +124,22 @@ pub(crate) struct Link {
     pub(crate) protocol_missing: bool,
 }
 
-pub(crate) fn backend(url: &str, password: Option<&str>) -> Backend {
-    let password = password.map(Password::new);
+pub(crate) fn backend(url: &str) -> Backend {
     Backend {
-        target: Target::new(url, "CB-1", true, password).unwrap(),
+        target: Target::new(url, "CB-1", true).unwrap(),
         tls: TlsClient::new(Trust::Anyone).unwrap(),
     }
 }
 
 impl Lab {
     pub(crate) fn new(url: &str) -> Self {
-        Self::with(vec![backend(url, None)], Duration::from_secs(9))
+        Self::with(vec![backend(url)], Duration::from_secs(9))
     }
 
     pub(crate) fn with_password(url: &str, password: &str) -> Self {
-        let backends = vec![backend(url, Some(password))];
-        Self::with(backends, Duration::from_secs(9))
+        let mut lab = Self::new(url);
+        lab.password = Some(Credential::new(password.as_bytes()));
+        lab
     }
 
     pub(crate) fn with(backends: Vec<Backend>, patience: Duration) -> Self {
@@ -151,6 +152,7 @@ impl Lab {
         let links = LinkIds::default();
         Self {
             diallers: Diallers::new(backends, &told, &tasks, &cancel, deadlines, &links),
+            password: None,
             field,
             cancel,
             tasks,
@@ -158,7 +160,7 @@ impl Lab {
     }
 
     pub(crate) fn dial(&self) {
-        self.diallers.dial(GATEWAY);
+        self.diallers.dial(GATEWAY, self.password.as_ref());
     }
 
     pub(crate) async fn event(&mut self) -> Field {

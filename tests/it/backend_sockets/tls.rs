@@ -6,6 +6,7 @@ use chargewarden::daemon::dialler::Diallers;
 use chargewarden::daemon::field::{Field, ToLink};
 use chargewarden::daemon::listener::Tls;
 use chargewarden::gateway::DialFailure;
+use chargewarden::gateway::keys::Credential;
 use chargewarden::ids::GatewayId;
 use chargewarden::net::self_signed;
 use chargewarden::net::tls::TlsServer;
@@ -51,11 +52,12 @@ async fn the_log_says_whom_we_reached_and_warns_once_but_shows_no_secret() {
     let log = Log::catch();
     let mut server = ServerLab::with_tls(Tls::On(v1_certificate()));
     let url = format!("wss://127.0.0.1:{}/ocpp", server.port);
-    let with_query = backend(&format!("{url}?token=t0ken"), Some("s3cret"));
-    let backends = vec![with_query, backend(&url, Some("s3cret"))];
+    let with_query = backend(&format!("{url}?token=t0ken"));
+    let backends = vec![with_query, backend(&url)];
     let mut lab = Lab::with(backends, Duration::from_secs(9));
     for gateway in [GatewayId(0), GatewayId(1)] {
-        lab.diallers.dial(gateway);
+        lab.diallers
+            .dial(gateway, Some(&Credential::new(*b"s3cret")));
         let up = server.up().await;
         let link = lab.dialled().await;
         drop(link.outbox);
@@ -104,7 +106,7 @@ async fn a_link_of_ours_and_one_of_a_wallbox_have_different_numbers() {
     let backend_server = Server::new().await;
     let (told, mut field) = tokio::sync::mpsc::channel(8);
     let diallers = Diallers::new(
-        vec![backend(&backend_server.url(), None)],
+        vec![backend(&backend_server.url())],
         &told,
         &server.tasks,
         &server.cancel,
@@ -112,7 +114,7 @@ async fn a_link_of_ours_and_one_of_a_wallbox_have_different_numbers() {
         &server.links,
     );
     let (_wallbox, up) = server.wallbox("CB-1").await;
-    diallers.dial(GatewayId(0));
+    diallers.dial(GatewayId(0), None);
     let _socket = backend_server.call().await.upgrade(PROTOCOL, b"").await;
     let told = crate::server_sockets::lab::soon("Dialled", field.recv()).await;
     let Some(Field::Dialled { link, .. }) = told else {

@@ -178,7 +178,7 @@ async fn who_says_nothing_or_half_an_answer_is_left_after_the_deadline() {
         (&plain, "HTTP/1.1 101 x\r\n", "WebSocket upgrade"),
         (&secure, "", "TLS handshake"),
     ] {
-        let mut lab = Lab::with(vec![backend(url, None)], Duration::from_millis(200));
+        let mut lab = Lab::with(vec![backend(url)], Duration::from_millis(200));
         lab.dial();
         let mut stream = server.tcp().await;
         stream.write_all(answer.as_bytes()).await.unwrap();

@@ -21,6 +21,25 @@ fn the_examples_run_as_they_are() {
 }
 
 #[test]
+fn the_backend_example_runs_and_warns_of_the_unproven_backend_of_each_wallbox() {
+    let (config, warnings) = config::load(&example("backend.toml")).unwrap();
+    let warnings: Vec<&str> = warnings.iter().map(|it| it.0.what.as_str()).collect();
+    assert_eq!(
+        warnings,
+        ["any server certificate is accepted as the backend's"; 2]
+    );
+    assert_eq!(config.refusal(), None);
+    let shown = config.plan.gateways.iter().flat_map(|plan| {
+        let of = |(evse, connector)| format!("{evse} is {} {connector}", plan.client_id);
+        plan.connectors().map(of)
+    });
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["left is DE*ABC*E1 1", "right is DE*ABC*E2 1"]
+    );
+}
+
+#[test]
 fn the_example_shows_the_defaults() {
     let (shown, _) = config::load(&example("chargewarden.toml")).unwrap();
     let default = super::good(super::SITE);

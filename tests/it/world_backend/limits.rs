@@ -21,8 +21,12 @@ fn amps(amps: i32) -> Limit {
 #[track_caller]
 fn always(world: &mut World, span: std::time::Duration, is: impl Fn(&World) -> bool) {
     let broken = world.run_until(span, |world| !is(world));
-    let now = world.now();
-    assert!(broken.is_err(), "{} at {now:?}", world.allowed("A"));
+    assert!(
+        broken.is_err(),
+        "{} at {:?}",
+        world.allowed("A"),
+        world.now()
+    );
 }
 
 fn charging() -> World {

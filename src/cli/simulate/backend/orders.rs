@@ -17,7 +17,7 @@ const SCHEDULE: i64 = 3600;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
     /// To be asked of a charge point.
-    Command(ChargeBoxId, Command),
+    Command(ChargeBoxId, Box<Command>),
     /// Print what may be typed.
     Help,
     /// End.
@@ -81,7 +81,7 @@ pub(super) fn parse(line: &str, connected: &[ChargeBoxId]) -> Result<Order, Stri
     };
     let (client_id, rest) = addressee(rest, connected)?;
     let command = command(verb, rest).ok_or_else(|| format!("write {form}"))?;
-    Ok(Order::Command(client_id.clone(), command))
+    Ok(Order::Command(client_id.clone(), Box::new(command)))
 }
 
 /// Who is meant, and what is left of the line.

@@ -67,6 +67,18 @@ fn loses_answers_has_taken_the_message_nevertheless() {
 }
 
 #[test]
+fn a_message_may_fail_first_and_then_lose_its_answer() {
+    let mut lab = lab(BackendQuirk::FailsTransactions);
+    lab.backend.plan_mut().failures = 1;
+    let both = &mut lab.backend.plan_mut().quirks;
+    both.insert(BackendQuirk::LosesAnswers);
+    assert_eq!(lab.say("CP", "StartTransaction", START), "InternalError");
+    assert_eq!(lab.say("CP", "StartTransaction", START), Value::Null);
+    lab.wait(30);
+    assert_eq!(lab.say("CP", "StartTransaction", START)["transactionId"], 1);
+}
+
+#[test]
 fn invalid_starts_contradicts_what_was_said_of_the_tag() {
     let mut lab = lab(BackendQuirk::InvalidStarts);
     let verdict = lab.say("CP", "Authorize", r#"{"idTag":"TAG"}"#);

@@ -1,0 +1,317 @@
+//! Meter values for a backend.
+
+use super::backends::charging;
+use super::*;
+use crate::evse::Metering;
+
+fn metering(bench: &mut Bench, connector: u32, seconds: Option<u64>, measurands: &str) {
+    let metering = Metering {
+        interval: seconds.map(Duration::from_secs),
+        measurands: measurands.to_owned(),
+    };
+    let id = ConnectorId(connector);
+    bench.act(|station, context| station.handle_metering(context, id, metering));
+}
+
+/// Values that were sampled so many seconds after the start, each with its own register.
+fn values(transaction: Option<i64>, seconds: i64, more: &Value) -> Value {
+    let noon: jiff::Timestamp = NOON.parse().unwrap();
+    let time = noon + jiff::SignedDuration::from_secs(seconds);
+    let mut sample = json!({"value": (7000 + seconds).to_string()});
+    for (key, value) in more.as_object().unwrap() {
+        sample[key] = value.clone();
+    }
+    let mut values = json!({"connectorId": 1, "meterValue": [
+        {"timestamp": time.to_string(), "sampledValue": [sample]}]});
+    if let Some(id) = transaction {
+        values["transactionId"] = json!(id);
+    }
+    values
+}
+
+/// What was filed: kind, transaction, and how many seconds after the start it was sampled.
+fn filed(bench: &Bench) -> Vec<(EntryKind, bool, i64)> {
+    let values = bench
+        .entries
+        .iter()
+        .filter(|it| it.kind.action() == "MeterValues");
+    let seconds = |entry: &Entry| {
+        let payload: Value = serde_json::from_str(&entry.payload).unwrap();
+        let value = payload["meterValue"][0]["sampledValue"][0]["value"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        value.parse::<i64>().unwrap() - 7000
+    };
+    values
+        .map(|it| (it.kind, it.transaction.is_some(), seconds(it)))
+        .collect()
+}
+
+fn seconds(bench: &Bench) -> Vec<i64> {
+    filed(bench)
+        .into_iter()
+        .map(|(.., seconds)| seconds)
+        .collect()
+}
+
+const PERIODIC: EntryKind = EntryKind::Values { thinnable: true };
+const KEPT: EntryKind = EntryKind::Values { thinnable: false };
+
+#[test]
+fn of_periodic_values_the_first_of_each_interval_of_the_backend_is_filed_before_its_answer() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(60), "");
+    bench.answer_everything();
+    for seconds in (0..=240).step_by(25) {
+        bench.order.clear();
+        bench.call("MeterValues", &values(Some(17), seconds, &json!({})));
+        let taken = bench.order == ["file", "send"];
+        assert!(taken || bench.order == ["send"], "{:?}", bench.order);
+    }
+    assert_eq!(seconds(&bench), [75, 125, 200]);
+    assert!(
+        filed(&bench)
+            .iter()
+            .all(|(kind, known, _)| *kind == PERIODIC && *known)
+    );
+    let told = bench.notices.iter().filter(|it| it.action == "MeterValues");
+    assert_eq!(told.count(), 0);
+}
+
+#[test]
+fn without_an_interval_no_periodic_values_are_filed_and_all_others_are() {
+    let mut bench = charging(1);
+    bench.call("MeterValues", &values(Some(17), 60, &json!({})));
+    let kept = [
+        json!({"context": "Transaction.Begin"}),
+        json!({"context": "Transaction.End"}),
+        json!({"context": "Trigger"}),
+        json!({"context": "Interruption.Begin"}),
+        json!({"context": "Sample.Clock"}),
+        json!({"context": "Sample.Periodic", "format": "SignedData"}),
+        json!({"context": "Of.Another.Vendor"}),
+    ];
+    for (seconds, more) in (61..).zip(&kept) {
+        bench.call("MeterValues", &values(Some(17), seconds, more));
+    }
+    let expected: Vec<_> = (61..68).map(|seconds| (KEPT, true, seconds)).collect();
+    assert_eq!(filed(&bench), expected);
+}
+
+#[test]
+fn values_that_come_again_because_their_answer_was_lost_are_filed_once() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(10), "");
+    bench.answer_everything();
+    let periodic = values(Some(17), 60, &json!({}));
+    let signed = values(Some(17), 61, &json!({"format": "SignedData"}));
+    for message in [&periodic, &periodic, &signed, &periodic, &signed] {
+        assert_eq!(bench.call("MeterValues", message), json!({}));
+    }
+    assert_eq!(seconds(&bench), [60, 61]);
+}
+
+/// A kill and a start: everything is gone but what is on disk.
+fn killed(bench: Bench) -> Bench {
+    let mut bench = Bench::on_disk(1, bench.disk);
+    bench.reply(&Reply::Verdict(Verdict::ACCEPTED));
+    metering(&mut bench, 1, Some(10), "");
+    bench.boot()
+}
+
+#[test]
+fn values_that_come_again_after_a_crash_are_answered_and_not_filed_again() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(10), "");
+    bench.answer_everything();
+    let periodic = values(Some(17), 60, &json!({}));
+    let signed = values(Some(17), 61, &json!({"format": "SignedData"}));
+    bench.call("MeterValues", &periodic);
+    bench.call("MeterValues", &signed);
+    let mut bench = killed(bench);
+    for message in [&periodic, &signed] {
+        assert_eq!(bench.call("MeterValues", message), json!({}));
+    }
+    assert_eq!(seconds(&bench), [] as [i64; 0]);
+    bench.call("MeterValues", &values(Some(17), 90, &json!({})));
+    assert_eq!(seconds(&bench), [90]);
+}
+
+#[test]
+fn signed_values_after_their_stop_and_stray_stops_are_not_filed_again_after_a_crash() {
+    let mut bench = charging(1);
+    bench.call("StopTransaction", &stop(17, 8000));
+    let signed = json!({"context": "Transaction.End", "format": "SignedData"});
+    let signed = values(Some(17), 61, &signed);
+    bench.call("MeterValues", &signed);
+    bench.call("StopTransaction", &stop(4711, 9000));
+    assert_eq!(
+        (seconds(&bench).len(), bench.entries("StopTransaction")),
+        (1, 2)
+    );
+    let mut bench = Bench::on_disk(1, bench.disk).boot();
+    bench.call("MeterValues", &signed);
+    bench.call("StopTransaction", &stop(17, 8000));
+    bench.call("StopTransaction", &stop(4711, 9000));
+    assert_eq!(bench.entries, []);
+}
+
+#[test]
+fn where_the_wallboxs_clock_is_not_set_the_time_of_reception_counts() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(60), "");
+    bench.answer_everything();
+    for n in 0..13 {
+        let mut values = values(Some(17), n, &json!({}));
+        values["meterValue"][0]["timestamp"] = json!("1970-01-01T00:00:10Z");
+        bench.call("MeterValues", &values);
+        bench.wait(10);
+    }
+    assert_eq!(seconds(&bench), [6, 12]);
+}
+
+#[test]
+fn values_belong_to_the_transaction_of_their_connector_whatever_id_they_name() {
+    for id in [None, Some(-1), Some(0), Some(4711), Some(17)] {
+        let mut bench = charging(1);
+        bench.call(
+            "MeterValues",
+            &values(id, 60, &json!({"context": "Trigger"})),
+        );
+        assert_eq!(filed(&bench), [(KEPT, true, 60)], "{id:?}");
+    }
+}
+
+#[test]
+fn closing_values_that_come_after_the_stop_belong_to_the_ended_transaction() {
+    let mut bench = charging(1);
+    bench.call("StopTransaction", &stop(17, 8000));
+    let end = json!({"context": "Transaction.End"});
+    bench.call("MeterValues", &values(None, 60, &end));
+    bench.call("MeterValues", &values(Some(17), 61, &end));
+    assert_eq!(filed(&bench), [(KEPT, true, 60), (KEPT, true, 61)]);
+}
+
+#[test]
+fn values_outside_of_transactions_are_noticed_but_clock_aligned_ones_are_filed() {
+    let mut bench = Bench::with_backend(2);
+    metering(&mut bench, 1, Some(60), "");
+    bench.answer_everything();
+    bench.notices.clear();
+    let idle = values(None, 60, &json!({}));
+    bench.call("MeterValues", &idle);
+    bench.call("MeterValues", &values(None, 70, &json!({})));
+    bench.call("MeterValues", &values(Some(0), 121, &json!({})));
+    bench.call(
+        "MeterValues",
+        &values(None, 62, &json!({"context": "Sample.Clock"})),
+    );
+    bench.call(
+        "MeterValues",
+        &values(Some(4711), 63, &json!({"context": "Trigger"})),
+    );
+    assert_eq!(filed(&bench), [(KEPT, false, 62), (KEPT, false, 63)]);
+    let notice = &bench.notices[0];
+    assert_eq!(
+        (bench.notices.len(), notice.payload.clone()),
+        (2, idle.to_string())
+    );
+    assert_eq!(notice.evse, Some("evse-1".into()));
+}
+
+#[test]
+fn values_are_filed_byte_for_byte() {
+    let mut bench = charging(1);
+    let raw = r#"{ "connectorId":1,"transactionId":17.0,"meterValue":[{"timestamp":"2026-06-01T12:01:00Z","sampledValue":[{"value":"OCMF|{\"a\":\"\u20ac\\\/\"}","format":"SignedData"}]}] }"#;
+    bench.frame(&format!(r#"[2,"m","MeterValues",{raw}]"#));
+    assert_eq!(bench.entries.last().unwrap().payload, raw);
+}
+
+/// What the sampling keys of a wallbox are changed to, which has these values.
+fn changes(bench: &mut Bench, measurands: &str, accepts: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut changes = Vec::new();
+    while let Some((_, action, payload)) = bench.outstanding() {
+        let key = payload["key"][0].as_str().unwrap_or_default().to_owned();
+        let both = [
+            ("MeterValueSampleInterval", "10", false),
+            ("MeterValuesSampledData", measurands, false),
+        ];
+        let asked = |it: &&(&str, &str, bool)| key.is_empty() || it.0 == key;
+        let both: Vec<_> = both.iter().filter(asked).copied().collect();
+        let answer = match action.as_str() {
+            "GetConfiguration" => keys(&both),
+            "ChangeConfiguration" => {
+                let value = payload["value"].as_str().unwrap().to_owned();
+                let status = if accepts(&value) {
+                    "Accepted"
+                } else {
+                    "Rejected"
+                };
+                changes.push(value);
+                json!({"status": status})
+            }
+            _ => json!({"status": "Accepted"}),
+        };
+        bench.respond(&answer);
+    }
+    changes
+}
+
+#[test]
+fn a_wallbox_samples_what_its_backends_and_we_want_as_often_as_the_most_eager() {
+    let mut bench = Bench::on_disk(2, Recovered::default());
+    metering(&mut bench, 1, Some(5), "SoC,Current.Import");
+    metering(&mut bench, 2, Some(900), "Voltage, soc");
+    bench.up(LINK);
+    bench.call("BootNotification", &boot("1.0"));
+    let wanted = "SoC,Current.Import,Voltage,Energy.Active.Import.Register,Power.Active.Import,Current.Offered";
+    assert_eq!(changes(&mut bench, "SoC", |_| true), [wanted, "5"]);
+    metering(&mut bench, 2, Some(900), "Voltage, soc");
+    assert!(bench.outstanding().is_none(), "nothing has changed");
+    metering(&mut bench, 1, Some(3), "SoC");
+    assert_eq!(changes(&mut bench, wanted, |_| true), ["3"]);
+    metering(&mut bench, 1, None, "SoC,Frequency");
+    let wanted = "SoC,Frequency,Voltage,Current.Import,Energy.Active.Import.Register,Power.Active.Import,Current.Offered";
+    assert_eq!(
+        changes(&mut bench, "SoC", |_| true),
+        [wanted],
+        "10 s, as for us"
+    );
+}
+
+#[test]
+fn a_wallbox_that_does_not_take_all_measurands_takes_those_of_the_backend() {
+    let mut bench = Bench::with_backend(1);
+    metering(&mut bench, 1, Some(900), "SoC");
+    let all =
+        "SoC,Current.Import,Energy.Active.Import.Register,Power.Active.Import,Current.Offered";
+    let taken = changes(&mut bench, "", |value| value == "SoC");
+    assert_eq!(taken, [all, "SoC"]);
+}
+
+#[test]
+fn the_metering_of_a_backend_that_is_known_before_the_wallbox_connects_is_set_up_with_the_rest() {
+    let mut bench = Bench::on_disk(1, Recovered::default());
+    metering(&mut bench, 1, Some(5), "SoC");
+    bench.up(LINK);
+    bench.call("BootNotification", &boot("1.0"));
+    let asked = bench.answer_everything();
+    let values: Vec<&Value> = asked
+        .iter()
+        .filter(|(action, _)| action == "ChangeConfiguration")
+        .map(|(_, it)| &it["value"])
+        .collect();
+    assert!(values.contains(&&json!("5")), "{values:?}");
+    let reads = asked
+        .iter()
+        .filter(|(action, _)| action == "GetConfiguration");
+    assert_eq!(reads.count(), 1);
+}
+
+#[test]
+fn without_a_backend_nobody_meters() {
+    let mut bench = Bench::booted();
+    metering(&mut bench, 1, Some(5), "SoC");
+    assert!(bench.outstanding().is_none());
+}
