@@ -74,6 +74,9 @@ impl World {
         if let Some(dead) = dead.map(|it| it.kind).next() {
             return Err(format!("a message was buried: {dead:?}"));
         }
+        if let Some(twice) = self.disk.filed_twice() {
+            return Err(format!("this was filed twice: {twice}"));
+        }
         let plan = self.plan.gateways.get(gateway).ok_or("no such gateway")?;
         let backend = self.backends.get(&trunk.url).ok_or("no such backend")?;
         let (ledger, client_id) = (backend.ledger(), trunk.client_id.as_str());
@@ -167,9 +170,13 @@ fn in_order(ledger: &Ledger, client_id: &str, billed: &Transaction) -> Result<()
     }
 }
 
-/// A backend that refuses a transaction hears so, not that it stopped it itself.
+/// A backend that refuses a transaction, or resets half a wallbox, hears so, and not that it stopped
+/// the transaction from afar as its wallbox was told.
 fn admit(stop: &str) -> String {
-    stop.replace(r#""reason":"DeAuthorized""#, r#""reason":"Remote""#)
+    let ours = ["DeAuthorized", "SoftReset", "HardReset"];
+    ours.iter().fold(stop.to_owned(), |stop, reason| {
+        stop.replace(&format!(r#""reason":"{reason}""#), r#""reason":"Remote""#)
+    })
 }
 
 /// A payload without the numbers that are ours.

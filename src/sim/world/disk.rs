@@ -1,6 +1,6 @@
 //! A disk that commits later, or not at all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -64,6 +64,13 @@ impl Disk {
             }
             Record::Transaction(_) | Record::Progress(_) | Record::Memory { .. } => {}
         }
+    }
+
+    /// A message that was filed more than once.
+    pub(super) fn filed_twice(&self) -> Option<&str> {
+        let mut seen = BTreeSet::new();
+        let mut all = self.payloads.values().map(String::as_str);
+        all.find(|payload| !seen.insert(*payload))
     }
 
     /// The payloads of entries that are on disk.

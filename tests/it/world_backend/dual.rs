@@ -147,6 +147,8 @@ fn case_37_a_reset_of_one_half_leaves_the_other_half_alone() {
     unplug_at(&mut world, C1);
     unplug_at(&mut world, C2);
     world.settle_bills().unwrap();
+    let stops = &ledger(&world).transactions("CP-2")[0].stops;
+    assert!(stops[0].contains(r#""reason":"SoftReset""#), "{stops:?}");
 }
 
 #[test]
