@@ -1,5 +1,6 @@
 //! A gateway between a wallbox and a backend, both played by the test.
 
+mod cases;
 mod commands;
 mod delivery;
 mod registration;

@@ -315,3 +315,52 @@ fn without_a_backend_nobody_meters() {
     metering(&mut bench, 1, Some(5), "SoC");
     assert!(bench.outstanding().is_none());
 }
+
+#[test]
+fn case_15_a_start_sent_again_with_another_id_is_one_transaction_and_filed_once() {
+    let mut bench = charging(1);
+    let again = json!([2, "s2", "StartTransaction", start(100)]).to_string();
+    bench.frame(&again);
+    assert_eq!(bench.answers("s2")[0][2]["transactionId"], 17);
+    assert_eq!(bench.entries("StartTransaction"), 1);
+}
+
+#[test]
+fn case_19_a_stop_with_the_id_minus_one_is_that_of_the_open_transaction() {
+    let mut bench = charging(1);
+    let number = *bench.disk.transactions.keys().next_back().unwrap();
+    let stop = json!({"transactionId": -1, "meterStop": 900, "timestamp": "2026-06-01T13:00:00Z"});
+    bench.call("StopTransaction", &stop);
+    let filed = bench.entries.last().unwrap();
+    assert_eq!(
+        (filed.kind, filed.transaction),
+        (EntryKind::Stop, Some(number))
+    );
+}
+
+#[test]
+fn case_22_signed_values_at_the_start_are_filed_although_periodic_ones_are_not_wanted() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, None, "");
+    bench.answer_everything();
+    let signed = json!({"context": "Transaction.Begin", "format": "SignedData"});
+    bench.call("MeterValues", &values(Some(17), 1, &signed));
+    bench.call("MeterValues", &values(Some(17), 2, &json!({})));
+    assert_eq!(filed(&bench), [(KEPT, true, 1)]);
+}
+
+#[test]
+fn case_41_values_that_had_to_be_repaired_are_filed_as_repaired() {
+    let mut bench = charging(1);
+    let text = r#"[2,"m","MeterValues",{"connectorId":1,"transactionId":17,"meterValue":[{"timestamp":"2026-06-01T12:10:00Z","sampledValue":[,{"value":"7600","context":"Trigger"}]}]}]"#;
+    // What checks our answers reads good frames only.
+    bench.schema.received(&text.replace("[,", "["));
+    bench.act(|station, context| station.handle_frame(context, text));
+    let filed = bench.entries.last().unwrap();
+    assert_eq!(filed.kind.action(), "MeterValues");
+    assert!(
+        filed.payload.contains(r#""sampledValue":[{"value":"7600""#),
+        "{}",
+        filed.payload
+    );
+}

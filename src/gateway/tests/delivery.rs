@@ -420,7 +420,7 @@ fn a_wallbox_that_asks_without_end_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_lost_session_is_ended_at_the_backend_only_where_that_is_wanted() {
+fn case_42_a_lost_session_is_ended_at_the_backend_only_where_that_is_wanted() {
     for wanted in [false, true] {
         let mut plan = plan(vec![member("left", "CB-1", 1)]);
         plan.synthesize_stop = wanted;
