@@ -240,7 +240,7 @@ fn a_stop_is_answered_as_soon_as_it_is_filed() {
 }
 
 #[test]
-fn the_stop_of_a_transaction_that_nobody_knows_is_filed_once_as_it_came() {
+fn case_20_the_stop_of_a_transaction_that_nobody_knows_is_filed_once_as_it_came() {
     let mut bench = waiting(1);
     assert_eq!(bench.call("StopTransaction", &stop(99, 1)), json!({}));
     assert_eq!(bench.call("StopTransaction", &stop(99, 1)), json!({}));
