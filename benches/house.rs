@@ -2,23 +2,18 @@
 //! each seed, beside [`Perfect`], which knows everything at once. Fails where a figure does not
 //! hold. `cargo bench --bench house -- 48` lives through 48 hours.
 //!
-//! Every hour must keep to the longest overload and to the writes. Seconds above the limit and
-//! energy are rates, and are compared over all hours together: in a single one it is chance whether
-//! the house switches on right after a raise, and with the same devices a meter that is read once a
-//! second and says it up to a second later costs 1.3 s of each of some twenty overloads of 4 s.
+//! Every hour must keep to every figure; the last row sums them up. Not all do: in a single hour it
+//! is chance whether the house switches on right after a raise.
 //!
 //! Perfect is no controller that anybody may build. It raises in the instant in which the house
 //! switches off, by any amount, and lets a car begin again at once; a real one holds the peak of the
 //! house for 15 s, raises in steps and rests before a start. The first of these rules alone costs 1 %
-//! of the energy. It also means that Perfect uses all there is and has as much above the limit when
-//! the house switches on again, as one with the same rules and perfect sensing would. So its energy
-//! is more than sensing can explain, and its overloads are what devices make of them.
+//! of the energy.
 //!
-//! Two overloads are told apart: one that the house renews by switching on more is longer than any
-//! reaction can be, Perfect's too. What must hold is the time since the house rose last. It does not
-//! always: where the house switches on within a second or two of a raise or in the middle of a
-//! lowering, and wallboxes measure once in ten seconds, some of it is taken for cars until they do.
-//! In 24 hours that did not happen; in 48 it did three times, for 10 to 11 s.
+//! An overload that the house renews by switching on more is longer than any reaction can be; how
+//! long one rise lasted is printed beside it. It is long, too, where the house switches on within a
+//! second or two of a raise or in the middle of a lowering, and wallboxes measure once in ten
+//! seconds: some of it is taken for cars until they do.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -38,7 +33,7 @@ const HOUR: Duration = Duration::from_hours(1);
 /// The figures that must hold.
 const OVER: f64 = 1.3;
 const LONGEST: Duration = Duration::from_secs(8);
-const WRITES: f64 = 60.0;
+const WRITES: u32 = 60;
 const ENERGY: f64 = 0.97;
 
 fn main() -> ExitCode {
@@ -51,7 +46,7 @@ fn main() -> ExitCode {
     );
     let (mut all, mut all_perfect) = (Hour::default(), Hour::default());
     let mut hours = 0.0;
-    let (mut longest, mut writes) = (true, true);
+    let mut failed = [0_u32; 4];
     for seed in 1..=seeds.unwrap_or(24_u64) {
         let scene = Scene::ten_on_63_amps(seed);
         let start = Now {
@@ -67,33 +62,31 @@ fn main() -> ExitCode {
         let perfect = run(scene.clone(), Perfect::new(scene.plan.clone()));
         let ours = run(scene, controller);
         show(&format!("{seed:4}"), &ours, &perfect);
-        longest &= ours.longest_known <= bound;
-        writes &= ours.writes <= WRITES;
+        let holds = [
+            ours.over <= OVER * perfect.over,
+            ours.longest <= bound,
+            ours.most_writes <= WRITES,
+            ours.energy >= ENERGY * perfect.energy,
+        ];
+        for (failed, holds) in failed.iter_mut().zip(holds) {
+            *failed += u32::from(!holds);
+        }
         hours += 1.0;
         all.add(&ours);
         all_perfect.add(&perfect);
     }
     let (all, all_perfect) = (all.per_hour(hours), all_perfect.per_hour(hours));
     show(" all", &all, &all_perfect);
-    let holds = [
-        (
-            "all together: seconds above the limit <= 1.3 of perfect",
-            all.over <= OVER * all_perfect.over,
-        ),
-        (
-            "each: longest overload since a rise <= meter latency + 8 s",
-            longest,
-        ),
-        ("each: writes per EVSE <= 60", writes),
-        (
-            "all together: energy >= 0.97 of perfect",
-            all.energy >= ENERGY * all_perfect.energy,
-        ),
+    let musts = [
+        "seconds above the limit <= 1.3 of perfect",
+        "longest overload <= meter latency + 8 s",
+        "writes of the busiest EVSE <= 60",
+        "energy >= 0.97 of perfect",
     ];
-    for (what, holds) in holds {
-        println!("{what:60} {}", if holds { "holds" } else { "FAILS" });
+    for (must, failed) in musts.into_iter().zip(failed) {
+        println!("{must:45} fails in {failed} of {hours} hours");
     }
-    if holds.into_iter().all(|(_, holds)| holds) {
+    if failed == [0; 4] {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

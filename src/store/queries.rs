@@ -549,6 +549,8 @@ mod tests {
         drop(journal);
         let (_, recovered) = Journal::open(&path).unwrap();
         assert!(recovered.memory.is_empty());
+        assert!(recovered.transactions.is_empty());
+        assert!(recovered.entries.keys().eq(&[EntryId(1)]));
     }
 
     #[test]
