@@ -169,7 +169,7 @@ impl ChargePoint {
         }
         match self.setpoint.see(now, &mut poll) {
             Seen::Kept => {}
-            Seen::Changed if self.plan.observe => {}
+            Seen::Changed if self.plan.is_passive() => {}
             Seen::Changed => {
                 if !std::mem::replace(&mut self.meddled, true) {
                     warn!(evse = %self.plan.evse, limit = poll.limit, enabled = poll.enabled, "a wallbox has other registers than we wrote: it was restarted, or somebody else writes them");
@@ -191,7 +191,7 @@ impl ChargePoint {
         }
         self.image = Some(poll);
         self.see_plug(now, plugged);
-        if let Some(card) = card.filter(|_| !self.plan.observe) {
+        if let Some(card) = card.filter(|_| !self.plan.is_passive()) {
             self.present(now, card);
         }
         self.tell_took(true);

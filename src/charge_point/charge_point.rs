@@ -3,13 +3,17 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Call, Deauthorize, Measured, Offer, Order, Outcome, Reply, Report};
+use crate::evse::{
+    Call, Conduct, Deauthorize, Limit, Measured, Notice, Offer, Order, Outcome, Reason, Reply,
+    Report,
+};
 use crate::ids::OfferNumber;
 use crate::journal::{Entry, Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{Block, Defaults, Poll, Write};
 use crate::modbus::{Answer, Request};
-use crate::ocpp::rpc::CallFailure;
-use crate::ocpp::{ChargePointStatus, ErrorCode};
+use crate::ocpp::ChargePointStatus;
+use crate::ocpp::messages;
+use crate::units::MilliAmps;
 
 use super::card_reader::CardReader;
 use super::energy::EnergyRegister;
@@ -53,6 +57,8 @@ pub enum Output {
         /// The transaction as it stands by it: neither is kept without the other.
         with: Vec<Record>,
     },
+    /// Its backend should hear this.
+    Notice(Notice),
     /// An order was carried out, or not.
     Done {
         /// The number of the order.
@@ -90,6 +96,8 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub struct ChargePoint {
     pub(super) plan: ChargePointPlan,
+    /// What its backend set.
+    pub(super) conduct: Conduct,
     pub(super) polling: Polling,
     asked: Option<Asked>,
     /// It took the first word of this contact.
@@ -157,8 +165,12 @@ impl ChargePoint {
             measured: Measured::default(),
             told: Told::default(),
             outputs: VecDeque::new(),
+            conduct: Conduct::default(),
             plan,
         };
+        if charge_point.plan.observe && charge_point.plan.backend {
+            charge_point.limit_to(None);
+        }
         if let Some((tag, number)) = judged {
             // The list may have changed.
             charge_point.ask_start(tag, number);
@@ -211,12 +223,36 @@ impl ChargePoint {
         self.go_on(context);
     }
 
+    /// The backend changed how it behaves.
+    pub fn handle_conduct(&mut self, context: &mut Context<'_>, conduct: Conduct) {
+        self.conduct = conduct;
+        self.go_on(context);
+    }
+
+    /// The backend alone decides ([`ChargePointPlan::observe`]): it allows this; `None` = anything.
+    pub fn handle_ceiling(&mut self, context: &mut Context<'_>, ceiling: Option<MilliAmps>) {
+        if self.plan.observe && self.plan.backend {
+            self.limit_to(ceiling);
+        }
+        self.go_on(context);
+    }
+
+    fn limit_to(&mut self, ceiling: Option<MilliAmps>) {
+        let limit = ceiling.map_or(self.plan.max, |it| it.min(self.plan.max));
+        self.setpoint.offer(Offer {
+            number: OfferNumber(0),
+            limit: Limit::Current(limit),
+            reason: Reason::Observe,
+            single_phase: false,
+        });
+    }
+
     /// The backend orders; exactly one [`Output::Done`] comes of it.
     pub fn handle_order(&mut self, context: &mut Context<'_>, order: &Order) {
-        let why = "a wallbox behind Modbus takes no commands";
+        let outcome = self.obey(context, order);
         self.output(Output::Done {
             id: order.id,
-            outcome: Err(CallFailure::new(ErrorCode::NotSupported, why)),
+            outcome,
         });
         self.go_on(context);
     }
@@ -258,6 +294,18 @@ impl ChargePoint {
             transaction: self.session.transaction(),
             measured: self.measured,
             complaint: self.complaint(),
+        }
+    }
+
+    /// Tells the backend something about this connector; `of_connector` = false: about the charge
+    /// point as a whole.
+    pub(super) fn notify<R: messages::Request>(&mut self, of_connector: bool, message: &R) {
+        if self.plan.backend {
+            self.output(Output::Notice(Notice {
+                evse: of_connector.then(|| self.plan.evse.clone()),
+                action: R::ACTION.to_owned(),
+                payload: messages::write(message),
+            }));
         }
     }
 
@@ -320,7 +368,7 @@ impl ChargePoint {
 
     fn next_write(&mut self, context: &Context<'_>) -> Option<Write> {
         let now = context.now.mono;
-        let poll = self.image.as_ref().filter(|_| !self.plan.observe)?;
+        let poll = self.image.as_ref().filter(|_| !self.plan.is_passive())?;
         let wanted = self.wanted();
         let write = wanted.and_then(|it| self.setpoint.next(now, it, poll, context.may_raise));
         if write.is_some() {
@@ -328,6 +376,7 @@ impl ChargePoint {
         }
         let defaults = self.defaults;
         let fail_safe = defaults.and_then(|it| self.fail_safe.next(it, self.plan.failsafe));
+        let fail_safe = fail_safe.filter(|_| !self.plan.observe);
         if fail_safe.is_some() {
             return fail_safe;
         }

@@ -14,6 +14,7 @@
 //! | `card_reader` | presented cards |
 //! | `energy` | the energy register, which never goes back |
 //! | `telling` | status, demand and the rest that is told when it changes |
+//! | `obeying` | what the backend commands, and how that is answered |
 //! | `plan` | what the configuration says |
 
 mod answering;
@@ -25,6 +26,7 @@ mod card_reader;
 mod charge_point;
 mod energy;
 mod fail_safe;
+mod obeying;
 pub mod plan;
 mod polling;
 mod session;

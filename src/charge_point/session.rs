@@ -316,7 +316,7 @@ impl ChargePoint {
     /// A car is plugged: who may charge without a card?
     fn let_in(&mut self, now: Mono) {
         let here = self.session.plugged == Some(true) && self.image.is_some();
-        if !here || self.plan.observe {
+        if !here || self.plan.is_passive() {
             return;
         }
         match self.plan.fixed_id_tag.clone() {

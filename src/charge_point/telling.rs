@@ -73,7 +73,7 @@ impl ChargePoint {
             Some(true) => Demand::Plugged,
             Some(false) | None => Demand::None,
         };
-        if self.plan.observe {
+        if self.plan.is_passive() {
             let pilot = self.image.as_ref().map(|poll| poll.pilot);
             return match pilot {
                 Some(pilot) if pilot.charges() => Demand::Charging,

@@ -23,7 +23,7 @@ use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{self as registers, Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
 use crate::ocpp::ChargePointStatus;
-use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
+use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
 const CARD: &str = "04A2B3C4D5";
@@ -202,6 +202,8 @@ struct Bench {
     may_raise: bool,
     disk: Recovered,
     entries: Vec<(String, Value)>,
+    /// What its backend should hear, by action.
+    notices: Vec<(String, Value)>,
     records: usize,
     reports: Vec<Report>,
     asked: Option<Request>,
@@ -224,6 +226,8 @@ fn plan() -> ChargePointPlan {
         open: true,
         meter: Metering::Own,
         observe: false,
+        backend: false,
+        rotation: Some(Phase::ALL),
     }
 }
 
@@ -255,6 +259,7 @@ impl Bench {
             may_raise: true,
             disk,
             entries: Vec::new(),
+            notices: Vec::new(),
             records: 0,
             reports: Vec::new(),
             asked: None,
@@ -313,6 +318,13 @@ impl Bench {
                     self.disk.apply(record);
                 }
                 Output::Done { outcome, .. } => self.outcomes.push(outcome),
+                Output::Notice(notice) => {
+                    let payload: Value = serde_json::from_str(&notice.payload).unwrap();
+                    let id = self.notices.len().to_string();
+                    self.schema
+                        .sent(&json!([2, id, notice.action, payload]).to_string());
+                    self.notices.push((notice.action, payload));
+                }
                 Output::File { entry, with } => {
                     self.disk.apply(Record::Together(with));
                     let action = entry.kind.action();

@@ -226,11 +226,6 @@ fn unsupported(config: &Config) -> Vec<String> {
             parts.push(format!("fixed-id-tag of {name} without remote-start"));
         }
         if let Some(gateway) = &evse.gateway {
-            if !is_ocpp {
-                parts.push(format!(
-                    "[evse.gateway] of {name}, which is no OCPP wallbox"
-                ));
-            }
             if gateway.ca != Trust::Anyone || gateway.key_pair.is_some() {
                 parts.push(format!("ca and certificate of the gateway of {name}"));
             }

@@ -43,6 +43,7 @@ impl Gateway {
             Ok(Change::Answered(answer)) => {
                 self.remember_keys();
                 self.answer(id, &answer);
+                self.tell_metering();
             }
             Ok(Change::Metering(Metering::Measurands(list))) if !are_measurands(&list) => {
                 let answer = Keys::answer(ConfigurationStatus::Rejected);

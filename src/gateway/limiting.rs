@@ -98,16 +98,26 @@ impl Gateway {
         }
     }
 
-    /// Tells the devices which meter values the backend wants.
+    /// Tells the devices which meter values the backend wants, and those that we play how they
+    /// behave.
     pub(super) fn tell_metering(&mut self) {
         let metering = Metering {
             interval: self.keys.sample_interval(),
             measurands: self.keys.measurands().unwrap_or_default().to_owned(),
         };
-        let evses: Vec<EvseName> = self.members.iter().map(|it| it.plan.evse.clone()).collect();
-        for evse in evses {
-            let metering = metering.clone();
-            self.output(Output::Metering { evse, metering });
+        let conduct = self.keys.conduct();
+        let told = self.members.iter().map(|member| {
+            let evse = member.plan.evse.clone();
+            if member.plan.is_ocpp {
+                let metering = metering.clone();
+                Output::Metering { evse, metering }
+            } else {
+                let conduct = conduct.clone();
+                Output::Conduct { evse, conduct }
+            }
+        });
+        for output in told.collect::<Vec<_>>() {
+            self.output(output);
         }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Deauthorize, Notice, Order, Outcome, Reply, Report,
+    Ask, AuthorizationStatus, Call, Conduct, Deauthorize, Notice, Order, Outcome, Reply, Report,
 };
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, LinkId, TransactionNumber};
 use crate::journal::{Entry, EntryKind, Filed, Record, Recovered, Transaction};
@@ -86,6 +86,8 @@ struct Bench {
     orders: Vec<(EvseName, Order)>,
     ceilings: Vec<(EvseName, Option<MilliAmps>)>,
     refused: Vec<Deauthorize>,
+    /// How the wallbox that is played behaves.
+    conduct: Option<Conduct>,
     closed: Vec<u16>,
     next_id: u32,
     schema: crate::schema::Checker,
@@ -121,6 +123,7 @@ impl Bench {
             orders: Vec::new(),
             ceilings: Vec::new(),
             refused: Vec::new(),
+            conduct: None,
             closed: Vec::new(),
             next_id: 0,
             schema: crate::schema::Checker::new(),
@@ -200,6 +203,7 @@ impl Bench {
                     self.sent.push_back(serde_json::from_str(&text).unwrap());
                     self.wire.push(text);
                 }
+                Output::Conduct { conduct, .. } => self.conduct = Some(conduct),
                 Output::Ping { .. } | Output::Metering { .. } => {}
                 Output::Close { code, .. } => self.closed.push(code),
                 Output::Reply { ticket, reply } => self.replies.push((ticket, reply)),

@@ -172,6 +172,18 @@ impl Site {
             gateway::Output::Ceiling { evse, limit } => {
                 self.load_rests_on = self.load_rests_on.max(slot.gate.rests_on());
                 self.load.handle_ceiling(now, &evse, limit);
+                if let Some(&Place::ChargePoint(place)) = self.by_evse.get(&evse) {
+                    self.with_charge_point(now, place, |charge_point, context| {
+                        charge_point.handle_ceiling(context, limit);
+                    });
+                }
+            }
+            gateway::Output::Conduct { evse, conduct } => {
+                if let Some(&Place::ChargePoint(place)) = self.by_evse.get(&evse) {
+                    self.with_charge_point(now, place, |charge_point, context| {
+                        charge_point.handle_conduct(context, conduct);
+                    });
+                }
             }
             gateway::Output::Metering { evse, metering } => {
                 if let Some(&Place::Connector(station, connector)) = self.by_evse.get(&evse) {
@@ -318,6 +330,28 @@ impl Site {
         for index in gateways {
             self.with_gateway(now, index, |gateway, context| {
                 gateway.handle_notice(context, address, notice);
+            });
+        }
+    }
+
+    /// A Modbus wallbox says something as an OCPP wallbox would. What concerns the charge point as
+    /// a whole is said by the first of those that are one charge point; of its status each says
+    /// what it knows.
+    pub(super) fn pass_own_notice(&mut self, now: Now, evse: &EvseName, notice: &Notice) {
+        let Some(&index) = self.backends.get(evse) else {
+            return;
+        };
+        let members = self
+            .gateways
+            .get(index)
+            .map(|it| &it.gateway.plan().members);
+        let primary = members.and_then(|members| members.first());
+        let speaks = primary.is_some_and(|primary| primary.evse == *evse);
+        if let Some(address) = primary.map(|primary| primary.address.clone())
+            && (speaks || notice.evse.is_some() || notice.action == "StatusNotification")
+        {
+            self.with_gateway(now, index, |gateway, context| {
+                gateway.handle_notice(context, &address, notice);
             });
         }
     }

@@ -156,6 +156,10 @@ impl Site {
                 Some(charge_point::Output::Call(call)) => {
                     self.ask_upstream(now, Machine::ChargePoint(index), &call);
                 }
+                Some(charge_point::Output::Notice(notice)) => {
+                    let evse = slot.charge_point.plan().evse.clone();
+                    self.pass_own_notice(now, &evse, &notice);
+                }
                 Some(charge_point::Output::Done { id, outcome }) => {
                     self.order_is_done(now, id, outcome);
                 }

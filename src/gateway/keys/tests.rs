@@ -403,7 +403,8 @@ fn without_a_wallbox_the_table_answers_everything() {
     for (key, value, expected) in [
         ("ConnectionTimeOut", "30", "Accepted"),
         ("MeterValueSampleInterval", "30", "Accepted"),
-        ("MeterValuesSampledData", "Voltage", "Accepted"),
+        ("MeterValuesSampledData", "Power.Offered", "Accepted"),
+        ("MeterValuesSampledData", "Voltage", "Rejected"),
         ("MeterValuesSampledData", "SoC", "Rejected"),
         ("StopTransactionOnInvalidId", "false", "Accepted"),
         ("UnlockConnectorOnEVSideDisconnect", "true", "Rejected"),
