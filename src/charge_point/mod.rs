@@ -15,9 +15,13 @@
 //! | `energy` | the energy register, which never goes back |
 //! | `telling` | status, demand and the rest that is told when it changes |
 //! | `obeying` | what the backend commands, and how that is answered |
+//! | `availability` | `ChangeAvailability` |
+//! | `reserving` | reservations |
+//! | `sampling` | when meter values are sent |
 //! | `plan` | what the configuration says |
 
 mod answering;
+mod availability;
 mod card_reader;
 #[allow(
     clippy::module_inception,
@@ -29,6 +33,8 @@ mod fail_safe;
 mod obeying;
 pub mod plan;
 mod polling;
+mod reserving;
+mod sampling;
 mod session;
 mod setpoint;
 mod telling;

@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) falls_to: MilliAmps,
     /// It has been away for so long that it may have fallen back.
     pub(super) fallen_back: bool,
+    /// `ChangeAvailability`: nobody may charge here.
+    pub(super) inoperative: bool,
 }
 
 /// What is known, and what the disk knows of it.
