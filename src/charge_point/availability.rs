@@ -1,5 +1,6 @@
 //! `ChangeAvailability` of a wallbox that we play (OCPP 1.6 §5.2).
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::clock::Now;
@@ -19,11 +20,20 @@ use super::session::Stage;
 /// The charge point as a whole.
 pub(super) const WHOLE: ConnectorId = ConnectorId(0);
 
+/// What `ChangeAvailability` took out of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct OutOfService {
+    connector: bool,
+    /// The charge point as a whole, and so its connector.
+    whole: bool,
+}
+
 impl ChargePoint {
     /// A car may charge here as far as the backend's `ChangeAvailability` goes. A transaction that
     /// runs goes on.
     pub(super) fn is_operative(&self) -> bool {
-        !self.memory.known.inoperative && !self.memory.known.shut
+        self.memory.known.out_of_service == OutOfService::default()
     }
 
     /// The device reports a fault.
@@ -43,10 +53,10 @@ impl ChargePoint {
             AvailabilityType::Inoperative => true,
             AvailabilityType::Operative => false,
         };
-        let known = &mut self.memory.known;
-        known.inoperative = inoperative;
+        let out_of_service = &mut self.memory.known.out_of_service;
+        out_of_service.connector = inoperative;
         if said.connector_id == WHOLE {
-            known.shut = inoperative;
+            out_of_service.whole = inoperative;
         }
         info!(evse = %self.plan.evse, connector = said.connector_id.0, operative = !inoperative, "the backend changes the availability");
         let status = if inoperative && self.session.transaction().is_some() {
@@ -72,20 +82,21 @@ impl ChargePoint {
     /// Tells the backend that the charge point as a whole went out of service, or came back; how
     /// the connector stands is told with its other states.
     pub(super) fn tell_whole(&mut self, now: Now) {
-        let shut = self.memory.known.shut && self.session.transaction().is_none();
-        if self.shut_told == shut {
+        let out = self.memory.known.out_of_service.whole;
+        let status = if out && self.session.transaction().is_none() {
+            ChargePointStatus::Unavailable
+        } else {
+            ChargePointStatus::Available
+        };
+        if self.told_whole == status {
             return;
         }
-        self.shut_told = shut;
+        self.told_whole = status;
         let status = StatusNotification {
             connector_id: WHOLE,
             error_code: ChargePointErrorCode::NoError,
             info: None,
-            status: if shut {
-                ChargePointStatus::Unavailable
-            } else {
-                ChargePointStatus::Available
-            },
+            status,
             timestamp: Some(timestamp::format(now.wall)),
             vendor_id: None,
             vendor_error_code: None,

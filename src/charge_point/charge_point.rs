@@ -123,8 +123,8 @@ pub struct ChargePoint {
     pub(super) memory: Memory,
     pub(super) measured: Measured,
     pub(super) told: Told,
-    /// Its backend knows that the charge point as a whole is out of service.
-    pub(super) shut_told: bool,
+    /// How its backend thinks that the charge point as a whole stands.
+    pub(super) told_whole: ChargePointStatus,
     outputs: VecDeque<Output>,
 }
 
@@ -175,7 +175,7 @@ impl ChargePoint {
             memory,
             measured: Measured::default(),
             told: Told::default(),
-            shut_told: false,
+            told_whole: ChargePointStatus::Available,
             outputs: VecDeque::new(),
             conduct: Conduct::default(),
             plan,

@@ -45,7 +45,7 @@ impl ChargePoint {
             })),
             // No file name: there is nothing to upload.
             "GetDiagnostics" => Ok("{}".to_owned()),
-            "GetLog" | "SignedUpdateFirmware" => accept(false),
+            "GetLog" | "SignedUpdateFirmware" => Ok(acceptance(false)),
             action if Action::from_name(action).is_some() => Err(CallFailure::new(
                 ErrorCode::NotSupported,
                 "this wallbox cannot do that",
@@ -82,20 +82,20 @@ impl ChargePoint {
         } else if may {
             self.authorize_remote(now.mono, tag);
         }
-        accept(may)
+        Ok(acceptance(may))
     }
 
     fn remote_stop(&mut self, now: Now, order: &Order) -> Outcome {
         let _: RemoteStopTransaction = read(&order.payload)?;
         let Stage::Running(running) = &self.session.stage else {
-            return accept(false);
+            return Ok(acceptance(false));
         };
         if order.transaction != Some(running.transaction.number) {
-            return accept(false);
+            return Ok(acceptance(false));
         }
         info!(evse = %self.plan.evse, transaction = running.transaction.number.0, "the backend stops a transaction");
         self.session.end(now.mono, StopReason::Remote, None);
-        accept(true)
+        Ok(acceptance(true))
     }
 
     /// What the gateway knows itself never comes: `BootNotification`, `Heartbeat`,
@@ -138,13 +138,13 @@ fn unlock(payload: &str) -> Outcome {
     Ok(messages::write(&UnlockConnectorResponse { status }))
 }
 
-fn accept(yes: bool) -> Outcome {
+fn acceptance(yes: bool) -> String {
     let status = if yes {
         Acceptance::Accepted
     } else {
         Acceptance::Rejected
     };
-    Ok(messages::write(&Accepted { status }))
+    messages::write(&Accepted { status })
 }
 
 /// Reads the payload of an order.

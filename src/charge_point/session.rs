@@ -515,10 +515,10 @@ impl ChargePoint {
         }
     }
 
-    /// Nobody came with a car.
+    /// Nobody came with a car, or what came of it cannot be seen.
     fn gives_up(&self, now: Mono, authorized: &Authorized) -> bool {
-        let waits_for_car = self.session.plugged != Some(true);
-        waits_for_car && now.since(authorized.since) >= self.conduct.connection_time_out
+        let here = self.session.plugged == Some(true) && self.polling.is_online();
+        !here && now.since(authorized.since) >= self.conduct.connection_time_out
     }
 
     fn may_begin(&self, now: Mono, authorized: &Authorized) -> bool {

@@ -434,6 +434,11 @@ impl Bench {
         let due = self.charge_point.poll_timeout();
         if due.is_some_and(|due| due <= Mono(self.time)) {
             self.act(ChargePoint::handle_timeout);
+            let next = self.charge_point.poll_timeout();
+            assert!(
+                next.is_none_or(|it| it > Mono(self.time)),
+                "a timer that never rests"
+            );
         }
     }
 

@@ -15,6 +15,7 @@ use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
 use crate::units::{MilliAmps, WattHours};
 
+use super::availability::OutOfService;
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::ChargePointPlan;
 use super::reserving::Reservation;
@@ -45,10 +46,7 @@ pub(super) struct Known {
     pub(super) falls_to: MilliAmps,
     /// It has been away for so long that it may have fallen back.
     pub(super) fallen_back: bool,
-    /// `ChangeAvailability` of the connector: nobody may charge here.
-    pub(super) inoperative: bool,
-    /// `ChangeAvailability` of the charge point as a whole: the same.
-    pub(super) shut: bool,
+    pub(super) out_of_service: OutOfService,
     pub(super) reservation: Option<Reservation>,
     /// The tag of the running transaction was refused.
     pub(super) refusal: Option<Refusal>,
