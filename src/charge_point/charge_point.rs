@@ -159,7 +159,10 @@ impl ChargePoint {
             fail_safe: FailSafe::default(),
             wake_up: WakeUp::default(),
             cards: CardReader::default(),
-            energy: EnergyRegister::new(memory.known.register.max(meter_start)),
+            energy: EnergyRegister::new(
+                memory.known.register.max(meter_start),
+                memory.known.offsets.clone(),
+            ),
             session: Session::new(stage),
             memory,
             measured: Measured::default(),

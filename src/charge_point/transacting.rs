@@ -34,6 +34,8 @@ pub(super) struct Known {
     pub(super) restarts: Option<u32>,
     /// Its last good energy register: a stop after a power cut has a value.
     pub(super) register: Option<WattHours>,
+    /// What that register has lost in the running transaction ([`super::energy`]).
+    pub(super) offsets: Vec<WattHours>,
     /// The transaction of the plugged car is over.
     pub(super) over: bool,
     /// What it allows by itself, when nobody asks it anything.
@@ -203,6 +205,9 @@ impl ChargePoint {
         self.memory.known.over = matches!(self.session.stage, Stage::Over);
         if self.session.transaction().is_some() {
             self.memory.known.register = self.energy.last();
+        }
+        if self.memory.known.offsets != self.energy.offsets() {
+            self.memory.known.offsets = self.energy.offsets().to_vec();
         }
         if let Some(value) = self.memory.keep(now) {
             self.output(Output::Persist(Record::Memory {
