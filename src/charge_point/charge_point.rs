@@ -20,6 +20,7 @@ use super::energy::EnergyRegister;
 use super::fail_safe::{self, FailSafe};
 use super::plan::{ChargePointPlan, Metering};
 use super::polling::Polling;
+use super::sampling::Sampling;
 use super::session::{Running, Session, Stage};
 use super::setpoint::{Setpoint, Wanted};
 use super::telling::Told;
@@ -122,6 +123,8 @@ pub struct ChargePoint {
     pub(super) session: Session,
     pub(super) memory: Memory,
     pub(super) measured: Measured,
+    pub(super) measured_at: Option<Mono>,
+    pub(super) sampling: Sampling,
     pub(super) told: Told,
     outputs: VecDeque<Output>,
 }
@@ -135,6 +138,7 @@ impl ChargePoint {
         let judged = transaction
             .as_ref()
             .and_then(|it| Some((it.id_tag.clone()?, it.number)));
+        let sampling = Sampling::new(now, transaction.as_ref());
         let stage = match transaction {
             Some(transaction) => Stage::Running(Running {
                 transaction,
@@ -166,6 +170,8 @@ impl ChargePoint {
             session: Session::new(stage),
             memory,
             measured: Measured::default(),
+            measured_at: None,
+            sampling,
             told: Told::default(),
             outputs: VecDeque::new(),
             conduct: Conduct::default(),
@@ -178,7 +184,7 @@ impl ChargePoint {
             // The list may have changed.
             charge_point.ask_start(tag, number);
         }
-        charge_point.tell();
+        charge_point.tell(now);
         charge_point
     }
 
@@ -200,7 +206,7 @@ impl ChargePoint {
         if self.plan.meter == Metering::Other {
             let running = self.session.transaction().is_some();
             self.energy.read(context.now.mono, measured.energy, running);
-            self.tell_measured(measured);
+            self.tell_measured(context.now.mono, measured);
         }
         self.go_on(context);
     }
@@ -285,7 +291,13 @@ impl ChargePoint {
     /// When [`ChargePoint::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let turn = self.asked.is_none().then(|| self.polling.next_turn());
-        let times = [turn, self.polling.away_at(), self.session.poll_timeout()];
+        let times = [
+            turn,
+            self.polling.away_at(),
+            self.session.poll_timeout(),
+            self.sampling.poll_timeout(),
+            self.told.poll_timeout(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -327,8 +339,9 @@ impl ChargePoint {
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.step_session(context);
         self.note_absence(context.now.mono);
+        self.sample(context.now);
         self.remember(context.now.mono);
-        self.tell();
+        self.tell(context.now);
         self.tell_took(false);
         self.ask_device(context);
     }

@@ -3,7 +3,9 @@
 mod cards;
 mod limits;
 mod links;
+mod sampling;
 mod sessions;
+mod status;
 mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +17,8 @@ use super::plan::Metering;
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Outcome, Reason, Reply, Report,
-    Verdict,
+    Ask, AuthorizationStatus, Call, Conduct, Demand, Limit, Measured, Offer, Outcome, Reason,
+    Reply, Report, Verdict,
 };
 use crate::ids::{IdTag, OfferNumber};
 use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
@@ -276,6 +278,17 @@ impl Bench {
         bench.offer(0);
         bench.run(1);
         bench
+    }
+
+    /// The backend's keys say this from now on.
+    fn conduct(&mut self, conduct: Conduct) {
+        self.act(|it, context| it.handle_conduct(context, conduct));
+    }
+
+    /// What its backend should hear of this kind.
+    fn notices(&self, action: &str) -> Vec<&Value> {
+        let of = |it: &&(String, Value)| it.0 == action;
+        self.notices.iter().filter(of).map(|it| &it.1).collect()
     }
 
     /// A car is plugged, charges at 16 A in `open` mode.

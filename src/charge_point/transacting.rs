@@ -103,7 +103,7 @@ pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<T
     recovered.transactions.values().rev().find(ours).cloned()
 }
 
-fn connector(plan: &ChargePointPlan) -> ConnectorId {
+pub(super) fn connector(plan: &ChargePointPlan) -> ConnectorId {
     ConnectorId(u32::from(plan.unit))
 }
 
@@ -169,7 +169,7 @@ impl ChargePoint {
             timestamp: timestamp.clone(),
             transaction_id: Some(transaction.wallbox_id),
             reason: Some(Cow::Borrowed(ending.reason.as_str())),
-            transaction_data: Vec::new(),
+            transaction_data: self.transaction_data(now, &transaction, register),
         };
         transaction.stopped = Some(Stopped {
             meter_stop: register,
