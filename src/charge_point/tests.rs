@@ -212,6 +212,7 @@ struct Bench {
     offers: u64,
     released: bool,
     schema: crate::schema::Checker,
+    frames: usize,
 }
 
 fn plan() -> ChargePointPlan {
@@ -268,6 +269,7 @@ impl Bench {
             offers: 0,
             released: false,
             schema: crate::schema::Checker::new(),
+            frames: 0,
         }
     }
 
@@ -333,18 +335,14 @@ impl Bench {
                 Output::Done { outcome, .. } => self.outcomes.push(outcome),
                 Output::Notice(notice) => {
                     let payload: Value = serde_json::from_str(&notice.payload).unwrap();
-                    let id = self.notices.len().to_string();
-                    self.schema
-                        .sent(&json!([2, id, notice.action, payload]).to_string());
+                    self.check(&notice.action, &payload);
                     self.notices.push((notice.action, payload));
                 }
                 Output::File { entry, with } => {
                     self.disk.apply(Record::Together(with));
                     let action = entry.kind.action();
                     let payload: Value = serde_json::from_str(&entry.payload).unwrap();
-                    let id = self.entries.len().to_string();
-                    self.schema
-                        .sent(&json!([2, id, action, payload]).to_string());
+                    self.check(action, &payload);
                     self.entries.push((action.to_owned(), payload));
                 }
                 Output::Ask(request) => {
@@ -363,6 +361,13 @@ impl Bench {
                 }
             }
         }
+    }
+
+    /// A message must be as OCPP wants it.
+    fn check(&mut self, action: &str, payload: &Value) {
+        self.frames += 1;
+        let call = json!([2, self.frames.to_string(), action, payload]);
+        self.schema.sent(&call.to_string());
     }
 
     fn reply(&mut self, id: u64) {

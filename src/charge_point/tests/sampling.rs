@@ -215,6 +215,44 @@ fn values_that_were_asked_for_come_at_once() {
 }
 
 #[test]
+fn of_all_measurands_those_that_are_known_are_sent() {
+    let mut bench = charging(Conduct {
+        sample_interval: every(10),
+        sampled: Measurand::ALL
+            .iter()
+            .map(|measurand| Sampled {
+                measurand: *measurand,
+                phase: None,
+            })
+            .collect(),
+        ..Conduct::default()
+    });
+    bench.run(12);
+    let values = filed(&bench);
+    let samples = values[0]["meterValue"][0]["sampledValue"].as_array();
+    let named = |it: &Value| {
+        let phase = it["phase"].as_str().unwrap_or("-").to_owned();
+        let value = it["value"].as_str().unwrap().to_owned();
+        (it["measurand"].as_str().unwrap().to_owned(), phase, value)
+    };
+    let mut told: Vec<_> = samples.unwrap().iter().map(named).collect();
+    told.sort();
+    let known = [
+        ("Current.Import", "L1", "16.0"),
+        ("Current.Import", "L2", "16.0"),
+        ("Current.Import", "L3", "16.0"),
+        ("Current.Offered", "-", "16.0"),
+        ("Energy.Active.Import.Register", "-", "5000"),
+        ("Power.Active.Import", "-", "11040"),
+        ("Power.Offered", "-", "11040"),
+    ];
+    assert_eq!(
+        told,
+        known.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()))
+    );
+}
+
+#[test]
 fn a_stop_has_no_data_unless_the_backend_wants_some() {
     let mut bench = charging(Conduct {
         sample_interval: every(10),
