@@ -27,14 +27,14 @@ pub(super) fn plans(manager: &Manager, evses: &[Evse]) -> Vec<GatewayPlan> {
         }
     }
     for plan in &mut plans {
-        let first = plan.members.first().map(|member| member.address.clone());
+        let primary = plan.primary().map(|member| member.address.clone());
         let here =
-            |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if Some(id) == first.as_ref());
+            |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if Some(id) == primary.as_ref());
         plan.place(evses.iter().filter(here).count());
         let with_backend = evses.iter().filter(here).filter(|it| it.gateway.is_some());
         let lowest = with_backend.map(|it| it.id).min();
-        let leads = |it: &MemberPlan| !it.is_ocpp || Some(it.connector.0) == lowest;
-        plan.leads = plan.members.iter().any(leads);
+        let leads = |it: &MemberPlan| it.is_ocpp && Some(it.connector.0) == lowest;
+        plan.leads = lowest.is_none() || plan.members.iter().any(leads);
     }
     plans
 }
@@ -106,6 +106,7 @@ fn member(manager: &Manager, evse: &Evse, gateway: &Gateway) -> MemberPlan {
             // What a Modbus wallbox can do is not known before it is asked.
             switches_phases: false,
         },
+        rotation: evse.rotation.order(),
         offline_unknown_tags: gateway.offline_unknown_tags,
     }
 }

@@ -13,19 +13,20 @@ use crate::ids::{
 };
 use crate::journal::{EntryKind, Filed, Record, Recovered};
 use crate::ocpp::rpc::{Received, Rpc};
-use crate::units::MilliAmps;
+use crate::units::{MilliAmps, Phase};
 
 use super::calling::{DATA_TRANSFER, Pending};
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
 use super::io::{Context, Output, View};
 use super::keys::{Keys, KeysPlan};
-use super::members::{Members, Numbers};
-use super::ordering::{Ordered, Parts};
+use super::members::{Member, Members, Numbers};
+use super::ordering::Ordered;
 use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
+use super::sharing::Parts;
 use super::tags::Tags;
 use super::transactions::Transactions;
 
@@ -138,7 +139,8 @@ impl Gateway {
         };
         let before: Numbers = read(memory("connectors"));
         let mut numbers = before.clone();
-        let members = Members::new(now.mono, &plan, &mut numbers);
+        let mut members = Members::new(now.mono, &plan, &mut numbers);
+        members.whole_status = memory("whole").map(str::to_owned);
         let refused: Vec<TransactionNumber> = read(memory("refused"));
         let mut gateway = Self {
             keys: Keys::new(keys_plan(&plan, &members), memory("keys")),
@@ -180,9 +182,8 @@ impl Gateway {
         if numbers != before {
             gateway.remember("connectors", &numbers);
         }
-        let has_boot = gateway.boot.is_some() || gateway.members.iter().any(|it| !it.plan.is_ocpp);
-        if has_boot {
-            gateway.connection.introduce_at(now.mono);
+        if let Some(at) = gateway.introduction(now.mono) {
+            gateway.connection.introduce_at(at);
         }
         gateway.tell_metering();
         gateway.tell_ceilings(now);
@@ -492,20 +493,39 @@ pub(super) fn owner(identity: &Identity) -> String {
 }
 
 fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
-    let numbers = members.iter().filter(|it| it.plan.is_ocpp);
+    let played = || members.iter().filter(|it| !it.plan.is_ocpp);
+    let asked = members.primary().map(|it| &it.plan.address);
+    let numbers = members
+        .iter()
+        .filter(|it| it.plan.is_ocpp && Some(&it.plan.address) == asked);
     KeysPlan {
-        emulated: members.iter().all(|it| !it.plan.is_ocpp),
+        emulated: members.are_emulated(),
         connectors: members.iter().map(|it| it.connector.0).max().unwrap_or(1),
         numbers: numbers
             .map(|it| (it.plan.connector, it.connector))
             .collect(),
-        split: plan.shares_wallbox,
-        rotation: None,
+        split: plan.shares_wallbox || (!members.are_emulated() && played().next().is_some()),
+        rotation: played().map(rotation).collect::<Vec<_>>().join(","),
         switches_phases: members.iter().any(|it| it.plan.wiring.switches_phases),
         offline_unknown_tags: members.iter().any(|it| it.plan.offline_unknown_tags),
         security_profile: plan.security_profile,
         password: plan.password.clone(),
     }
+}
+
+/// `1.RST`: how a connector that we play is wired. R, S and T are the grid's L1, L2 and L3.
+fn rotation(member: &Member) -> String {
+    let letter = |phase: &Phase| match phase {
+        Phase::L1 => 'R',
+        Phase::L2 => 'S',
+        Phase::L3 => 'T',
+    };
+    let word = match member.plan.rotation {
+        _ if member.plan.wiring.phases == 1 => "NotApplicable".to_owned(),
+        Some(order) => order.iter().map(letter).collect(),
+        None => "Unknown".to_owned(),
+    };
+    format!("{}.{word}", member.connector)
 }
 
 fn foreign(identity: &Identity, recovered: &Recovered) -> BTreeSet<TransactionNumber> {
