@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::ocpp::messages::{self, ViewError};
 use crate::ocpp::lenient::{FromToken, Token};
+use crate::ocpp::messages::{self, ViewError};
 use crate::ocpp::{ErrorCode, timestamp};
 
 /// What a member must be.
@@ -95,7 +95,8 @@ fn look(members: &[Member], payload: &RawValue) -> Result<(), ViewError> {
 }
 
 fn judge(kind: Kind, token: Token<'_>) -> Option<ErrorCode> {
-    let number = |token: Token<'_>| i64::from_token(token).ok_or(ErrorCode::TypeConstraintViolation);
+    let number =
+        |token: Token<'_>| i64::from_token(token).ok_or(ErrorCode::TypeConstraintViolation);
     let text = |token: Token<'_>| match token {
         Token::Text(text) => Ok(text.into_owned()),
         // Some backends write tags and values that are numbers as such.
@@ -112,7 +113,11 @@ fn judge(kind: Kind, token: Token<'_>) -> Option<ErrorCode> {
         Connector => number(token).and_then(|it| fits(u32::try_from(it).is_ok())),
         Text(most) => text(token).and_then(|it| fits(it.chars().count() <= most)),
         Word(words) => match token {
-            Token::Text(it) => fits(words.iter().any(|word| word.eq_ignore_ascii_case(it.trim()))),
+            Token::Text(it) => fits(
+                words
+                    .iter()
+                    .any(|word| word.eq_ignore_ascii_case(it.trim())),
+            ),
             _ => Err(ErrorCode::TypeConstraintViolation),
         },
         Time => text(token).and_then(|it| fits(timestamp::parse_lenient(&it).is_some())),
@@ -121,9 +126,9 @@ fn judge(kind: Kind, token: Token<'_>) -> Option<ErrorCode> {
             _ => Err(ErrorCode::TypeConstraintViolation),
         },
         Texts(most) => match token {
-            Token::Nested(list) => texts(list).and_then(|all| {
-                fits(all.iter().all(|it| it.chars().count() <= most))
-            }),
+            Token::Nested(list) => {
+                texts(list).and_then(|all| fits(all.iter().all(|it| it.chars().count() <= most)))
+            }
             _ => Err(ErrorCode::TypeConstraintViolation),
         },
         Tags => match token {
@@ -142,8 +147,13 @@ fn tags(list: &str) -> Result<(), ErrorCode> {
     let list: Vec<&RawValue> =
         serde_json::from_str(list).map_err(|_| ErrorCode::TypeConstraintViolation)?;
     let mut all = list.into_iter();
-    all.try_for_each(|tag| look(&[("idTag", Text(20), NEEDED), ("idTagInfo", Object, OPTIONAL)], tag))
-        .map_err(|error| error.code)
+    all.try_for_each(|tag| {
+        look(
+            &[("idTag", Text(20), NEEDED), ("idTagInfo", Object, OPTIONAL)],
+            tag,
+        )
+    })
+    .map_err(|error| error.code)
 }
 
 #[cfg(test)]
@@ -182,8 +192,16 @@ mod tests {
             ("ClearChargingProfile", json!({"id": "all"}), Some(Type)),
             ("ClearChargingProfile", json!({"id": null}), None),
             ("RemoteStartTransaction", json!({"idTag": 12}), None),
-            ("RemoteStartTransaction", json!({"idTag": long}), Some(Wrong)),
-            ("RemoteStartTransaction", json!({"idTag": "A", "chargingProfile": []}), Some(Type)),
+            (
+                "RemoteStartTransaction",
+                json!({"idTag": long}),
+                Some(Wrong),
+            ),
+            (
+                "RemoteStartTransaction",
+                json!({"idTag": "A", "chargingProfile": []}),
+                Some(Type),
+            ),
             ("CertificateSigned", json!({"certificateChain": {}}), None),
             ("Nonsense", json!({"a": {}}), None),
         ] {
@@ -193,9 +211,7 @@ mod tests {
 
     #[test]
     fn a_reservation_needs_a_time() {
-        let with = |time: &str| {
-            json!({"connectorId": 0, "expiryDate": time, "idTag": "A", "reservationId": -1})
-        };
+        let with = |time: &str| json!({"connectorId": 0, "expiryDate": time, "idTag": "A", "reservationId": -1});
         assert_eq!(code("ReserveNow", &with("2026-06-01T12:00:00Z")), None);
         let wrong = Some(ErrorCode::PropertyConstraintViolation);
         assert_eq!(code("ReserveNow", &with("tomorrow")), wrong);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::clock::{Mono, Now};
-use crate::evse::{Call, Notice, Outcome, Report};
+use crate::evse::{Call, Conduct, Notice, Outcome, Report};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
 };
@@ -122,6 +122,8 @@ pub struct Gateway {
     /// The disk could not read.
     pub(super) fetch_at: Option<Mono>,
     pub(super) silences: u32,
+    /// How those that we play behave, as they were told last.
+    pub(super) conduct: Option<Conduct>,
     /// What each EVSE was allowed last.
     pub(super) ceilings: BTreeMap<EvseName, Option<MilliAmps>>,
     /// When a profile begins or ends next, looked at once a second.
@@ -173,6 +175,7 @@ impl Gateway {
             making_up: None,
             fetch_at: None,
             silences: 0,
+            conduct: None,
             ceilings: BTreeMap::new(),
             looked_at: now.mono,
             outputs: VecDeque::new(),
@@ -186,6 +189,7 @@ impl Gateway {
             gateway.connection.introduce_at(at);
         }
         gateway.tell_metering();
+        gateway.tell_conduct();
         gateway.tell_ceilings(now);
         gateway
     }

@@ -50,7 +50,10 @@ impl Gateway {
 
     /// The configuration counts first, then the device.
     fn own_boot(&self) -> String {
-        let said = self.boot.as_ref().and_then(|it| serde_json::from_str(it).ok());
+        let said = self
+            .boot
+            .as_ref()
+            .and_then(|it| serde_json::from_str(it).ok());
         let said: BootNotification = said.unwrap_or_default();
         let plan = &self.plan.boot;
         let first = |configured: &Option<String>, said: Option<String>, most| {

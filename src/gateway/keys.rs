@@ -320,7 +320,8 @@ impl Keys {
 
     /// A rotation is not said of connectors that are not there.
     fn has_connectors(&self, row: &Row, value: &str) -> bool {
-        let is_there = |item| table::connector_of(item).is_some_and(|it| it <= self.plan.connectors);
+        let is_there =
+            |item| table::connector_of(item).is_some_and(|it| it <= self.plan.connectors);
         row.kind != Kind::Rotation || table::items(value).all(is_there)
     }
 

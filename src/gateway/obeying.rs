@@ -9,9 +9,7 @@ use tracing::{debug, info};
 use crate::clock::Now;
 use crate::ids::{ConnectorId, IdTag};
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::{
-    self, MessageTrigger, Reset, ResetType, StopReason, TriggerMessage,
-};
+use crate::ocpp::messages::{self, MessageTrigger, Reset, ResetType, StopReason, TriggerMessage};
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::{is_unambiguous, without};
 use crate::ocpp::{Action, ErrorCode};
@@ -227,9 +225,14 @@ impl Gateway {
         let tag = said.id_tag.clone().unwrap_or_else(|| IdTag::from(""));
         let single = self.members.single().map(|member| member.connector);
         let connector = said.connector_id.or(single);
+        if self.target(REMOTE_START, payload.get()) == Target::Nobody {
+            self.answer(id, REJECTED);
+            return;
+        }
+        let before = self.profiles.waiting(connector);
         let Some(profile) = said.charging_profile else {
             self.profiles.forget_remote_start(connector);
-            let what = What::RemoteStart(connector, tag);
+            let what = What::RemoteStart(connector, tag, before);
             self.relay_as(id, REMOTE_START, payload.get().to_owned(), what);
             return;
         };
@@ -245,7 +248,7 @@ impl Gateway {
                 self.profiles_changed(now);
                 let bare = without(payload.get(), "chargingProfile");
                 let bare = bare.unwrap_or_else(|| payload.get().to_owned());
-                let what = What::RemoteStart(connector, tag);
+                let what = What::RemoteStart(connector, tag, before);
                 self.relay_as(id, REMOTE_START, bare, what);
             }
         }
@@ -323,8 +326,12 @@ impl Gateway {
             return;
         }
         let reason = match messages::parse::<Reset>(payload) {
-            Ok(Reset { kind: ResetType::Hard }) => StopReason::HardReset,
-            Ok(Reset { kind: ResetType::Soft }) => StopReason::SoftReset,
+            Ok(Reset {
+                kind: ResetType::Hard,
+            }) => StopReason::HardReset,
+            Ok(Reset {
+                kind: ResetType::Soft,
+            }) => StopReason::SoftReset,
             Err(error) => return self.refuse(id, error.code, &error.what),
         };
         self.answer(id, ACCEPTED);

@@ -1,7 +1,5 @@
 //! Commands of a backend on their way through a wallbox: whom they concern, and what comes back.
 
-use serde_json::value::RawValue;
-
 use crate::clock::Now;
 use crate::evse::{Order, Outcome};
 use crate::ids::{ConnectorId, EvseName, IdTag, LinkId, TransactionNumber};
@@ -17,6 +15,7 @@ use super::io::Output;
 use super::keys::Asked;
 use super::members::{Member, WHOLE};
 use super::obeying::{REJECTED, REMOTE_START};
+use super::profiles::Waiting;
 
 /// A command that its wallbox has not answered yet.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub(super) enum What {
     /// The answer goes back as it is.
     Relay,
     /// A profile may wait for the transaction, and its tag is that of the backend.
-    RemoteStart(Option<ConnectorId>, IdTag),
+    RemoteStart(Option<ConnectorId>, IdTag, Waiting),
     /// GetConfiguration: the wallbox's keys are mixed with ours.
     Keys(Asked),
     /// ChangeConfiguration with this payload.
@@ -185,7 +184,11 @@ impl Gateway {
     pub(super) fn standing(&self, status: ChargePointStatus) -> impl Iterator<Item = &Member> {
         let said = move |member: &Member| {
             let said = member.status.as_ref()?;
-            Some(serde_json::from_str::<StatusNotification>(said).ok()?.status)
+            Some(
+                serde_json::from_str::<StatusNotification>(said)
+                    .ok()?
+                    .status,
+            )
         };
         let members = self.members.iter().filter(|member| member.online);
         members.filter(move |member| said(member) == Some(status))
@@ -245,14 +248,14 @@ impl Gateway {
         let Some(ordered) = self.orders.remove(&order) else {
             return;
         };
-        if let What::RemoteStart(connector, tag) = &ordered.what {
+        if let What::RemoteStart(connector, tag, before) = &ordered.what {
             let accepted = outcome
                 .as_ref()
                 .is_ok_and(|payload| payload.contains("Accepted"));
             if accepted {
                 self.vouch(now.mono, tag.clone());
             } else {
-                self.profiles.forget_remote_start(*connector);
+                self.profiles.restore(*connector, before);
                 self.profiles_changed(now);
             }
         }

@@ -11,9 +11,7 @@ use crate::ids::{ConnectorId, EntryId, LinkId};
 use crate::ocpp::ErrorCode;
 use crate::ocpp::lenient;
 use crate::ocpp::liveness::Liveness;
-use crate::ocpp::messages::{
-    self, Heartbeat, HeartbeatResponse, RegistrationStatus,
-};
+use crate::ocpp::messages::{self, Heartbeat, HeartbeatResponse, RegistrationStatus};
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::timestamp;
 
@@ -361,7 +359,6 @@ impl Gateway {
         self.registration.beat_triggered = true;
         self.registration.next_heartbeat = Mono::START;
     }
-
 }
 
 /// What of the answer to BootNotification is needed.

@@ -89,7 +89,10 @@ impl Gateway {
         let free = self.standing(ChargePointStatus::Available).next().map(name);
         let chosen = match free {
             Some(evse) => vec![evse],
-            None => self.standing(ChargePointStatus::Reserved).map(name).collect(),
+            None => self
+                .standing(ChargePointStatus::Reserved)
+                .map(name)
+                .collect(),
         };
         let taken = Joint::Any(r#"{"status":"Occupied"}"#);
         self.order_parts(id, "ReserveNow", payload, chosen, taken);

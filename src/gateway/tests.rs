@@ -3,6 +3,8 @@
 mod cases;
 mod commands;
 mod delivery;
+mod emulated;
+mod hostile;
 mod registration;
 
 use std::collections::{BTreeMap, VecDeque};
