@@ -214,7 +214,7 @@ fn a_reset_ends_transactions_and_the_connection_and_the_charge_point_comes_back(
 fn resets_without_end_put_nothing_off() {
     let mut bench = Bench::played(one());
     bench.wait(20);
-    for _ in 0..4 {
+    for _ in 0..3 {
         bench.status_for("Reset", &json!({"type": "Soft"}));
         bench.wait(2);
     }
