@@ -12,6 +12,7 @@ use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
 };
 use crate::journal::{EntryKind, Filed, Record, Recovered};
+use crate::ocpp::messages;
 use crate::ocpp::rpc::{Received, Rpc};
 use crate::units::{MilliAmps, Phase};
 
@@ -182,6 +183,7 @@ impl Gateway {
             identity,
             plan,
         };
+        gateway.note_memory();
         if numbers != before {
             gateway.remember("connectors", &numbers);
         }
@@ -375,6 +377,18 @@ impl Gateway {
         }
     }
 
+    /// What is known at the start is what is kept: it is not written again.
+    fn note_memory(&mut self) {
+        let known = [
+            ("keys", self.keys.memory()),
+            ("profiles", messages::write(&self.profiles)),
+            ("list", messages::write(&self.tags.list)),
+            ("cache", messages::write(&self.tags.cache)),
+        ];
+        let digests = known.into_iter().map(|(key, json)| (key, digest(&json)));
+        self.remembered.extend(digests);
+    }
+
     pub(super) fn remember<T: serde::Serialize>(&mut self, key: &'static str, value: &T) {
         if let Ok(json) = serde_json::to_string(value) {
             self.remember_text(key, &json);
@@ -383,9 +397,7 @@ impl Gateway {
 
     /// Keeps what changed, and spares the disk what did not.
     pub(super) fn remember_text(&mut self, key: &'static str, json: &str) {
-        let mut hasher = DefaultHasher::new();
-        json.hash(&mut hasher);
-        let digest = hasher.finish();
+        let digest = digest(json);
         if self.remembered.insert(key, digest) == Some(digest) {
             return;
         }
@@ -530,6 +542,12 @@ fn rotation(member: &Member) -> String {
         None => "Unknown".to_owned(),
     };
     format!("{}.{word}", member.connector)
+}
+
+fn digest(json: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    json.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn foreign(identity: &Identity, recovered: &Recovered) -> BTreeSet<TransactionNumber> {
