@@ -14,14 +14,15 @@ use crate::ids::{
 use crate::journal::{EntryKind, Filed, Record, Recovered};
 use crate::ocpp::messages;
 use crate::ocpp::rpc::{Received, Rpc};
-use crate::units::{MilliAmps, Phase};
+use crate::units::MilliAmps;
 
 use super::calling::{DATA_TRANSFER, Pending};
+use super::configuring::keys_plan;
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
 use super::io::{Context, Output, View};
-use super::keys::{Keys, KeysPlan};
-use super::members::{Member, Members, Numbers};
+use super::keys::Keys;
+use super::members::{Members, Numbers};
 use super::ordering::Ordered;
 use super::outbox::Outbox;
 use super::plan::GatewayPlan;
@@ -506,42 +507,6 @@ impl Gateway {
 /// Whose memory it is.
 pub(super) fn owner(identity: &Identity) -> String {
     format!("gateway {identity}")
-}
-
-fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
-    let played = || members.iter().filter(|it| !it.plan.is_ocpp);
-    let asked = members.primary().map(|it| &it.plan.address);
-    let numbers = members
-        .iter()
-        .filter(|it| it.plan.is_ocpp && Some(&it.plan.address) == asked);
-    KeysPlan {
-        emulated: members.are_emulated(),
-        connectors: members.iter().map(|it| it.connector.0).max().unwrap_or(1),
-        numbers: numbers
-            .map(|it| (it.plan.connector, it.connector))
-            .collect(),
-        split: plan.shares_wallbox || (!members.are_emulated() && played().next().is_some()),
-        rotation: played().map(rotation).collect::<Vec<_>>().join(","),
-        switches_phases: members.iter().any(|it| it.plan.wiring.switches_phases),
-        offline_unknown_tags: members.iter().any(|it| it.plan.offline_unknown_tags),
-        security_profile: plan.security_profile,
-        password: plan.password.clone(),
-    }
-}
-
-/// `1.RST`: how a connector that we play is wired. R, S and T are the grid's L1, L2 and L3.
-fn rotation(member: &Member) -> String {
-    let letter = |phase: &Phase| match phase {
-        Phase::L1 => 'R',
-        Phase::L2 => 'S',
-        Phase::L3 => 'T',
-    };
-    let word = match member.plan.rotation {
-        _ if member.plan.wiring.phases == 1 => "NotApplicable".to_owned(),
-        Some(order) => order.iter().map(letter).collect(),
-        None => "Unknown".to_owned(),
-    };
-    format!("{}.{word}", member.connector)
 }
 
 fn digest(json: &str) -> u64 {

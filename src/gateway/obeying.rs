@@ -62,6 +62,9 @@ impl Gateway {
             client_id = self.plan.client_id,
             action, "the backend commands"
         );
+        if self.decline(id, action) {
+            return;
+        }
         let accepted = self.registration.is_accepted();
         let resets = self.reset_at.is_some();
         match action {
@@ -109,8 +112,6 @@ impl Gateway {
                 self.remember_cache();
                 self.answer(id, &alone);
             }
-            "GetDiagnostics" if !self.plan.leads => self.answer(id, "{}"),
-            "GetLog" | "SignedUpdateFirmware" if !self.plan.leads => self.answer(id, REJECTED),
             "ClearCache" => {
                 let alone = self.tags.cache.clear(self.keys.offline_flags());
                 self.remember_cache();
@@ -118,6 +119,18 @@ impl Gateway {
             }
             "TriggerMessage" => self.trigger(now, id, payload),
             "Reset" => self.reset(context, id, payload),
+            "ChangeAvailability" if self.means_several(payload) => self.change_all(id, payload),
+            "ReserveNow" if self.means_several(payload) => self.reserve_any(id, payload),
+            "CancelReservation" if self.is_several() => self.cancel_reservation(id, payload),
+            _ => self.relay(id, action, payload),
+        }
+    }
+
+    /// Answers what is not done for this backend, or not here; says whether.
+    fn decline(&mut self, id: &MessageId, action: &str) -> bool {
+        match action {
+            "GetDiagnostics" if !self.plan.leads => self.answer(id, "{}"),
+            "GetLog" | "SignedUpdateFirmware" if !self.plan.leads => self.answer(id, REJECTED),
             // A Modbus wallbox is updated on site.
             "GetLog" | "SignedUpdateFirmware" if self.members.are_emulated() => {
                 self.answer(id, REJECTED);
@@ -142,11 +155,9 @@ impl Gateway {
                     "certificates are configured on site",
                 );
             }
-            "ChangeAvailability" if self.means_several(payload) => self.change_all(id, payload),
-            "ReserveNow" if self.means_several(payload) => self.reserve_any(id, payload),
-            "CancelReservation" if self.is_several() => self.cancel_reservation(id, payload),
-            _ => self.relay(id, action, payload),
+            _ => return false,
         }
+        true
     }
 
     fn relays_firmware(&self) -> bool {

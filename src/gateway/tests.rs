@@ -5,6 +5,7 @@ mod commands;
 mod delivery;
 mod emulated;
 mod hostile;
+mod ordered;
 mod registration;
 
 use std::collections::{BTreeMap, VecDeque};
