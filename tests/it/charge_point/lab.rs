@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chargewarden::clock::Mono;
+use chargewarden::ids::ConnectorId;
 pub(super) use chargewarden::ocpp::messages::AuthorizationStatus::*;
 use chargewarden::sim::backend::{Command, CommandNumber, Event, Ledger, Outcome};
 pub(super) use chargewarden::sim::{BackendPlan, BackendQuirk, Car, PowerBrainPlan, WorldPlan};
@@ -168,6 +169,15 @@ impl Lab {
         let number = self.send(action, payload);
         self.until(60, "an answer", |ledger| ledger.outcome(number).is_some());
         self.ledger().outcome(number).cloned().unwrap()
+    }
+
+    /// Asks for a message as a backend does that keeps the rules itself.
+    pub(super) fn trigger(&mut self, message: &str, connector: u32) {
+        let trigger = Command::Trigger {
+            message: message.to_owned(),
+            connector: Some(ConnectorId(connector)),
+        };
+        self.world.command("CP", trigger).unwrap();
     }
 
     #[track_caller]

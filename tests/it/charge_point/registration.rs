@@ -85,11 +85,7 @@ fn while_it_is_pending_nothing_is_started_or_stopped() {
 fn while_it_is_pending_it_says_what_is_asked_for() {
     let mut lab = hesitant(BackendQuirk::PendingAtFirst);
     lab.wait(10);
-    let said = lab.tell(
-        "TriggerMessage",
-        json!({"requestedMessage": "StatusNotification", "connectorId": 1}),
-    );
-    assert_eq!(said, "Accepted");
+    lab.trigger("StatusNotification", 1);
     lab.wait(2);
     assert_eq!(lab.statuses(), ["Available"]);
 }

@@ -78,6 +78,13 @@ fn a_remote_start_works_while_the_last_car_is_still_plugged() {
     let first = lab.session();
     assert_eq!(lab.remote_stop(first), "Accepted");
     lab.becomes("Finishing");
+    assert_eq!(
+        lab.remote_start("APP"),
+        "Rejected",
+        "the last register is still being read"
+    );
+    lab.wait(5);
+    assert_eq!(lab.bills(), (1, 1));
     assert_eq!(lab.remote_start("APP"), "Accepted");
     lab.charges();
     assert_eq!(lab.bills(), (2, 1));

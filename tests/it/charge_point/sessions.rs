@@ -132,7 +132,7 @@ fn a_callerror_to_a_transaction_message_lets_it_be_repeated() {
     lab.tap(CARD);
     lab.wait(300);
     lab.unplug();
-    lab.wait(600);
+    lab.wait(3600);
     assert_eq!(lab.bills(), (1, 1));
     lab.settles();
 }
