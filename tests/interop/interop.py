@@ -18,6 +18,7 @@ from pathlib import Path
 from daemon import FUSE, Daemon, until
 from delivery import DELIVERY
 from dual import gateway_dual
+from emulated import EMULATED
 from many import gateway_virtual, gateway_whole
 from frames import Tap
 from gateway import GATEWAY
@@ -294,7 +295,7 @@ ONE_BY_ONE = [
 ]
 
 
-TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual]
+TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual, *EMULATED]
 
 
 async def play(scenario, home: Path) -> None:
