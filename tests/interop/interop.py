@@ -19,6 +19,8 @@ from daemon import FUSE, Daemon, until
 from delivery import DELIVERY
 from dual import gateway_dual
 from emulated import EMULATED
+from emulated_links import LINKS
+from emulated_orders import ORDERS
 from many import gateway_virtual, gateway_whole
 from frames import Tap
 from gateway import GATEWAY
@@ -295,7 +297,8 @@ ONE_BY_ONE = [
 ]
 
 
-TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual, *EMULATED]
+TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual,
+            *EMULATED, *LINKS, *ORDERS]
 
 
 async def play(scenario, home: Path) -> None:
