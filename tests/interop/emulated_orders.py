@@ -29,8 +29,7 @@ async def emulated_reset(folder: Path) -> None:
             seat, boots = account.seat, len(account.all("BootNotification"))
             answer = await scene.ask(call.Reset(type=kind))
             check(f"reset: {kind} is accepted", answer.status == "Accepted", answer)
-            await until("the stop", lambda: len(scene.stops()) == number, 30)
-            stop = scene.stops()[-1]
+            stop = await scene.stopped(number)
             check(f"reset: it ends the transaction with {reason}",
                   stop.get("reason") == reason and stop["transactionId"] == FIRST + number - 1, stop)
             await until("another boot",
@@ -44,7 +43,8 @@ async def emulated_reset(folder: Path) -> None:
             brain.unplug()
             await scene.told("Available", 20)
         await scene.charge()
-        check("reset: the next car charges", len(scene.starts()) == 3)
+        start = await scene.started(3)
+        check("reset: the next car charges", len(scene.starts()) == 3, start)
 
 
 async def emulated_availability(folder: Path) -> None:
@@ -63,7 +63,8 @@ async def emulated_availability(folder: Path) -> None:
         check("availability: it goes on", not scene.stops() and brain.draws() >= 6)
         brain.unplug()
         await scene.told("Unavailable")
-        check("availability: after it nobody may charge", len(scene.stops()) == 1)
+        stop = await scene.stopped()
+        check("availability: after it nobody may charge", stop["transactionId"] == FIRST, stop)
         scene.daemon.kill()
         await scene.daemon.start()
         await until("it is back", lambda: scene.account.seat, 30)
@@ -112,7 +113,7 @@ async def emulated_reservation(folder: Path) -> None:
         check("reservation: nor with a card", not scene.starts() and not brain.values[8094])
         brain.tap(OTHER)
         await scene.charges()
-        start = scene.starts()[0]
+        start = await scene.started()
         check("reservation: its card starts, with its number",
               start["idTag"] == OTHER and start.get("reservationId") == 5, start)
         check("reservation: an occupied one cannot be reserved", await reserve(6) == "Occupied")
@@ -212,8 +213,8 @@ async def judge_the_rest(scene: Scene) -> None:
     await scene.charges()
     check("keys: who stands in it charges without the backend", True)
     await scene.backend.start()
-    await until("the start", scene.starts, 60)
-    check("keys: which hears of it later", scene.starts()[0]["idTag"] == "04LIST", scene.starts())
+    start = await scene.started()
+    check("keys: which hears of it later", start["idTag"] == "04LIST", start)
 
 
 def update() -> str:

@@ -104,6 +104,16 @@ class Scene:
     def starts(self) -> list[dict]:
         return [it.payload for it in self.account.all("StartTransaction")]
 
+    async def started(self, number: int = 1) -> dict:
+        """Waits for the start of that transaction, counted from 1."""
+        await until(f"start {number}", lambda: len(self.starts()) >= number, 40)
+        return self.starts()[number - 1]
+
+    async def stopped(self, number: int = 1) -> dict:
+        """Waits for that stop."""
+        await until(f"stop {number}", lambda: len(self.stops()) >= number, 40)
+        return self.stops()[number - 1]
+
     def stops(self) -> list[dict]:
         return [it.payload for it in self.account.all("StopTransaction")]
 
@@ -132,6 +142,11 @@ class Scene:
 
     async def charges(self, amps: float = 6, seconds: float = 30.0) -> None:
         await until(f"{amps:g} A for the car", lambda: self.brain.draws() >= amps, seconds)
+
+    async def pauses(self) -> None:
+        """Nothing flows, and the backend knows why."""
+        await self.told("SuspendedEVSE")
+        await until("no current", lambda: not self.brain.values[8094] and self.brain.draws() == 0)
 
     async def told_locally(self, status: str, seconds: float = 15.0) -> None:
         async def there() -> bool:
@@ -175,7 +190,7 @@ def disorder(billed: list[Heard]) -> list:
         for text in filter(None, times):
             at = datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
             if at < before:
-                wrong.append(f"{text} in {heard.action} is older than what came before")
+                wrong.append(f"{text} in {heard.action} is older than what came before by {before - at:.3f} s")
             before = max(at, before)
         for register in registers([heard._replace(payload=payload)]):
             if register < energy:
