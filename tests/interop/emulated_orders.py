@@ -65,6 +65,7 @@ async def emulated_availability(folder: Path) -> None:
         await scene.told("Unavailable")
         stop = await scene.stopped()
         check("availability: after it nobody may charge", stop["transactionId"] == FIRST, stop)
+        await asyncio.sleep(1)  # what was answered is on disk
         scene.daemon.kill()
         await scene.daemon.start()
         await until("it is back", lambda: scene.account.seat, 30)
@@ -132,6 +133,7 @@ async def emulated_reservation(folder: Path) -> None:
         await scene.told("Available", 10)
         check("reservation: one of the past", await reserve(10, -60) == "Rejected")
         check("reservation: any connector", await reserve(11, connector=0) == "Accepted")
+        await asyncio.sleep(1)  # what was answered is on disk
         scene.daemon.kill()
         await scene.daemon.start()
         await until("it is back", lambda: scene.account.seat, 30)
@@ -163,6 +165,7 @@ async def emulated_keys(folder: Path) -> None:
             ("NoSuchKey", "1"), ("MeterValuesSampledData", "Voltage"), ("StopTxnSampledData", "")]]
         check("keys: what may be written", said == [
             "Accepted", "Rejected", "Rejected", "NotSupported", "Rejected", "Accepted"], said)
+        await asyncio.sleep(1)  # what was answered is on disk
         scene.daemon.kill()
         await scene.daemon.start()
         await until("it is back", lambda: scene.account.seat, 30)
