@@ -84,7 +84,7 @@ async def emulated_killed(folder: Path) -> None:
         await scene.charges(6, 30)
         await until("its card counts", scene.transaction, 30)
         await asyncio.sleep(3)
-        brain.tap(TAG)
+        await scene.tap(TAG)
         stop = await scene.stopped(2)
         check("killed: the card that began before ends it after",
               stop.get("reason", "Local") == "Local" and stop["transactionId"] == FIRST + 1
@@ -108,12 +108,12 @@ async def emulated_away(folder: Path) -> None:
         known = len(account.billed())
         await scene.backend.stop()
         await asyncio.sleep(3)
-        brain.tap("STRANGER")
+        await scene.tap("STRANGER")
         brain.plugged = True
         await asyncio.sleep(4)
         check("away: a tag that nobody knows is refused",
               await scene.transaction() is None and not brain.values[8094])
-        brain.tap(TAG)
+        await scene.tap(TAG)
         await scene.charges()
         check("away: one that the backend allowed before charges", True)
         await asyncio.sleep(3)

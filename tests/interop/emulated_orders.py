@@ -71,7 +71,7 @@ async def emulated_availability(folder: Path) -> None:
         await until("it is back", lambda: scene.account.seat, 30)
         brain.plugged = True
         await asyncio.sleep(3)
-        brain.tap(TAG)
+        await scene.tap(TAG)
         await asyncio.sleep(3)
         check("availability: nor after a kill -9",
               scene.status() == "Unavailable" and len(scene.starts()) == 1 and not brain.values[8094],
@@ -80,10 +80,10 @@ async def emulated_availability(folder: Path) -> None:
         check("availability: nor from afar", answer.status == "Rejected", answer)
         check("availability: back in service", await change("Operative") == "Accepted")
         await scene.told("Preparing")
-        brain.tap(TAG)
+        await scene.tap(TAG)
         await scene.charges()
         await asyncio.sleep(3)
-        brain.tap(TAG)
+        await scene.tap(TAG)
         await scene.told("Finishing")
         brain.unplug()
         await scene.told("Available")
@@ -109,10 +109,10 @@ async def emulated_reservation(folder: Path) -> None:
         check("reservation: not for others", answer.status == "Rejected", answer)
         brain.plugged = True
         await asyncio.sleep(2)
-        brain.tap(TAG)
+        await scene.tap(TAG)
         await asyncio.sleep(3)
         check("reservation: nor with a card", not scene.starts() and not brain.values[8094])
-        brain.tap(OTHER)
+        await scene.tap(OTHER)
         await scene.charges()
         start = await scene.started()
         check("reservation: its card starts, with its number",
@@ -212,7 +212,7 @@ async def judge_the_rest(scene: Scene) -> None:
     await scene.backend.stop()
     scene.brain.plugged = True
     await asyncio.sleep(2)
-    scene.brain.tap("04LIST")
+    await scene.tap("04LIST")
     await scene.charges()
     check("keys: who stands in it charges without the backend", True)
     await scene.backend.start()
