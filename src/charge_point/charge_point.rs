@@ -123,17 +123,28 @@ pub struct ChargePoint {
     pub(super) memory: Memory,
     pub(super) measured: Measured,
     pub(super) told: Told,
+    /// How its backend thinks that the charge point as a whole stands.
+    pub(super) told_whole: ChargePointStatus,
     outputs: VecDeque<Output>,
 }
 
 impl ChargePoint {
     /// Goes on with the transaction that was open before the restart.
     pub fn new(now: Now, plan: ChargePointPlan, recovered: &Recovered) -> Self {
-        let memory = Memory::recover(&plan, recovered);
+        let mut memory = Memory::recover(&plan, recovered);
         let transaction = transacting::recover(&plan, recovered);
+        match &transaction {
+            // What it used up may not have reached the disk with it.
+            Some(_) => memory.known.reservation = None,
+            None => memory.known.refusal = None,
+        }
+        let resumed = transaction
+            .as_ref()
+            .map(|it| transacting::resumed(&memory, it));
         let meter_start = transaction.as_ref().and_then(|it| it.meter_start);
         let judged = transaction
             .as_ref()
+            .filter(|_| memory.known.refusal.is_none())
             .and_then(|it| Some((it.id_tag.clone()?, it.number)));
         let stage = match transaction {
             Some(transaction) => Stage::Running(Running {
@@ -160,10 +171,11 @@ impl ChargePoint {
             wake_up: WakeUp::default(),
             cards: CardReader::default(),
             energy: EnergyRegister::new(memory.known.register.max(meter_start)),
-            session: Session::new(stage),
+            session: Session::new(stage, resumed),
             memory,
             measured: Measured::default(),
             told: Told::default(),
+            told_whole: ChargePointStatus::Available,
             outputs: VecDeque::new(),
             conduct: Conduct::default(),
             plan,
@@ -219,7 +231,7 @@ impl ChargePoint {
 
     /// The upstream answers a call.
     pub fn handle_reply(&mut self, context: &mut Context<'_>, id: u64, reply: &Reply) {
-        self.take_verdict(context.now.mono, id, &reply.verdict());
+        self.take_reply(context.now.mono, id, reply);
         self.go_on(context);
     }
 
@@ -247,13 +259,16 @@ impl ChargePoint {
         });
     }
 
-    /// The backend orders; exactly one [`Output::Done`] comes of it.
+    /// The backend orders; exactly one [`Output::Done`] comes of it, before anything else that
+    /// does.
     pub fn handle_order(&mut self, context: &mut Context<'_>, order: &Order) {
+        let place = self.outputs.len();
         let outcome = self.obey(context, order);
-        self.output(Output::Done {
+        let done = Output::Done {
             id: order.id,
             outcome,
-        });
+        };
+        self.outputs.insert(place, done);
         self.go_on(context);
     }
 
@@ -282,7 +297,9 @@ impl ChargePoint {
     /// When [`ChargePoint::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let turn = self.asked.is_none().then(|| self.polling.next_turn());
-        let times = [turn, self.polling.away_at(), self.session.poll_timeout()];
+        let patience = self.conduct.connection_time_out;
+        let session = self.session.poll_timeout(patience);
+        let times = [turn, self.polling.away_at(), session];
         times.into_iter().flatten().min()
     }
 
@@ -324,7 +341,7 @@ impl ChargePoint {
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.step_session(context);
         self.note_absence(context.now.mono);
-        self.remember(context.now.mono);
+        self.remember(context.now);
         self.tell();
         self.tell_took(false);
         self.ask_device(context);

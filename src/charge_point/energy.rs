@@ -88,6 +88,17 @@ impl EnergyRegister {
         })
     }
 
+    /// What is read has been less than the last good value for so long that it will stay so.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// The value that is believed can follow `before`, which was read before our start.
+    pub(super) fn goes_on_from(&self, before: Option<WattHours>) -> bool {
+        let risen = self.last.zip(before).map(|(last, before)| last - before);
+        !self.held && risen.is_none_or(|risen| risen <= MOST_UNWATCHED)
+    }
+
     /// Was read at `since` or later, and is not in doubt.
     pub(super) fn is_settled(&self, since: Mono) -> bool {
         self.doubted_since.is_none() && self.read.is_some_and(|read| read >= since)

@@ -1,8 +1,11 @@
 //! A charge point and a Power Brain that is a table of registers with a car.
 
+mod authorizing;
 mod cards;
 mod limits;
 mod links;
+mod obeying;
+mod reserving;
 mod sessions;
 mod storm;
 
@@ -15,14 +18,15 @@ use super::plan::Metering;
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Outcome, Reason, Reply, Report,
-    Verdict,
+    Ask, AuthorizationStatus, Call, Conduct, Demand, Limit, Measured, Offer, Order, Outcome,
+    Reason, Reply, Report, Verdict,
 };
-use crate::ids::{IdTag, OfferNumber};
+use crate::ids::{IdTag, OfferNumber, TransactionNumber};
 use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{self as registers, Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
-use crate::ocpp::ChargePointStatus;
+use crate::ocpp::messages::{self, AuthorizeResponse, IdTagInfo};
+use crate::ocpp::{ChargePointStatus, ErrorCode, timestamp};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
@@ -196,8 +200,12 @@ struct Bench {
     verdict: Verdict,
     /// The upstream takes its time.
     upstream_waits: bool,
+    /// The verdict is the backend's own.
+    backend_answers: bool,
     calls: Vec<Call>,
     outcomes: Vec<Outcome>,
+    /// Answers, notices and calls, in their order.
+    trail: Vec<String>,
     /// The disk is slow.
     may_raise: bool,
     disk: Recovered,
@@ -238,6 +246,14 @@ fn listed() -> ChargePointPlan {
     }
 }
 
+/// A backend sees it.
+fn backed() -> ChargePointPlan {
+    ChargePointPlan {
+        backend: true,
+        ..listed()
+    }
+}
+
 impl Bench {
     fn with(plan: ChargePointPlan, brain: Brain, disk: Recovered) -> Self {
         let mut random = Random::new(1);
@@ -254,8 +270,10 @@ impl Bench {
             random,
             verdict: Verdict::ACCEPTED,
             upstream_waits: false,
+            backend_answers: false,
             calls: Vec::new(),
             outcomes: Vec::new(),
+            trail: Vec::new(),
             may_raise: true,
             disk,
             entries: Vec::new(),
@@ -288,6 +306,26 @@ impl Bench {
         bench
     }
 
+    /// The same, with a card and for a backend.
+    fn charging_for_backend() -> Self {
+        let mut bench = Self::new(backed());
+        bench.backend_answers = true;
+        bench.plug();
+        bench.tap(CARD);
+        bench.offer(16_000);
+        bench.run(2);
+        assert_eq!(bench.status(), ChargePointStatus::Charging);
+        bench
+    }
+
+    /// Begins anew after some seconds.
+    fn restart_after(self, seconds: u64) -> Self {
+        let time = self.time + Duration::from_secs(seconds);
+        let mut bench = self.restart();
+        bench.time = time;
+        bench
+    }
+
     /// Begins anew with what is on the disk.
     fn restart(self) -> Self {
         let plan = self.charge_point.plan().clone();
@@ -317,12 +355,16 @@ impl Bench {
                     self.records += 1;
                     self.disk.apply(record);
                 }
-                Output::Done { outcome, .. } => self.outcomes.push(outcome),
+                Output::Done { outcome, .. } => {
+                    self.trail.push("done".to_owned());
+                    self.outcomes.push(outcome);
+                }
                 Output::Notice(notice) => {
                     let payload: Value = serde_json::from_str(&notice.payload).unwrap();
-                    let id = self.notices.len().to_string();
+                    let id = format!("notice-{}", self.notices.len());
                     self.schema
                         .sent(&json!([2, id, notice.action, payload]).to_string());
+                    self.trail.push(notice.action.clone());
                     self.notices.push((notice.action, payload));
                 }
                 Output::File { entry, with } => {
@@ -343,6 +385,7 @@ impl Bench {
                 }
                 Output::Report(report) => self.reports.push(report),
                 Output::Call(call) => {
+                    self.trail.push("call".to_owned());
                     self.calls.push(call.clone());
                     if !self.upstream_waits {
                         self.reply(call.id);
@@ -353,7 +396,17 @@ impl Bench {
     }
 
     fn reply(&mut self, id: u64) {
-        let reply = Reply::Verdict(self.verdict.clone());
+        let verdict = self.verdict.clone();
+        let reply = if self.backend_answers {
+            let id_tag_info = IdTagInfo {
+                status: verdict.status,
+                expiry_date: verdict.expires,
+                parent_id_tag: verdict.parent,
+            };
+            Reply::Payload(messages::write(&AuthorizeResponse { id_tag_info }))
+        } else {
+            Reply::Verdict(verdict)
+        };
         self.act(|it, context| it.handle_reply(context, id, &reply));
     }
 
@@ -381,6 +434,11 @@ impl Bench {
         let due = self.charge_point.poll_timeout();
         if due.is_some_and(|due| due <= Mono(self.time)) {
             self.act(ChargePoint::handle_timeout);
+            let next = self.charge_point.poll_timeout();
+            assert!(
+                next.is_none_or(|it| it > Mono(self.time)),
+                "a timer that never rests"
+            );
         }
     }
 
@@ -423,6 +481,62 @@ impl Bench {
         };
         self.act(|it, context| it.handle_offer(context, offer));
         number
+    }
+
+    fn conduct(&mut self, conduct: Conduct) {
+        self.act(|it, context| it.handle_conduct(context, conduct));
+    }
+
+    fn order(&mut self, action: &str, payload: &Value) -> Outcome {
+        self.order_about(None, action, &payload.to_string())
+    }
+
+    fn order_about(
+        &mut self,
+        transaction: Option<TransactionNumber>,
+        action: &str,
+        payload: &str,
+    ) -> Outcome {
+        let id = self.outcomes.len();
+        let order = Order {
+            id: 7,
+            evse: Some("P".into()),
+            transaction,
+            action: action.to_owned(),
+            payload: payload.to_owned(),
+        };
+        self.act(|it, context| it.handle_order(context, &order));
+        assert_eq!(self.outcomes.len(), id + 1, "one answer to {action}");
+        let outcome = self.outcomes[id].clone();
+        if let Ok(said) = &outcome {
+            let id = format!("order-{id}");
+            self.schema
+                .received(&json!([2, id, action, {}]).to_string());
+            let said: Value = serde_json::from_str(said).unwrap();
+            self.schema.sent(&json!([3, id, said]).to_string());
+        }
+        outcome
+    }
+
+    /// The status that an order is answered with.
+    fn ordered(&mut self, action: &str, payload: &Value) -> String {
+        let said = self.order(action, payload).expect("a CALLRESULT");
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// The code of the CALLERROR that an order is answered with.
+    fn refusal(&mut self, action: &str, payload: &str) -> ErrorCode {
+        let outcome = self.order_about(None, action, payload);
+        outcome.expect_err("a CALLERROR").code
+    }
+
+    /// Stops its transaction as the backend would; says the status of the answer.
+    fn remote_stop(&mut self, transaction: TransactionNumber) -> String {
+        let payload = json!({"transactionId": transaction.0}).to_string();
+        let said = self.order_about(Some(transaction), "RemoteStopTransaction", &payload);
+        let said: Value = serde_json::from_str(&said.unwrap()).unwrap();
+        said["status"].as_str().unwrap().to_owned()
     }
 
     fn status(&self) -> ChargePointStatus {
@@ -483,6 +597,12 @@ impl Bench {
         let stopped = self.transactions().pop()?.stopped?;
         Some((stopped.reason, stopped.meter_stop.map(|it| it.0)))
     }
+}
+
+/// So long after the start of a bench.
+fn at(seconds: u64) -> String {
+    let noon: jiff::Timestamp = NOON.parse().unwrap();
+    timestamp::format(noon + Duration::from_secs(seconds))
 }
 
 fn tag(text: &str) -> IdTag {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -14,15 +15,20 @@ use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
 use crate::units::{MilliAmps, WattHours};
 
+use super::availability::OutOfService;
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::ChargePointPlan;
-use super::session::{Authorized, Ending, Running, Stage};
+use super::reserving::Reservation;
+use super::session::{Authorized, Ending, Found, Resumed, Running, Stage};
 
 /// The register of a running transaction is kept this often at most …
 const KEPT_EVERY: Duration = Duration::from_mins(1);
 
 /// … and only when it has moved by this much: disks of a Pi wear, too.
 const WORTH_KEEPING: WattHours = WattHours(100);
+
+/// When its car was last seen is known to this.
+const SEEN_WITHIN: Duration = Duration::from_mins(10);
 
 /// What outlives a restart of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,8 +46,21 @@ pub(super) struct Known {
     pub(super) falls_to: MilliAmps,
     /// It has been away for so long that it may have fallen back.
     pub(super) fallen_back: bool,
-    /// `ChangeAvailability`: nobody may charge here.
-    pub(super) inoperative: bool,
+    pub(super) out_of_service: OutOfService,
+    pub(super) reservation: Option<Reservation>,
+    /// The tag of the running transaction was refused.
+    pub(super) refusal: Option<Refusal>,
+    /// When the car of the running transaction was last seen.
+    pub(super) seen: Option<Timestamp>,
+}
+
+/// What becomes of a transaction whose tag was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    /// It may go on up to this register; `None` = no further.
+    pub(super) until: Option<WattHours>,
+    /// Then it ends; otherwise it stays open without current.
+    pub(super) stop: bool,
 }
 
 /// What is known, and what the disk knows of it.
@@ -74,11 +93,16 @@ impl Memory {
             (Some(new), Some(old)) => new < old || new - old >= WORTH_KEEPING,
             (new, old) => new != old,
         };
+        let long_ago = match (self.known.seen, self.kept.seen) {
+            (Some(new), Some(old)) => new.duration_since(old).unsigned_abs() >= SEEN_WITHIN,
+            (new, old) => new != old,
+        };
         let new = Known {
             register: self.known.register,
+            seen: self.known.seen,
             ..self.kept.clone()
         };
-        if self.known == new && !(moved && rested) {
+        if self.known == new && !(moved && rested) && !long_ago {
             return None;
         }
         self.kept = self.known.clone();
@@ -91,6 +115,15 @@ const KEY: &str = "known";
 
 fn owner(plan: &ChargePointPlan) -> String {
     format!("charge point {} {}", plan.address, plan.unit)
+}
+
+/// What is to be compared when car and register of such a transaction are seen again.
+pub(super) fn resumed(memory: &Memory, transaction: &Transaction) -> Resumed {
+    let seen = memory.known.seen.unwrap_or(transaction.received);
+    Resumed {
+        seen: seen.max(transaction.received),
+        register: memory.known.register.max(transaction.meter_start),
+    }
 }
 
 /// The transaction that was open before the restart.
@@ -111,6 +144,13 @@ impl ChargePoint {
         let number = context.numbers.give();
         let meter_start = self.energy.last();
         let started = timestamp::format(context.now.wall);
+        let reservation = self.memory.known.reservation.take();
+        let reservation = reservation.filter(|it| {
+            let tag = authorized.tag.as_ref();
+            tag.is_some_and(|tag| it.is_for(tag, authorized.parent.as_ref()))
+        });
+        self.session.reserved_until = None;
+        self.memory.known.refusal = None;
         let transaction = Transaction {
             number,
             address: self.plan.address.clone(),
@@ -133,7 +173,7 @@ impl ChargePoint {
             connector_id: transaction.connector,
             id_tag: authorized.tag.clone().unwrap_or_else(|| "".into()),
             meter_start: Some(meter_start.unwrap_or_default().0),
-            reservation_id: None,
+            reservation_id: reservation.map(|it| it.id),
             timestamp: started,
         };
         self.keep(context.now, transaction.clone(), EntryKind::Start, &start);
@@ -152,8 +192,17 @@ impl ChargePoint {
     /// Ends a transaction with the last good register.
     pub(super) fn close(&mut self, now: Now, running: Running, ending: Ending) {
         let mut transaction = running.transaction;
-        let register = self.energy.last().max(transaction.meter_start);
-        let timestamp = timestamp::format(now.wall);
+        let (ended, register) = match ending.found {
+            Some(Found {
+                seen,
+                register: Some(register),
+            }) => (seen, Some(register)),
+            Some(found) => (found.seen, self.energy.last()),
+            None => (now.wall, self.energy.last()),
+        };
+        let register = register.max(transaction.meter_start);
+        let timestamp = timestamp::format(ended);
+        self.memory.known.refusal = None;
         info!(
             evse = %self.plan.evse,
             transaction = transaction.number.0,
@@ -199,12 +248,16 @@ impl ChargePoint {
     }
 
     /// Keeps what must outlive a restart.
-    pub(super) fn remember(&mut self, now: Mono) {
+    pub(super) fn remember(&mut self, now: Now) {
         self.memory.known.over = matches!(self.session.stage, Stage::Over);
         if self.session.transaction().is_some() {
             self.memory.known.register = self.energy.last();
         }
-        if let Some(value) = self.memory.keep(now) {
+        let here = self.session.plugged == Some(true) && self.image.is_some();
+        if here && let Stage::Running(_) = self.session.stage {
+            self.memory.known.seen = Some(now.wall);
+        }
+        if let Some(value) = self.memory.keep(now.mono) {
             self.output(Output::Persist(Record::Memory {
                 owner: owner(&self.plan),
                 key: KEY.to_owned(),

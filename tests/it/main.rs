@@ -12,6 +12,7 @@
 mod architecture;
 mod backend_sockets;
 mod cascade;
+mod charge_point;
 mod child;
 mod commands;
 mod config;
