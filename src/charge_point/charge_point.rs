@@ -20,6 +20,7 @@ use super::energy::EnergyRegister;
 use super::fail_safe::{self, FailSafe};
 use super::plan::{ChargePointPlan, Metering};
 use super::polling::Polling;
+use super::sampling::Sampling;
 use super::session::{Running, Session, Stage};
 use super::setpoint::{Setpoint, Wanted};
 use super::telling::Told;
@@ -122,6 +123,8 @@ pub struct ChargePoint {
     pub(super) session: Session,
     pub(super) memory: Memory,
     pub(super) measured: Measured,
+    pub(super) measured_at: Option<Mono>,
+    pub(super) sampling: Sampling,
     pub(super) told: Told,
     /// How its backend thinks that the charge point as a whole stands.
     pub(super) told_whole: ChargePointStatus,
@@ -146,6 +149,7 @@ impl ChargePoint {
             .as_ref()
             .filter(|_| memory.known.refusal.is_none())
             .and_then(|it| Some((it.id_tag.clone()?, it.number)));
+        let sampling = Sampling::new(now, transaction.as_ref());
         let stage = match transaction {
             Some(transaction) => Stage::Running(Running {
                 transaction,
@@ -170,10 +174,15 @@ impl ChargePoint {
             fail_safe: FailSafe::default(),
             wake_up: WakeUp::default(),
             cards: CardReader::default(),
-            energy: EnergyRegister::new(memory.known.register.max(meter_start)),
+            energy: EnergyRegister::new(
+                memory.known.register.max(meter_start),
+                memory.known.offsets.clone(),
+            ),
             session: Session::new(stage, resumed),
             memory,
             measured: Measured::default(),
+            measured_at: None,
+            sampling,
             told: Told::default(),
             told_whole: ChargePointStatus::Available,
             outputs: VecDeque::new(),
@@ -187,7 +196,7 @@ impl ChargePoint {
             // The list may have changed.
             charge_point.ask_start(tag, number);
         }
-        charge_point.tell();
+        charge_point.tell(now);
         charge_point
     }
 
@@ -209,7 +218,7 @@ impl ChargePoint {
         if self.plan.meter == Metering::Other {
             let running = self.session.transaction().is_some();
             self.energy.read(context.now.mono, measured.energy, running);
-            self.tell_measured(measured);
+            self.tell_measured(context.now.mono, measured);
         }
         self.go_on(context);
     }
@@ -298,8 +307,13 @@ impl ChargePoint {
     pub fn poll_timeout(&self) -> Option<Mono> {
         let turn = self.asked.is_none().then(|| self.polling.next_turn());
         let patience = self.conduct.connection_time_out;
-        let session = self.session.poll_timeout(patience);
-        let times = [turn, self.polling.away_at(), session];
+        let times = [
+            turn,
+            self.polling.away_at(),
+            self.session.poll_timeout(patience),
+            self.sampling.poll_timeout(),
+            self.told.poll_timeout(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -341,8 +355,9 @@ impl ChargePoint {
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.step_session(context);
         self.note_absence(context.now.mono);
+        self.sample(context.now);
         self.remember(context.now);
-        self.tell();
+        self.tell(context.now);
         self.tell_took(false);
         self.ask_device(context);
     }

@@ -14,10 +14,12 @@
 //! | `card_reader` | presented cards |
 //! | `energy` | the energy register, which never goes back |
 //! | `telling` | status, demand and the rest that is told when it changes |
+//! | `status` | the status as OCPP has it: which may follow on which, and what is wrong |
 //! | `obeying` | what the backend commands, and how that is answered |
 //! | `availability` | `ChangeAvailability` |
 //! | `reserving` | reservations |
 //! | `sampling` | when meter values are sent |
+//! | `samples` | what a meter value contains |
 //! | `plan` | what the configuration says |
 
 mod answering;
@@ -34,9 +36,11 @@ mod obeying;
 pub mod plan;
 mod polling;
 mod reserving;
+mod samples;
 mod sampling;
 mod session;
 mod setpoint;
+mod status;
 mod telling;
 mod transacting;
 mod wake_up;

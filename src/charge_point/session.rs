@@ -432,7 +432,7 @@ impl ChargePoint {
             return;
         }
         let measured = self.plan.meter != Metering::None;
-        if measured && !self.energy.is_held() && !self.energy.is_settled(self.polling.arrived()) {
+        if measured && !self.energy.is_settled(self.polling.arrived()) {
             return;
         }
         let agrees = !measured || self.energy.goes_on_from(resumed.register);
@@ -443,6 +443,7 @@ impl ChargePoint {
         self.session.resumed = None;
         if !agrees {
             warn!(evse = %self.plan.evse, "the energy register is not that of the open transaction: it ends, and the car begins its own");
+            self.energy.begin_anew();
             self.session.end_with(Ending {
                 reason: self.session.why_gone(),
                 tag: None,

@@ -6,7 +6,9 @@ mod limits;
 mod links;
 mod obeying;
 mod reserving;
+mod sampling;
 mod sessions;
+mod status;
 mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +220,7 @@ struct Bench {
     offers: u64,
     released: bool,
     schema: crate::schema::Checker,
+    frames: usize,
 }
 
 fn plan() -> ChargePointPlan {
@@ -284,6 +287,7 @@ impl Bench {
             offers: 0,
             released: false,
             schema: crate::schema::Checker::new(),
+            frames: 0,
         }
     }
 
@@ -294,6 +298,17 @@ impl Bench {
         bench.offer(0);
         bench.run(1);
         bench
+    }
+
+    /// The backend's keys say this from now on.
+    fn conduct(&mut self, conduct: Conduct) {
+        self.act(|it, context| it.handle_conduct(context, conduct));
+    }
+
+    /// What its backend should hear of this kind.
+    fn notices(&self, action: &str) -> Vec<&Value> {
+        let of = |it: &&(String, Value)| it.0 == action;
+        self.notices.iter().filter(of).map(|it| &it.1).collect()
     }
 
     /// A car is plugged, charges at 16 A in `open` mode.
@@ -361,19 +376,15 @@ impl Bench {
                 }
                 Output::Notice(notice) => {
                     let payload: Value = serde_json::from_str(&notice.payload).unwrap();
-                    let id = format!("notice-{}", self.notices.len());
-                    self.schema
-                        .sent(&json!([2, id, notice.action, payload]).to_string());
                     self.trail.push(notice.action.clone());
+                    self.check(&notice.action, &payload);
                     self.notices.push((notice.action, payload));
                 }
                 Output::File { entry, with } => {
                     self.disk.apply(Record::Together(with));
                     let action = entry.kind.action();
                     let payload: Value = serde_json::from_str(&entry.payload).unwrap();
-                    let id = self.entries.len().to_string();
-                    self.schema
-                        .sent(&json!([2, id, action, payload]).to_string());
+                    self.check(action, &payload);
                     self.entries.push((action.to_owned(), payload));
                 }
                 Output::Ask(request) => {
@@ -393,6 +404,13 @@ impl Bench {
                 }
             }
         }
+    }
+
+    /// A message must be as OCPP wants it.
+    fn check(&mut self, action: &str, payload: &Value) {
+        self.frames += 1;
+        let call = json!([2, self.frames.to_string(), action, payload]);
+        self.schema.sent(&call.to_string());
     }
 
     fn reply(&mut self, id: u64) {
@@ -481,10 +499,6 @@ impl Bench {
         };
         self.act(|it, context| it.handle_offer(context, offer));
         number
-    }
-
-    fn conduct(&mut self, conduct: Conduct) {
-        self.act(|it, context| it.handle_conduct(context, conduct));
     }
 
     fn order(&mut self, action: &str, payload: &Value) -> Outcome {

@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) restarts: Option<u32>,
     /// Its last good energy register: a stop after a power cut has a value.
     pub(super) register: Option<WattHours>,
+    /// What that register has lost in the running transaction ([`super::energy`]).
+    pub(super) offsets: Vec<WattHours>,
     /// The transaction of the plugged car is over.
     pub(super) over: bool,
     /// What it allows by itself, when nobody asks it anything.
@@ -134,7 +136,7 @@ pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<T
     recovered.transactions.values().rev().find(ours).cloned()
 }
 
-fn connector(plan: &ChargePointPlan) -> ConnectorId {
+pub(super) fn connector(plan: &ChargePointPlan) -> ConnectorId {
     ConnectorId(u32::from(plan.unit))
 }
 
@@ -216,7 +218,7 @@ impl ChargePoint {
             timestamp: timestamp.clone(),
             transaction_id: Some(transaction.wallbox_id),
             reason: Some(Cow::Borrowed(ending.reason.as_str())),
-            transaction_data: Vec::new(),
+            transaction_data: self.transaction_data(now, &transaction, register),
         };
         transaction.stopped = Some(Stopped {
             meter_stop: register,
@@ -252,6 +254,9 @@ impl ChargePoint {
         self.memory.known.over = matches!(self.session.stage, Stage::Over);
         if self.session.transaction().is_some() {
             self.memory.known.register = self.energy.last();
+        }
+        if self.memory.known.offsets != self.energy.offsets() {
+            self.memory.known.offsets = self.energy.offsets().to_vec();
         }
         let here = self.session.plugged == Some(true) && self.image.is_some();
         if here && let Stage::Running(_) = self.session.stage {

@@ -174,6 +174,8 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     modbus::check_lines(report, wallboxes.chain(meter_places));
     let gateways: Vec<_> = evses.iter().filter_map(|it| it.gateway.as_ref()).collect();
     gateway::check_identities(report, &gateways);
+    let observe = manager.load_management == LoadManagement::Observe;
+    evse::check_mixing(report, &evses, observe);
     let circuits = circuit::tree(report, &circuit_names, circuits);
     if !report.is_clean() {
         return None;

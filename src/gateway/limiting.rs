@@ -98,26 +98,33 @@ impl Gateway {
         }
     }
 
-    /// Tells the devices which meter values the backend wants, and those that we play how they
-    /// behave.
+    /// Tells the wallboxes which meter values the backend wants.
     pub(super) fn tell_metering(&mut self) {
         let metering = Metering {
             interval: self.keys.sample_interval(),
             measurands: self.keys.measurands().unwrap_or_default().to_owned(),
         };
-        let conduct = self.keys.conduct();
-        let told = self.members.iter().map(|member| {
-            let evse = member.plan.evse.clone();
-            if member.plan.is_ocpp {
-                let metering = metering.clone();
-                Output::Metering { evse, metering }
-            } else {
-                let conduct = conduct.clone();
-                Output::Conduct { evse, conduct }
-            }
-        });
-        for output in told.collect::<Vec<_>>() {
-            self.output(output);
+        for evse in self.evses(true) {
+            let metering = metering.clone();
+            self.output(Output::Metering { evse, metering });
         }
+    }
+
+    /// Tells those that we play how they behave, if that has changed.
+    pub(super) fn tell_conduct(&mut self) {
+        let conduct = self.keys.conduct();
+        if self.conduct.as_ref() == Some(&conduct) {
+            return;
+        }
+        self.conduct = Some(conduct.clone());
+        for evse in self.evses(false) {
+            let conduct = conduct.clone();
+            self.output(Output::Conduct { evse, conduct });
+        }
+    }
+
+    fn evses(&self, ocpp: bool) -> Vec<EvseName> {
+        let members = self.members.iter().filter(|it| it.plan.is_ocpp == ocpp);
+        members.map(|it| it.plan.evse.clone()).collect()
     }
 }

@@ -3,6 +3,9 @@
 mod cases;
 mod commands;
 mod delivery;
+mod emulated;
+mod hostile;
+mod ordered;
 mod registration;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +22,7 @@ use crate::evse::{
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, LinkId, TransactionNumber};
 use crate::journal::{Entry, EntryKind, Filed, Record, Recovered, Transaction};
 use crate::ocpp::composite::Wiring;
-use crate::units::{MilliAmps, MilliVolts};
+use crate::units::{MilliAmps, MilliVolts, Phase};
 
 pub(super) fn member(evse: &str, address: &str, connector: u32) -> MemberPlan {
     MemberPlan {
@@ -35,6 +38,7 @@ pub(super) fn member(evse: &str, address: &str, connector: u32) -> MemberPlan {
             max: MilliAmps::from_amps(16),
             switches_phases: false,
         },
+        rotation: Some(Phase::ALL),
         offline_unknown_tags: false,
     }
 }

@@ -341,11 +341,8 @@ impl Site {
         let Some(&index) = self.backends.get(evse) else {
             return;
         };
-        let members = self
-            .gateways
-            .get(index)
-            .map(|it| &it.gateway.plan().members);
-        let primary = members.and_then(|members| members.first());
+        let slot = self.gateways.get(index);
+        let primary = slot.and_then(|slot| slot.gateway.plan().primary());
         let speaks = primary.is_some_and(|primary| primary.evse == *evse);
         if let Some(address) = primary.map(|primary| primary.address.clone())
             && (speaks || notice.evse.is_some() || notice.action == "StatusNotification")

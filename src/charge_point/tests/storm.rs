@@ -6,7 +6,7 @@ use super::*;
 use crate::evse::Deauthorize;
 
 #[derive(Debug, Clone, Copy)]
-enum Event {
+pub(super) enum Event {
     Plug,
     Unplug,
     Hungry(bool),
@@ -27,7 +27,7 @@ enum Event {
     Restart,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let written = prop::sample::select(vec![8086_u16, 8087, 8093, 8094, 8083, 8085]);
     let shown = prop::sample::select(vec![8087_u16, 8090, 8093, 8094, 8111, 8113, 8121]);
     let value = prop_oneof![Just(0_u16), Just(1), 60..700_u16, any::<u16>()];
@@ -86,7 +86,7 @@ fn command(bench: &mut Bench, action: usize, yes: bool) {
         .expect("a CALLRESULT");
 }
 
-fn happen(bench: &mut Bench, event: Event) {
+pub(super) fn happen(bench: &mut Bench, event: Event) {
     match event {
         Event::Plug => bench.brain.plugged = true,
         Event::Unplug => bench.brain.plugged = false,

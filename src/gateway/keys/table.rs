@@ -1,6 +1,8 @@
 //! The configuration keys of OCPP 1.6 §9 and of the security extension, as far as we know them by
 //! name: whose they are, what they may be set to and what they are at first.
 
+use std::collections::BTreeSet;
+
 use crate::evse::Sampled;
 use crate::ocpp::messages::Measurand;
 use crate::units::Phase;
@@ -27,6 +29,8 @@ pub(super) enum Kind {
     Flag,
     /// A list of what can be measured.
     Measurands,
+    /// `1.RST,2.RTS`: how connectors are wired.
+    Rotation,
     /// At most 500 characters.
     Text,
     /// It cannot be read.
@@ -60,6 +64,7 @@ impl Row {
             }
             Kind::Flag => flag(text).map(|flag| flag.to_string()),
             Kind::Measurands => measurands(text),
+            Kind::Rotation => rotation(text),
             Kind::Text => (text.chars().count() <= LONGEST_VALUE).then(|| text.to_owned()),
         }
     }
@@ -98,7 +103,7 @@ const fn row(name: &'static str, default: &'static str, kind: Kind, holder: Hold
 #[rustfmt::skip]
 pub(super) const ROWS: [Row; 47] = {
     use Holder::{Gateway, Metering, Wallbox};
-    use Kind::{Fixed, Flag, Measurands, Secret, Text, Whole};
+    use Kind::{Fixed, Flag, Measurands, Rotation, Secret, Text, Whole};
     [
         row("AdditionalRootCertificateCheck", "false", Fixed, Gateway),
         row("AllowOfflineTxForUnknownId", "false", Flag, Gateway),
@@ -112,7 +117,7 @@ pub(super) const ROWS: [Row; 47] = {
         row("ChargingScheduleMaxPeriods", "96", Fixed, Gateway),
         row("ClockAlignedDataInterval", "0", Whole(0), Wallbox),
         row("ConnectionTimeOut", "120", Whole(0), Wallbox),
-        row("ConnectorPhaseRotation", "1.Unknown", Text, Wallbox),
+        row("ConnectorPhaseRotation", "1.Unknown", Rotation, Wallbox),
         row("ConnectorSwitch3to1PhaseSupported", "", Fixed, Gateway),
         row("CpoName", "", Text, Gateway),
         row("GetConfigurationMaxKeys", "50", Fixed, Wallbox),
@@ -221,6 +226,36 @@ pub(super) fn sampled(item: &str) -> Option<Sampled> {
         measurand: PHASED.into_iter().find(of_phase)?,
         phase: Some(Phase::ALL.into_iter().find(is_it)?),
     })
+}
+
+/// The words of `ConnectorPhaseRotation`.
+const ROTATIONS: [&str; 8] = [
+    "NotApplicable",
+    "Unknown",
+    "RST",
+    "RTS",
+    "SRT",
+    "STR",
+    "TRS",
+    "TSR",
+];
+
+/// Which connector the item of a list of rotations means; 0 = how the charge point is connected.
+pub(super) fn connector_of(item: &str) -> Option<u32> {
+    item.split_once('.')?.0.trim().parse().ok()
+}
+
+/// The list in the spelling of the specification: something is said, and of each connector once.
+fn rotation(list: &str) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let spelled = |item| {
+        let number = connector_of(item).filter(|number| seen.insert(*number))?;
+        let word = item.split_once('.')?.1.trim();
+        let is_it = |it: &&str| it.eq_ignore_ascii_case(word);
+        Some(format!("{number}.{}", ROTATIONS.into_iter().find(is_it)?))
+    };
+    let all: Option<Vec<String>> = items(list).map(spelled).collect();
+    all.filter(|all| !all.is_empty()).map(|all| all.join(","))
 }
 
 /// The list in the spelling of the specification.

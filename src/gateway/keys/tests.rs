@@ -1,3 +1,5 @@
+mod played;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -27,6 +29,7 @@ fn proxy() -> Keys {
 fn emulated() -> Keys {
     let plan = KeysPlan {
         emulated: true,
+        rotation: "1.Unknown".to_owned(),
         ..plan()
     };
     Keys::new(plan, None)

@@ -120,7 +120,8 @@ impl Keys {
     }
 
     fn sampled(&self, name: &str) -> Vec<Sampled> {
-        let list = self.value(name).unwrap_or_default();
+        let default = || Row::of(name).map(|row| row.default.to_owned());
+        let list = self.value(name).or_else(default).unwrap_or_default();
         table::items(&list).filter_map(table::sampled).collect()
     }
 

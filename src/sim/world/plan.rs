@@ -272,6 +272,7 @@ impl WorldPlan {
                 max: plan.max,
                 switches_phases: false,
             },
+            rotation: plan.rotation.order(),
             offline_unknown_tags: false,
         })
     }

@@ -189,7 +189,9 @@ fn case_39_a_backend_that_is_silent_is_not_waited_for_where_the_card_is_known() 
     let mut lab = lab();
     lab.session();
     lab.unplug();
-    lab.backend(|plan| drop(plan.quirks.insert(BackendQuirk::NeverAnswers)));
+    lab.backend(|plan| {
+        plan.quirks.insert(BackendQuirk::NeverAnswers);
+    });
     lab.plug();
     lab.tap(CARD);
     lab.wait(20);
