@@ -82,12 +82,9 @@ offline-unknown-tags = true
 }
 
 fn upper(billing: u16) -> String {
-    let mut site = format!(
-        "{MANAGER}[[circuit]]\nname = \"area\"\nmax-current = {fuse}\n",
-        fuse = UPPER_FUSE.as_amps()
-    );
-    for (address, client_id) in [("LOWER-LEFT", LEFT), ("LOWER-YARD", YARD)] {
-        site += &format!(
+    let fuse = UPPER_FUSE.as_amps();
+    let evse = |(address, client_id)| {
+        format!(
             r#"
 [[evse]]
 name = "{address}"
@@ -99,9 +96,23 @@ url = "ws://127.0.0.1:{billing}"
 client-id = "{client_id}"
 offline-unknown-tags = true
 "#
-        );
-    }
-    site + "[[evse]]\nname = \"tower\"\ndevice = \"ocpp1.6\"\naddress = \"CB-TOWER\"\nmax-current = 16\n"
+        )
+    };
+    let of_the_lower = [("LOWER-LEFT", LEFT), ("LOWER-YARD", YARD)].map(evse);
+    format!(
+        r#"{MANAGER}
+[[circuit]]
+name = "area"
+max-current = {fuse}
+{}
+[[evse]]
+name = "tower"
+device = "ocpp1.6"
+address = "CB-TOWER"
+max-current = 16
+"#,
+        of_the_lower.concat()
+    )
 }
 
 /// Everything. Nothing of it outlives the test.
