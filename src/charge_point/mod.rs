@@ -10,6 +10,7 @@
 //! | `fail_safe` | the registers that hold when nobody asks the device any more |
 //! | `wake_up` | cars that sleep after a pause |
 //! | `session` | from plug to unplug: who may charge, when a transaction begins and ends |
+//! | `refusing` | transactions whose tag is refused after all |
 //! | `transacting` | transactions and what the journal keeps of them |
 //! | `card_reader` | presented cards |
 //! | `energy` | the energy register, which never goes back |
@@ -35,6 +36,7 @@ mod fail_safe;
 mod obeying;
 pub mod plan;
 mod polling;
+mod refusing;
 mod reserving;
 mod samples;
 mod sampling;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::clock::Mono;
-use crate::evse::{Ask, AuthorizationStatus, Call, Deauthorize, Reply, Verdict};
+use crate::evse::{Ask, AuthorizationStatus, Call, Reply, Verdict};
 use crate::ids::{IdTag, TransactionNumber};
 use crate::journal::Transaction;
 use crate::ocpp::messages::{self, Authorize, StopReason};
@@ -14,7 +14,6 @@ use crate::units::WattHours;
 
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::Metering;
-use super::transacting::Refusal;
 
 /// The backend may be back, and allow what was refused without it.
 const ASKS_FIXED_AGAIN_AFTER: Duration = Duration::from_mins(5);
@@ -371,52 +370,6 @@ impl ChargePoint {
         let status = verdict.status.as_str();
         warn!(evse = %self.plan.evse, status, "the tag of the running transaction may not charge here");
         self.refuse(now, self.conduct.stop_on_invalid);
-    }
-
-    /// A late no of the backend ends the transaction, or leaves it open without current.
-    pub(super) fn deauthorize(&mut self, now: Mono, said: &Deauthorize) {
-        let Stage::Running(running) = &self.session.stage else {
-            return;
-        };
-        if running.transaction.number != said.transaction {
-            return;
-        }
-        let stop = said.stop;
-        warn!(evse = %self.plan.evse, stop, "a backend refuses a transaction that was allowed before");
-        self.refuse(now, stop);
-    }
-
-    /// The tag of the running transaction may not charge. It may still take what the backend
-    /// leaves it, counted from the first refusal.
-    fn refuse(&mut self, now: Mono, stop: bool) {
-        let known = &mut self.memory.known;
-        let until = match known.refusal {
-            Some(refusal) => refusal.until,
-            None => self
-                .energy
-                .last()
-                .filter(|_| self.plan.meter != Metering::None)
-                .map(|register| register + self.conduct.energy_on_invalid),
-        };
-        known.refusal = Some(Refusal { until, stop });
-        self.step_refusal(now);
-    }
-
-    /// A refused transaction that has had its share ends, or gets no current any more.
-    fn step_refusal(&mut self, now: Mono) {
-        let Some(refusal) = self.memory.known.refusal else {
-            return;
-        };
-        let Stage::Running(running) = &mut self.session.stage else {
-            return;
-        };
-        // Without a register nobody knows what it takes: nothing.
-        if refusal.until <= self.energy.last() {
-            running.refused = true;
-            if refusal.stop {
-                self.session.end(now, StopReason::DeAuthorized, None);
-            }
-        }
     }
 
     /// After a restart of ours: a transaction goes on if car and register are those of before.

@@ -18,6 +18,7 @@ use crate::units::{MilliAmps, WattHours};
 use super::availability::OutOfService;
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::ChargePointPlan;
+use super::refusing::Refusal;
 use super::reserving::Reservation;
 use super::session::{Authorized, Ending, Found, Resumed, Running, Stage};
 
@@ -54,15 +55,6 @@ pub(super) struct Known {
     pub(super) refusal: Option<Refusal>,
     /// When the car of the running transaction was last seen.
     pub(super) seen: Option<Timestamp>,
-}
-
-/// What becomes of a transaction whose tag was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Refusal {
-    /// It may go on up to this register; `None` = no further.
-    pub(super) until: Option<WattHours>,
-    /// Then it ends; otherwise it stays open without current.
-    pub(super) stop: bool,
 }
 
 /// What is known, and what the disk knows of it.

@@ -307,14 +307,18 @@ impl Site {
             }
             None => {
                 let why = CallFailure::new(ErrorCode::InternalError, "no such EVSE");
-                self.order_is_done(now, ticket, Err(why));
+                self.order_is_done(now, ticket, Err(why), Seq(0));
             }
         }
     }
 
-    /// A device has carried out an order, or not.
-    pub(super) fn order_is_done(&mut self, now: Now, ticket: u64, outcome: Outcome) {
+    /// A device has carried out an order, or not. The answer leaves when the records that it rests
+    /// on are on disk.
+    pub(super) fn order_is_done(&mut self, now: Now, ticket: u64, outcome: Outcome, rests_on: Seq) {
         if let Some((gateway, order)) = self.ordered.remove(&ticket) {
+            if let Some(slot) = self.gateways.get_mut(gateway) {
+                slot.gate.rest_on(rests_on);
+            }
             self.with_gateway(now, gateway, |gateway, context| {
                 gateway.handle_outcome(context, order, outcome);
             });

@@ -28,11 +28,14 @@ fn charging() -> Bench {
 
 fn statuses(bench: &Bench) -> Vec<&str> {
     let words = bench.notices("StatusNotification").into_iter();
+    let words = words.filter(|word| word["connectorId"] == 1);
     words.map(|word| word["status"].as_str().unwrap()).collect()
 }
 
 fn last(bench: &Bench) -> Value {
-    bench.notices("StatusNotification").pop().unwrap().clone()
+    let words = bench.notices("StatusNotification").into_iter();
+    let mut words = words.filter(|word| word["connectorId"] == 1);
+    words.next_back().unwrap().clone()
 }
 
 #[test]
