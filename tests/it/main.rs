@@ -11,6 +11,7 @@
 
 mod architecture;
 mod backend_sockets;
+mod cascade;
 mod charge_point;
 mod child;
 mod commands;
