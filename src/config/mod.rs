@@ -227,10 +227,9 @@ fn unsupported(config: &Config) -> Vec<String> {
         if is_ocpp && evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
             parts.push(format!("fixed-id-tag of {name} without remote-start"));
         }
-        if let Some(gateway) = &evse.gateway {
-            if gateway.ca != Trust::Anyone || gateway.key_pair.is_some() {
-                parts.push(format!("ca and certificate of the gateway of {name}"));
-            }
+        let gateway = evse.gateway.as_ref();
+        if gateway.is_some_and(|it| it.ca != Trust::Anyone || it.key_pair.is_some()) {
+            parts.push(format!("ca and certificate of the gateway of {name}"));
         }
     }
     parts
