@@ -100,6 +100,8 @@ pub struct Gateway {
     pub(super) calls: BTreeMap<u64, Pending>,
     /// Commands that wallboxes have not answered yet.
     pub(super) orders: BTreeMap<u64, Ordered>,
+    /// Who was asked to keep a reservation of this number.
+    pub(super) reserving: BTreeMap<u64, (EvseName, i64)>,
     /// Commands that several wallboxes carry out.
     pub(super) parts: BTreeMap<u64, Parts>,
     pub(super) next_order: u64,
@@ -164,6 +166,7 @@ impl Gateway {
             replay: BTreeSet::new(),
             calls: BTreeMap::new(),
             orders: BTreeMap::new(),
+            reserving: BTreeMap::new(),
             parts: BTreeMap::new(),
             next_order: 0,
             retry_at: None,

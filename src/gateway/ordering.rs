@@ -132,6 +132,9 @@ impl Gateway {
             what,
         };
         self.orders.insert(self.next_order, ordered);
+        if action == "ReserveNow" {
+            self.note_reserving(self.next_order, &evse, &payload);
+        }
         let order = Order {
             id: self.next_order,
             evse: single.then(|| evse.clone()),
@@ -172,11 +175,14 @@ impl Gateway {
         }
     }
 
-    /// Where a start that names no connector goes: to a car that waits, else to a free connector.
+    /// Where a start that names no connector goes: to a car that waits, else to a free connector,
+    /// else to a reserved one.
     fn free_one(&self) -> Target {
         let waits = self.standing(ChargePointStatus::Preparing).next();
         let free = || self.standing(ChargePointStatus::Available).next();
-        let member = waits.or_else(free);
+        // It may be reserved for this very tag: it knows.
+        let reserved = || self.standing(ChargePointStatus::Reserved).next();
+        let member = waits.or_else(free).or_else(reserved);
         member.map_or(Target::Nobody, |it| Target::Evse(it.plan.evse.clone()))
     }
 
@@ -245,6 +251,7 @@ impl Gateway {
 
     /// A device has carried out an order, or not.
     pub(super) fn take_outcome(&mut self, now: Now, order: u64, outcome: Outcome) {
+        self.settle_reserving(order, &outcome);
         let Some(ordered) = self.orders.remove(&order) else {
             return;
         };

@@ -2,13 +2,15 @@
 
 use serde_json::value::RawValue;
 
-use crate::evse::Outcome;
+use crate::evse::{Order, Outcome};
 use crate::ids::{EvseName, LinkId};
 use crate::ocpp::ChargePointStatus;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{AvailabilityStatus, ChangeAvailabilityResponse, write};
 
 use super::gateway::Gateway;
+use super::io::Output;
+use super::members::Member;
 use super::obeying::{ACCEPTED, REJECTED};
 use super::ordering::What;
 
@@ -64,8 +66,14 @@ impl Joint {
 }
 
 impl Gateway {
-    /// `ChangeAvailability` of connector 0 where that is several wallboxes, or a part of one.
+    /// `ChangeAvailability` of connector 0 where that is several wallboxes, or a part of one: all of
+    /// them or none. An OCPP wallbox that is away cannot do it.
     pub(super) fn change_all(&mut self, id: &MessageId, payload: &RawValue) {
+        let cannot = |it: &Member| it.plan.is_ocpp && !it.online;
+        if self.members.iter().any(cannot) {
+            self.answer(id, REJECTED);
+            return;
+        }
         let answer = Joint::Least(AvailabilityStatus::Accepted);
         self.order_parts(id, "ChangeAvailability", payload, self.everybody(), answer);
     }
@@ -85,7 +93,7 @@ impl Gateway {
     /// `ReserveNow` of connector 0: any connector will do. Where none is free, the one that has the
     /// reservation of this number takes it anew; nobody else says yes.
     pub(super) fn reserve_any(&mut self, id: &MessageId, payload: &RawValue) {
-        let name = |member: &super::members::Member| member.plan.evse.clone();
+        let name = |member: &Member| member.plan.evse.clone();
         let free = self.standing(ChargePointStatus::Available).next().map(name);
         let chosen = match free {
             Some(evse) => vec![evse],
@@ -96,6 +104,40 @@ impl Gateway {
         };
         let taken = Joint::Any(r#"{"status":"Occupied"}"#);
         self.order_parts(id, "ReserveNow", payload, chosen, taken);
+    }
+
+    /// A member is asked to reserve: if it does, the same number is void at the others.
+    pub(super) fn note_reserving(&mut self, order: u64, evse: &EvseName, payload: &str) {
+        if self.members.shows_whole() || self.members.single().is_some() {
+            return;
+        }
+        if let Ok(said) = serde_json::from_str::<Reservation>(payload) {
+            self.reserving
+                .insert(order, (evse.clone(), said.reservation_id));
+        }
+    }
+
+    /// A reservation of a number replaces that of the same number (OCPP 1.6 §5.13), wherever it is.
+    pub(super) fn settle_reserving(&mut self, order: u64, outcome: &Outcome) {
+        let Some((holder, number)) = self.reserving.remove(&order) else {
+            return;
+        };
+        let status = outcome.as_ref().ok().and_then(|said| status_of(said));
+        if !status.is_some_and(|it| it.eq_ignore_ascii_case("Accepted")) {
+            return;
+        }
+        let others = self.everybody().into_iter().filter(|evse| *evse != holder);
+        for evse in others {
+            self.next_order += 1;
+            let order = Order {
+                id: self.next_order,
+                evse: Some(evse.clone()),
+                transaction: None,
+                action: "CancelReservation".to_owned(),
+                payload: format!(r#"{{"reservationId":{number}}}"#),
+            };
+            self.output(Output::Order { evse, order });
+        }
     }
 
     fn everybody(&self) -> Vec<EvseName> {
@@ -145,6 +187,13 @@ impl Gateway {
             self.answer(&parts.message, &parts.answer.payload());
         }
     }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reservation {
+    #[serde(deserialize_with = "crate::ocpp::lenient::required")]
+    reservation_id: i64,
 }
 
 fn status_of(payload: &str) -> Option<String> {

@@ -22,7 +22,14 @@ pub fn parse_lenient(text: &str) -> Option<Timestamp> {
     let zone_at = rest.find(['Z', 'z', '+', '-', ' ']).unwrap_or(rest.len());
     let (time, zone) = rest.split_at_checked(zone_at)?;
     let local = DateTime::from_parts(date, parse_time(time)?);
-    parse_zone(zone.trim())?.to_timestamp(local).ok()
+    let offset = parse_zone(zone.trim())?;
+    // Quirk: backends: the last second of the year 9999 means never.
+    let end = if local.year() > 0 {
+        Timestamp::MAX
+    } else {
+        Timestamp::MIN
+    };
+    Some(offset.to_timestamp(local).unwrap_or(end))
 }
 
 fn parse_date(text: &str) -> Option<Date> {

@@ -12,7 +12,7 @@ pub(super) use serde_json::{Value, json};
 
 use crate::schema::Checker;
 
-const URL: &str = "ws://backend.example/ocpp";
+pub(super) const URL: &str = "ws://backend.example/ocpp";
 
 /// The card of the customer.
 pub(super) const CARD: &str = "04A2B3C4D5";

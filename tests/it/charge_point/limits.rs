@@ -30,6 +30,16 @@ fn a_profile_limits_the_register() {
 }
 
 #[test]
+fn a_profile_until_the_end_of_the_year_9999_is_one_without_an_end() {
+    let mut lab = lab();
+    lab.session();
+    let mut endless = profile(1, "TxDefaultProfile", 10.0);
+    endless["validTo"] = json!("9999-12-31T23:59:59Z");
+    assert_eq!(set(&mut lab, 1, endless), "Accepted");
+    assert_eq!(lab.allows(), 100);
+}
+
+#[test]
 fn less_than_the_least_current_is_a_pause() {
     let mut lab = lab();
     lab.session();

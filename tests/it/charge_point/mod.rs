@@ -22,5 +22,6 @@ mod remote;
 mod reservations;
 mod restarts;
 mod sessions;
+mod several;
 mod statuses;
 mod triggers;
