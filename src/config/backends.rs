@@ -212,6 +212,42 @@ mod tests {
     }
 
     #[test]
+    fn what_bills_nothing_or_does_nothing_at_a_power_brain_is_worth_a_warning() {
+        let warned = |old: &str, new: &str| {
+            let text = mixed("brain", "box", "control").replacen(old, new, 1);
+            let (_, warnings) = read(Path::new("test.toml"), &text).unwrap();
+            let mut said = warnings.iter().map(|it| it.0.what.clone());
+            said.find(|it| !it.contains("bills every session twice"))
+        };
+        assert_eq!(warned("", ""), None);
+        for (old, new, expected) in [
+            (
+                "device = \"power-brain\"",
+                "device = \"power-brain\"\nmeter = \"none\"",
+                "0 kWh",
+            ),
+            (
+                "client-id",
+                "allow-firmware = true\nclient-id",
+                "allow-firmware",
+            ),
+            (
+                "client-id",
+                "queue-data-transfer = [\"x\"]\nclient-id",
+                "queue-data-transfer",
+            ),
+            (
+                "[manager]",
+                "[manager]\non-shutdown = \"release\"",
+                "nothing of it is billed",
+            ),
+        ] {
+            let said = warned(old, new).unwrap_or_default();
+            assert!(said.contains(expected), "{new}: {said:?}");
+        }
+    }
+
+    #[test]
     fn several_wallboxes_can_be_one_charge_point() {
         let plans = plans(&[("a", "CB-1", 1, "X"), ("b", "CB-2", 1, "X")]);
         assert_eq!((plans.len(), plans[0].members.len()), (1, 2));

@@ -45,6 +45,7 @@ use self::problem::Report;
 use self::reader::Section;
 use self::value::At;
 use crate::ids::DeviceId;
+use crate::load::WhenDisabled;
 use crate::site::Plan;
 
 /// Where the daemon looks for its configuration, unless told otherwise.
@@ -176,6 +177,9 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     gateway::check_identities(report, &gateways);
     let observe = manager.load_management == LoadManagement::Observe;
     evse::check_mixing(report, &evses, observe);
+    let releases = manager.when_disabled == WhenDisabled::Release
+        || manager.on_shutdown == OnShutdown::Release;
+    evse::check_release(report, &evses, releases);
     let circuits = circuit::tree(report, &circuit_names, circuits);
     if !report.is_clean() {
         return None;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::gateway;
+use super::super::gateway::{self, Gateway};
 use super::super::names::Names;
 use super::super::problem::{Report, Span};
 use super::super::value::{At, Value};
@@ -88,6 +88,52 @@ pub(in crate::config) fn check_mixing(report: &Report<'_>, entries: &[Entry], ob
             );
             let remedy = "give each a client-id of its own, or write load-management = \"control\"";
             report.problem(&gateway.span, what, remedy);
+        }
+    }
+}
+
+/// Says what whoever shows a Power Brain to a backend should know.
+pub(super) fn judge_played(report: &Report<'_>, gateway: &At<Gateway>, meter: &Value<String>) {
+    let what = "the OCPP client of the Power Brain itself must be off: with both, the backend \
+                bills every session twice";
+    let remedy = "leave the OCPP gateway URL in the box's own web interface empty";
+    report.warning(&gateway.span, what, remedy);
+    if let Some(meter) = meter.given().filter(|it| it.as_str() == "none") {
+        let what = "without a meter the backend bills every session with 0 kWh";
+        let remedy = "leave meter out where the Power Brain has one, or name a [[meter]]";
+        report.warning(&meter.span, what, remedy);
+    }
+    let keys = [
+        (gateway.synthesize_stop, "synthesize-stop"),
+        (gateway.allow_firmware, "allow-firmware"),
+        (
+            !gateway.queue_data_transfer.is_empty(),
+            "queue-data-transfer",
+        ),
+    ];
+    let idle: Vec<_> = keys.iter().filter(|(is_set, _)| *is_set).collect();
+    let idle: Vec<_> = idle.into_iter().map(|(_, key)| *key).collect();
+    if !idle.is_empty() {
+        let what = format!("only OCPP wallboxes need this: {}", idle.join(", "));
+        let remedy = "leave it out: a Power Brain loses no session and takes neither firmware nor \
+                      DataTransfer";
+        report.warning(&gateway.span, what, remedy);
+    }
+}
+
+/// Says that whoever is released charges without a bill.
+pub(in crate::config) fn check_release(report: &Report<'_>, entries: &[Entry], releases: bool) {
+    let played = |entry: &&Entry| {
+        let device = entry.evse.as_ref().map(|evse| &evse.device);
+        releases && matches!(device, Some(Device::PowerBrain(_)))
+    };
+    for entry in entries.iter().filter(played) {
+        if let Some(gateway) = &entry.gateway {
+            let what = "\"release\" (when-disabled, on-shutdown) lets this Power Brain charge \
+                        anybody, and nothing of it is billed";
+            let remedy = "write \"pause\" or \"minimum\", and on-shutdown = \"keep\" or \
+                          \"failsafe\"";
+            report.warning(&gateway.span, what, remedy);
         }
     }
 }
