@@ -1,6 +1,5 @@
 //! The task of one TCP peer or serial line.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
 use super::connection::{Broken, Connection, plain};
+use super::turns::{Query, Turns};
 use crate::clock::Random;
 use crate::ids::DeviceId;
 use crate::modbus::{Address, Answer, Failure, Request};
@@ -36,15 +36,8 @@ impl LineHandle {
     }
 }
 
-#[derive(Debug)]
-struct Query {
-    device: DeviceId,
-    unit: u8,
-    request: Request,
-}
-
 /// All that is asked over one TCP connection or serial line: one request at a time, writes first,
-/// otherwise in turn.
+/// otherwise in turn, and whoever was silent last after the others.
 ///
 /// Any error or timeout drops the connection, so that a late answer is never taken for another.
 /// The next request opens a new one; where that fails, there is a pause that grows, and what is
@@ -53,8 +46,7 @@ pub struct Line<T> {
     address: Address,
     random: Random,
     queue: mpsc::UnboundedReceiver<Query>,
-    writes: VecDeque<Query>,
-    reads: VecDeque<Query>,
+    turns: Turns,
     answers: mpsc::Sender<T>,
     connection: Option<Connection>,
     pause: Option<Pause>,
@@ -80,8 +72,7 @@ pub fn line<T>(
         address,
         random,
         queue,
-        writes: VecDeque::new(),
-        reads: VecDeque::new(),
+        turns: Turns::default(),
         answers,
         connection: None,
         pause: None,
@@ -98,6 +89,8 @@ impl<T: From<(DeviceId, Answer)>> Line<T> {
     async fn work(&mut self) {
         while let Some(query) = self.next().await {
             let answer = self.serve(&query).await;
+            let silent = matches!(answer, Err(Failure::Silent));
+            self.turns.heard(query.device, silent);
             trace!(line = %self.address, device = ?query.device, unit = query.unit, request = ?query.request, ?answer, "a device was asked");
             let answer = T::from((query.device, answer));
             if self.answers.send(answer).await.is_err() {
@@ -107,21 +100,14 @@ impl<T: From<(DeviceId, Answer)>> Line<T> {
     }
 
     async fn next(&mut self) -> Option<Query> {
-        if self.writes.is_empty() && self.reads.is_empty() {
+        if self.turns.is_empty() {
             let query = self.queue.recv().await?;
-            self.enqueue(query);
+            self.turns.push(query);
         }
         while let Ok(query) = self.queue.try_recv() {
-            self.enqueue(query);
+            self.turns.push(query);
         }
-        self.writes.pop_front().or_else(|| self.reads.pop_front())
-    }
-
-    fn enqueue(&mut self, query: Query) {
-        match query.request {
-            Request::Read { .. } => self.reads.push_back(query),
-            Request::Write { .. } => self.writes.push_back(query),
-        }
+        self.turns.pop()
     }
 
     async fn serve(&mut self, query: &Query) -> Answer {

@@ -2,12 +2,14 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `line` | the task: what waits, in which order, and the pause after a failure |
+//! | `line` | the task, and the pause after a failure |
+//! | `turns` | what waits, and whose turn it is |
 //! | `connection` | one open socket or serial port, one request at a time |
 //! | `wire` | the bytes below `tokio-modbus`, without what is left of earlier answers |
 
 mod connection;
 mod line;
+mod turns;
 mod wire;
 
 pub use connection::open_serial_port;

@@ -109,13 +109,27 @@ async fn a_line_that_is_not_there_is_a_failure_and_no_end() {
 async fn a_dead_unit_costs_the_others_on_its_line_only_its_own_time() {
     let mut serial = Serial::new();
     let mut line = Running::start(serial.address());
-    for _ in 0..3 {
-        line.handle.ask(WALLBOX, 2, read(0, 1));
-        line.handle.ask(METER, 1, read(0, 1));
-        assert_eq!(serial.asked().await.unit, 2);
-        assert_eq!(line.answer().await, (WALLBOX, Err(Failure::Silent)));
-        assert_eq!(serial.asked().await.unit, 1, "there is no pause");
-        serial.answer(1, &registers(&[7])).await;
-        assert_eq!(line.answer().await, (METER, Ok(vec![7])));
-    }
+    line.handle.ask(WALLBOX, 2, read(0, 1));
+    assert_eq!(serial.asked().await.unit, 2);
+    line.handle.ask(METER, 1, read(0, 1));
+    assert_eq!(line.answer().await, (WALLBOX, Err(Failure::Silent)));
+    assert_eq!(serial.asked().await.unit, 1, "there is no pause");
+    serial.answer(1, &registers(&[7])).await;
+    assert_eq!(line.answer().await, (METER, Ok(vec![7])));
+}
+
+#[tokio::test]
+async fn who_was_silent_is_asked_when_nobody_else_waits() {
+    let mut serial = Serial::new();
+    let mut line = Running::start(serial.address());
+    line.handle.ask(WALLBOX, 2, read(0, 1));
+    assert_eq!(serial.asked().await.unit, 2);
+    assert_eq!(line.answer().await, (WALLBOX, Err(Failure::Silent)));
+    line.handle.ask(WALLBOX, 2, read(0, 1));
+    line.handle.ask(METER, 1, read(0, 1));
+    assert_eq!(serial.asked().await.unit, 1);
+    serial.answer(1, &registers(&[7])).await;
+    assert_eq!(line.answer().await, (METER, Ok(vec![7])));
+    assert_eq!(serial.asked().await.unit, 2);
+    assert_eq!(line.answer().await, (WALLBOX, Err(Failure::Silent)));
 }
