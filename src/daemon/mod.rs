@@ -7,6 +7,7 @@
 //! | `listener`, `admission`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
+//! | `keyring` | certificates and keys: read, read again, watched for their end |
 //! | `control` | the control socket |
 //! | `field` | what the tasks tell each other |
 //! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
@@ -18,6 +19,7 @@ pub mod dialler;
 mod entrance;
 pub mod field;
 pub mod host;
+mod keyring;
 pub mod link;
 pub mod listener;
 pub mod logging;
@@ -27,4 +29,5 @@ mod site_task;
 mod start;
 pub mod systemd;
 
+pub use keyring::KeyringError;
 pub use start::{Daemon, StartError};

@@ -122,6 +122,9 @@ pub enum Refusal {
     /// Another password than the configured one.
     #[error("wrong password")]
     WrongPassword,
+    /// Its certificate names others; whom, for the log.
+    #[error("the client certificate names {0}, not this ChargeBox ID")]
+    OtherCertificate(String),
     /// None of the offered subprotocols is OCPP 1.6.
     #[error("none of the offered WebSocket subprotocols is ocpp1.6")]
     Subprotocol,
@@ -144,6 +147,7 @@ impl Refusal {
                 "401 Unauthorized",
                 "WWW-Authenticate: Basic realm=\"ocpp\"\r\n",
             ),
+            Self::OtherCertificate(_) => ("403 Forbidden", ""),
             Self::NoId | Self::UnknownId(_) => ("404 Not Found", ""),
             Self::Method => ("405 Method Not Allowed", "Allow: GET\r\n"),
             Self::NotWebSocket => ("426 Upgrade Required", "Upgrade: websocket\r\n"),
@@ -164,9 +168,10 @@ impl Refusal {
     }
 }
 
-/// Judges a complete head (as [`read_head`] found it).
-pub fn judge(head: &[u8], directory: &Directory) -> Verdict {
-    match try_judge(head, directory) {
+/// Judges a complete head (as [`read_head`] found it). `certificate` is whom a client certificate
+/// names, where one was presented.
+pub fn judge(head: &[u8], directory: &Directory, certificate: Option<&[String]>) -> Verdict {
+    match try_judge(head, directory, certificate) {
         Ok(verdict) => verdict,
         Err(why) => Verdict::Refuse {
             response: why.response(),
@@ -175,7 +180,11 @@ pub fn judge(head: &[u8], directory: &Directory) -> Verdict {
     }
 }
 
-fn try_judge(head: &[u8], directory: &Directory) -> Result<Verdict, Refusal> {
+fn try_judge(
+    head: &[u8],
+    directory: &Directory,
+    certificate: Option<&[String]>,
+) -> Result<Verdict, Refusal> {
     let request = Request::parse(head).ok_or(Refusal::NotHttp)?;
     let mut warnings = Vec::new();
     let key = websocket_key(&request, &mut warnings)?;
@@ -189,6 +198,12 @@ fn try_judge(head: &[u8], directory: &Directory) -> Result<Verdict, Refusal> {
     };
     if address.as_str() != id {
         warnings.push(Oddity::Case);
+    }
+    if let Some(names) = certificate
+        && !directory.lets_certificate(names, &address)
+    {
+        let names: Vec<_> = names.iter().map(|name| for_people(name)).collect();
+        return Err(Refusal::OtherCertificate(names.join(", ")));
     }
     authorize(&request, directory, &address, &mut warnings)?;
     match subprotocol(&request) {
