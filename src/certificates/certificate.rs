@@ -51,7 +51,10 @@ impl<'a> Certificate<'a> {
         let key_algorithm =
             first_element(x509.tbs_certificate.subject_pki.raw).ok_or(NoCertificate)?;
         // It stands inside and outside of what is signed, and may not differ (RFC 5280 §4.1.1.2).
-        if x509.tbs_certificate.signature != x509.signature_algorithm {
+        let is_one = x509.tbs_certificate.signature == x509.signature_algorithm;
+        let key = &x509.tbs_certificate.subject_pki.subject_public_key;
+        let whole_bytes = x509.signature_value.unused_bits == 0 && key.unused_bits == 0;
+        if !(is_one && whole_bytes) {
             return Err(NoCertificate);
         }
         Ok(Self {
