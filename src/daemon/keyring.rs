@@ -2,6 +2,7 @@
 //! watched for their end.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,32 +150,25 @@ impl Keyring {
 
     /// Each leg keeps what it has where its new files are of no use.
     fn reload(&mut self, clock: Clock) {
-        if let Some(server) = &self.server {
-            match self.files.server(clock) {
-                Ok(new) => server.replace(&new),
-                Err(error) => kept(&error),
+        let server = self.server.as_ref().map_or(Ok(()), |server| {
+            self.files.server(clock).map(|new| server.replace(&new))
+        });
+        let backends = self.files.backends().map(|new| {
+            for (backend, new) in self.backends.iter().zip(&new) {
+                backend.replace(new);
             }
-        }
-        match self.files.backends() {
-            Ok(new) => {
-                for (backend, new) in self.backends.iter().zip(&new) {
-                    backend.replace(new);
-                }
-            }
-            Err(error) => kept(&error),
-        }
+        });
         self.watched = self.files.watched();
-        info!("the certificates were read again: they count from the next connection on");
+        match server.and(backends) {
+            Ok(()) => {
+                info!("the certificates were read again: they count from the next connection on");
+            }
+            Err(error) => {
+                let why = error.source().map(ToString::to_string);
+                error!(%error, why, "a certificate cannot be used: the one from before stays");
+            }
+        }
     }
-}
-
-fn kept(error: &KeyringError) {
-    let why = std::error::Error::source(error).map(ToString::to_string);
-    error!(
-        %error,
-        why,
-        "certificates cannot be used: those from before stay in use"
-    );
 }
 
 impl Files {
@@ -310,15 +304,15 @@ enum Urgency {
 impl Urgency {
     fn of(until: Timestamp, now: Timestamp) -> Option<Self> {
         const DAY: i64 = 24 * 3600;
-        const WEEK: i64 = 7 * DAY;
-        const MONTH: i64 = 30 * DAY;
-        match until.as_second().saturating_sub(now.as_second()) {
-            ..0 => Some(Self::Over),
-            0..=DAY => Some(Self::Day),
-            ..=WEEK => Some(Self::Week),
-            ..=MONTH => Some(Self::Month),
-            _ => None,
-        }
+        let left = until.as_second().saturating_sub(now.as_second());
+        let within = [
+            (-1, Self::Over),
+            (DAY, Self::Day),
+            (7 * DAY, Self::Week),
+            (30 * DAY, Self::Month),
+        ];
+        let found = within.into_iter().find(|(most, _)| left <= *most);
+        found.map(|(_, urgency)| urgency)
     }
 }
 

@@ -41,8 +41,8 @@ impl Directory {
     /// May a certificate that names these be presented by this charge point? An id in a certificate
     /// is understood as one in a URL is.
     pub fn lets_certificate(&self, names: &[String], id: &ChargeBoxId) -> bool {
-        let named = |name: &String| name == id.as_str() || self.find(name) == Some(id);
-        !self.certificate_names_id || names.iter().any(named)
+        let is_id = |name: &String| name == id.as_str() || self.find(name) == Some(id);
+        !self.certificate_names_id || names.iter().any(is_id)
     }
 
     /// What this charge point must present; `None`: nothing.

@@ -245,7 +245,7 @@ fn weak_signatures_are_refused_by_name() {
 
     let key = shop.path("small.key");
     let bits = "rsa_keygen_bits:1024";
-    run(vec![
+    run(&[
         "genpkey",
         "-quiet",
         "-algorithm",
@@ -316,7 +316,7 @@ fn a_server_is_believed_to_be_the_hosts_of_its_certificate_and_no_others() {
     let shop = Workshop::new();
     let root = shop.own("root", "/CN=root", V1, Kind::Ec);
     let names = "subjectAltName=DNS:ocpp.example,DNS:*.wild.example,IP:10.0.0.1";
-    let named = shop.issue(&root, "named", "/CN=other.example", names, Kind::Ec);
+    let hosted = shop.issue(&root, "named", "/CN=other.example", names, Kind::Ec);
     let nameless = shop.issue(&root, "nameless", "/CN=ocpp.example", V1, Kind::Ec);
     let trust = |trusted: &Made, verify_hostname| Trust::Roots {
         roots: roots("ca", &[trusted]),
@@ -330,7 +330,7 @@ fn a_server_is_believed_to_be_the_hosts_of_its_certificate_and_no_others() {
     };
     let strict = trust(&root, true);
     for host in ["ocpp.example", "OCPP.example", "a.wild.example", "10.0.0.1"] {
-        assert_eq!(ask(&strict, &named, host), Ok(()), "{host}");
+        assert_eq!(ask(&strict, &hosted, host), Ok(()), "{host}");
     }
     for host in [
         "other.example",
@@ -338,7 +338,7 @@ fn a_server_is_believed_to_be_the_hosts_of_its_certificate_and_no_others() {
         "a.b.wild.example",
         "10.0.0.2",
     ] {
-        let refused = ask(&strict, &named, host).unwrap_err().to_string();
+        let refused = ask(&strict, &hosted, host).unwrap_err().to_string();
         let text = format!("is for ocpp.example, *.wild.example, 10.0.0.1, not for {host}");
         assert!(refused.contains(&text), "{refused}");
         assert!(refused.contains("verify-hostname = false"), "{refused}");
@@ -347,7 +347,7 @@ fn a_server_is_believed_to_be_the_hosts_of_its_certificate_and_no_others() {
     assert!(matches!(refused, Distrust::NoHost { .. }));
     assert!(refused.to_string().contains("verify-hostname = false"));
     let localhost = IpAddr::from(Ipv4Addr::LOCALHOST).to_string();
-    for leaf in [&named, &nameless] {
+    for leaf in [&hosted, &nameless] {
         assert_eq!(ask(&trust(&root, false), leaf, &localhost), Ok(()));
         assert_eq!(
             ask(&trust(leaf, true), leaf, &localhost),

@@ -35,7 +35,7 @@ name = "left"
 device = "ocpp1.6"
 address = "CB-1"
 circuit = "house"
-phases = "L1L2L3"
+phases = 3
 min-current = 6
 max-current = 16
 [evse.gateway]
@@ -104,7 +104,7 @@ async fn certificates_are_read_again_without_dropping_a_connection_and_watched_f
 
     shop.write("server.pem", "no certificate any more");
     daemon.reload_certificates();
-    said(&log, "those from before stay in use").await;
+    said(&log, "the one from before stays").await;
     assert_eq!(shown(daemon.port(), &wallbox).await, second.der());
 
     stays.send(9, b"still there?").await;

@@ -22,7 +22,7 @@ fn keys_are_read_in_every_form_and_with_a_passphrase_the_remedy_is_named() {
         assert!(pkcs8.starts_with(b"-----BEGIN PRIVATE KEY"));
         let convert = |more: &[&str]| {
             let out = shop.path("other.key");
-            run([&[command, "-in", utf8(&made.key), "-out", utf8(&out)], more].concat());
+            run(&[&[command, "-in", utf8(&made.key), "-out", utf8(&out)], more].concat());
             fs::read(out).unwrap()
         };
         let traditional = convert(if kind == Kind::Rsa {
@@ -39,7 +39,7 @@ fn keys_are_read_in_every_form_and_with_a_passphrase_the_remedy_is_named() {
         let out = shop.path("locked8.key");
         let mut words = vec!["pkcs8", "-topk8", "-in", utf8(&made.key)];
         words.extend(["-passout", "pass:hallo", "-out", utf8(&out)]);
-        run(words);
+        run(&words);
         for key in [locked, fs::read(&out).unwrap()] {
             let error = Identity::from_pem(&made.pem(), &key).unwrap_err();
             assert_eq!(error, IdentityError::Key(PemError::Encrypted));
@@ -93,7 +93,7 @@ fn keys_that_nobody_here_can_use_are_named_as_such() {
     let key = shop.path("odd.key");
     for curve in ["secp521r1", "brainpoolP256r1"] {
         let curve = format!("ec_paramgen_curve:{curve}");
-        run(vec![
+        run(&[
             "genpkey",
             "-quiet",
             "-algorithm",

@@ -76,7 +76,7 @@ impl Workshop {
             Kind::Rsa => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
             Kind::Ec => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
         };
-        run([&["genpkey", "-quiet", "-out", utf8(&path)], kind].concat());
+        run(&[&["genpkey", "-quiet", "-out", utf8(&path)], kind].concat());
         path
     }
 
@@ -95,7 +95,7 @@ impl Workshop {
         if extensions != V1 {
             words.extend(["-extensions", "ext"]);
         }
-        run(words);
+        run(&words);
         expect_version(&certificate, extensions);
         Made { certificate, key }
     }
@@ -128,7 +128,7 @@ impl Workshop {
         let config = self.write("request.cnf", "[req]\ndistinguished_name=dn\n[dn]\n");
         let mut words = vec!["req", "-new", "-utf8", "-key", utf8(&key), "-subj", subject];
         words.extend(["-config", utf8(&config), "-out", utf8(&request)]);
-        run(words);
+        run(&words);
         let file = self.write("issue.ext", extensions);
         let mut words = vec!["x509", "-req", "-in", utf8(&request), "-days", "365"];
         words.extend(["-CA", utf8(&by.certificate), "-CAkey", utf8(&by.key)]);
@@ -137,7 +137,7 @@ impl Workshop {
         if extensions != V1 {
             words.extend(["-extfile", utf8(&file)]);
         }
-        run(words);
+        run(&words);
         expect_version(&certificate, extensions);
         Made { certificate, key }
     }
@@ -163,8 +163,8 @@ pub(crate) fn utf8(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-pub(crate) fn run(words: Vec<&str>) {
-    let done = Command::new("openssl").args(&words).output();
+pub(crate) fn run(words: &[&str]) {
+    let done = Command::new("openssl").args(words).output();
     let done = done.expect("the tests need the openssl command");
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "openssl {}: {said}", words.join(" "));
