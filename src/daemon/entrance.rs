@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::admission::Ticket;
 use super::field::{Field, ToLink};
+use super::guesses::Guesses;
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::{Settings, Tls};
 use super::rate_limited::RateLimited;
@@ -36,6 +37,7 @@ pub(super) struct Entrance {
     cancel: CancellationToken,
     links: LinkIds,
     said: RateLimited,
+    guesses: Guesses,
 }
 
 /// A connection, with TLS or without.
@@ -81,6 +83,7 @@ impl Entrance {
             cancel,
             links,
             said: RateLimited::default(),
+            guesses: Guesses::default(),
         }
     }
 
@@ -139,7 +142,7 @@ impl Entrance {
             debug!(%peer, "gone or too slow before its request was complete");
             return None;
         };
-        match judged.verdict {
+        match self.throttle(peer, judged.verdict) {
             Verdict::Accept {
                 address,
                 unknown,
@@ -165,6 +168,7 @@ impl Entrance {
                 response,
                 code,
                 why,
+                address: _,
             } => {
                 self.refused(peer, &why);
                 let socket = self
@@ -187,6 +191,33 @@ impl Entrance {
                 None
             }
         }
+    }
+
+    /// Lets nobody go on guessing passwords.
+    fn throttle(&self, peer: SocketAddr, verdict: Verdict) -> Verdict {
+        let directory = &self.settings.directory;
+        // All that are unknown share a password, so they share the guesses.
+        let guessed = |id: &ChargeBoxId| match directory.known.contains_key(id) {
+            true => id.clone(),
+            false => ChargeBoxId::from(""),
+        };
+        let is_heard = match &verdict {
+            Verdict::Refuse {
+                why: Refusal::WrongPassword(id),
+                ..
+            } => self.guesses.wrong(peer.ip(), &guessed(id)),
+            Verdict::Accept { address, .. } | Verdict::AcceptThenClose { address, .. } => {
+                directory.password_of(address).is_none()
+                    || !self.guesses.are_too_many(peer.ip(), &guessed(address))
+            }
+            Verdict::Refuse { .. } => true,
+        };
+        if is_heard {
+            return verdict;
+        }
+        let why = Refusal::TooManyGuesses;
+        let response = why.response();
+        Verdict::Refuse { response, why }
     }
 
     /// Tells TLS from plain HTTP by the first byte.

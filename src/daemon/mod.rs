@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
-//! | `listener`, `admission`, `entrance` | who may connect, and the way in |
+//! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
 //! | `keyring` | certificates and keys: read, read again, watched for their end |
@@ -18,6 +18,7 @@ pub mod control;
 pub mod dialler;
 mod entrance;
 pub mod field;
+mod guesses;
 pub mod host;
 mod keyring;
 pub mod link;

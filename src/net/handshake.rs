@@ -30,6 +30,8 @@ pub enum Verdict {
     },
     /// It is let in and the WebSocket is closed at once (OCPP-J 1.6 §3.3).
     AcceptThenClose {
+        /// Who it is.
+        address: ChargeBoxId,
         /// What it is answered.
         response: Vec<u8>,
         /// The WebSocket close code.
@@ -119,9 +121,12 @@ pub enum Refusal {
     /// A password is asked for and none was sent.
     #[error("a password is required")]
     NoPassword,
-    /// Another password than the configured one.
+    /// Another password than the configured one, sent by this charge point.
     #[error("wrong password")]
-    WrongPassword,
+    WrongPassword(ChargeBoxId),
+    /// Too many wrong passwords: none is heard for a while.
+    #[error("too many wrong passwords: wait a minute")]
+    TooManyGuesses,
     /// Its certificate names others; whom, for the log.
     #[error("the client certificate names {0}, not this ChargeBox ID")]
     OtherCertificate(String),
@@ -143,7 +148,7 @@ impl Refusal {
             | Self::IdNotText
             | Self::TlsOnly
             | Self::Subprotocol => ("400 Bad Request", ""),
-            Self::NoPassword | Self::WrongPassword => (
+            Self::NoPassword | Self::WrongPassword(_) => (
                 "401 Unauthorized",
                 "WWW-Authenticate: Basic realm=\"ocpp\"\r\n",
             ),
@@ -155,6 +160,7 @@ impl Refusal {
                 "426 Upgrade Required",
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             ),
+            Self::TooManyGuesses => ("429 Too Many Requests", "Retry-After: 60\r\n"),
             Self::TooLarge => ("431 Request Header Fields Too Large", ""),
             Self::HttpVersion => ("505 HTTP Version Not Supported", ""),
         };
@@ -223,6 +229,7 @@ fn try_judge(
             })
         }
         Subprotocol::Foreign => Ok(Verdict::AcceptThenClose {
+            address,
             response: switching_protocols(key, None),
             code: 1002,
             why: Refusal::Subprotocol,
@@ -331,7 +338,7 @@ fn authorize(
         .ok_or(Refusal::NoPassword)?;
     let (user, sent) = user_and_password(&sent, address).ok_or(Refusal::NoPassword)?;
     if !password.accepts(sent) {
-        return Err(Refusal::WrongPassword);
+        return Err(Refusal::WrongPassword(address.clone()));
     }
     // Quirk: innogy eBox and simulators: other user names than the ChargeBox ID.
     if !user.eq_ignore_ascii_case(address.as_str().as_bytes()) {

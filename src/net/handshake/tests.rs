@@ -426,19 +426,22 @@ fn a_missing_or_wrong_password_gets_401_and_is_asked_for() {
             Refusal::NoPassword,
         ),
         (Ask::get("/locked").basic("locked"), Refusal::NoPassword),
-        (Ask::get("/locked").basic("locked:"), Refusal::WrongPassword),
+        (
+            Ask::get("/locked").basic("locked:"),
+            Refusal::WrongPassword("locked".into()),
+        ),
         (
             Ask::get("/locked").basic("locked:wrong"),
-            Refusal::WrongPassword,
+            Refusal::WrongPassword("locked".into()),
         ),
         (
             Ask::get("/locked").basic([b"locked:", &bytes[..]].concat()),
-            Refusal::WrongPassword,
+            Refusal::WrongPassword("locked".into()),
         ),
     ] {
         assert_eq!(ask.judged(), Outcome::Out(401, why), "{}", ask.head());
     }
-    let text = String::from_utf8(Refusal::WrongPassword.response()).unwrap();
+    let text = String::from_utf8(Refusal::WrongPassword("locked".into()).response()).unwrap();
     assert!(text.contains("\r\nWWW-Authenticate: Basic realm=\"ocpp\"\r\n"));
     assert!(!text.contains(PASSWORD));
 }
