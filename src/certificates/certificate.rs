@@ -364,8 +364,8 @@ mod tests {
         let der = v1();
         let certificate = Certificate::parse(&der).unwrap();
         assert_eq!(certificate.version(), 1);
-        assert_eq!(certificate.subject(), "CN=v1");
-        assert_eq!(certificate.names(), ["v1"]);
+        assert_eq!(certificate.subject(), "CN=wallbox central");
+        assert_eq!(certificate.names(), ["wallbox central"]);
         assert_eq!(certificate.hosts(), [""; 0]);
         assert_eq!(certificate.authority(), None);
         assert!(certificate.is_self_signed());

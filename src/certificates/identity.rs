@@ -119,7 +119,7 @@ mod tests {
         let chain = [other.cert.pem().as_bytes(), V1].concat();
         let identity = Identity::from_pem(&chain, V1_KEY).unwrap();
         let own = Certificate::parse(&identity.chain()[0]).unwrap();
-        assert_eq!(own.subject(), "CN=v1");
+        assert_eq!(own.subject(), "CN=wallbox central");
         assert_eq!(identity.chain().len(), 2);
     }
 
