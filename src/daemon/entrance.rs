@@ -197,9 +197,9 @@ impl Entrance {
     fn throttle(&self, peer: SocketAddr, verdict: Verdict) -> Verdict {
         let directory = &self.settings.directory;
         // All that are unknown share a password, so they share the guesses.
-        let guessed = |id: &ChargeBoxId| match directory.known.contains_key(id) {
-            true => id.clone(),
-            false => ChargeBoxId::from(""),
+        let guessed = |id: &ChargeBoxId| {
+            let known = directory.known.get_key_value(id).map(|(id, _)| id);
+            known.cloned().unwrap_or_else(|| ChargeBoxId::from(""))
         };
         let is_heard = match &verdict {
             Verdict::Refuse {
