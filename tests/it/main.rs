@@ -22,6 +22,7 @@ mod modbus_world;
 mod quirks;
 mod schema;
 mod schema_bites;
+mod seeds;
 mod server_sockets;
 mod service;
 mod simulated_backend;
