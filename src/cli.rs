@@ -1,5 +1,6 @@
 //! The command line: what is typed, and what is printed for people.
 
+mod cert;
 mod check;
 mod columns;
 pub mod control_client;
@@ -38,6 +39,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Evse(EvseCommand::Enable(args)) => evse::evse(&args.at.socket, &args.name, true),
         Command::Evse(EvseCommand::Disable(args)) => evse::evse(&args.at.socket, &args.name, false),
         Command::Limit(args) => limit::limit(&args.at.socket, &args.circuit, args.signal),
+        Command::Cert(command) => cert::cert(command),
         Command::Probe(args) => probe::probe(&args),
         Command::Demo => demo::demo(),
         Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
@@ -110,6 +112,15 @@ Examples:
   chargewarden limit house on
   chargewarden limit house off")]
     Limit(LimitArgs),
+    /// Certificates: a self-signed one, a request (CSR), and what a PEM file holds
+    ///
+    /// Needs neither a configuration nor a running daemon. X.509 v1 certificates, as short openssl
+    /// recipes make them, are understood too.
+    #[command(
+        subcommand,
+        after_long_help = "Example:\n  chargewarden cert show server.crt server.key"
+    )]
+    Cert(cert::CertCommand),
     /// Reads a Power Brain or a meter once and prints every value
     ///
     /// Finds out what the device is: a Power Brain, an Eastron SDM630 or SDM72, or a SunSpec meter.

@@ -11,6 +11,7 @@
 
 mod architecture;
 mod backend_sockets;
+mod certificates;
 mod child;
 mod commands;
 mod config;
