@@ -7,6 +7,8 @@
 //! | `listener`, `admission`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
+//! | `outside` | lines and diallers of one configuration |
+//! | `reloading` | a new configuration takes the place of the old one |
 //! | `control` | the control socket |
 //! | `field` | what the tasks tell each other |
 //! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
@@ -22,9 +24,12 @@ pub mod link;
 pub mod listener;
 pub mod logging;
 mod modbus;
+mod outside;
 pub mod rate_limited;
+mod reloading;
 mod site_task;
 mod start;
 pub mod systemd;
 
-pub use start::{Daemon, StartError};
+pub use site_task::ReloadAsker;
+pub use start::{Daemon, ReloadError, StartError};

@@ -20,6 +20,7 @@ mod journal;
 mod modbus;
 mod modbus_world;
 mod quirks;
+mod reload;
 mod schema;
 mod schema_bites;
 mod server_sockets;
