@@ -11,6 +11,7 @@
 
 mod architecture;
 mod backend_sockets;
+mod cert_command;
 mod certificates;
 mod child;
 mod commands;
@@ -20,6 +21,7 @@ mod journal;
 mod modbus;
 mod modbus_world;
 mod quirks;
+mod reload;
 mod schema;
 mod schema_bites;
 mod server_sockets;
