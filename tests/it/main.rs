@@ -11,8 +11,10 @@
 
 mod architecture;
 mod backend_sockets;
+mod cascade;
 mod cert_command;
 mod certificates;
+mod charge_point;
 mod child;
 mod commands;
 mod config;
