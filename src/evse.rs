@@ -8,10 +8,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::ids::{CircuitName, EvseName, IdTag, OfferNumber, TransactionNumber};
-pub use crate::ocpp::messages::AuthorizationStatus;
-use crate::ocpp::messages::{AuthorizeResponse, IdTagInfo};
-
 use crate::ocpp::ChargePointStatus;
+pub use crate::ocpp::messages::AuthorizationStatus;
+use crate::ocpp::messages::{AuthorizeResponse, IdTagInfo, Measurand};
 use crate::ocpp::rpc::CallFailure;
 use crate::units::{MilliAmps, PerPhase, Phase, WattHours, Watts};
 
@@ -341,6 +340,62 @@ pub struct Metering {
     pub interval: Option<Duration>,
     /// `MeterValuesSampledData` as the backend set it; empty = it did not.
     pub measurands: String,
+}
+
+/// How a wallbox behaves that we play for its backend: what the keys of OCPP 1.6 §9 say now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conduct {
+    /// `MeterValueSampleInterval`; `None` = no periodic samples.
+    pub sample_interval: Option<Duration>,
+    /// `MeterValuesSampledData`
+    pub sampled: Vec<Sampled>,
+    /// `StopTxnSampledData`
+    pub stop_sampled: Vec<Sampled>,
+    /// `ClockAlignedDataInterval`; `None` = no samples by the clock.
+    pub clock_interval: Option<Duration>,
+    /// `MeterValuesAlignedData`
+    pub aligned: Vec<Sampled>,
+    /// `StopTxnAlignedData`
+    pub stop_aligned: Vec<Sampled>,
+    /// `MinimumStatusDuration`: a status that lasts for less is not told.
+    pub minimum_status: Duration,
+    /// `ConnectionTimeOut`: who is authorized has so long to plug in.
+    pub connection_time_out: Duration,
+    /// `AuthorizeRemoteTxRequests`: the tag of a remote start is asked for like a card.
+    pub authorize_remote: bool,
+    /// `StopTransactionOnInvalidId`: a transaction whose tag is refused ends; otherwise it stays
+    /// open without current.
+    pub stop_on_invalid: bool,
+    /// `MaxEnergyOnInvalidId`: so much it may still take before.
+    pub energy_on_invalid: WattHours,
+}
+
+impl Default for Conduct {
+    /// Without a backend: nobody wants samples, and who may not charge does not.
+    fn default() -> Self {
+        Self {
+            sample_interval: None,
+            sampled: Vec::new(),
+            stop_sampled: Vec::new(),
+            clock_interval: None,
+            aligned: Vec::new(),
+            stop_aligned: Vec::new(),
+            minimum_status: Duration::ZERO,
+            connection_time_out: Duration::from_mins(1),
+            authorize_remote: false,
+            stop_on_invalid: true,
+            energy_on_invalid: WattHours::ZERO,
+        }
+    }
+}
+
+/// An item of a list of measurands: `Current.Import.L1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampled {
+    /// What.
+    pub measurand: Measurand,
+    /// On this phase only; `None` = the total, or every phase where there is no total.
+    pub phase: Option<Phase>,
 }
 
 /// The backend refuses a transaction that was allowed before it was asked.

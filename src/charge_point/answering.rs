@@ -107,7 +107,7 @@ impl ChargePoint {
                     let measured = telling::measured(&self.plan, poll, &meter);
                     let running = self.session.transaction().is_some();
                     self.energy.read(context.now.mono, measured.energy, running);
-                    self.tell_measured(measured);
+                    self.tell_measured(context.now.mono, measured);
                 }
             }
         }
@@ -121,6 +121,7 @@ impl ChargePoint {
             return;
         }
         self.polling.identify();
+        self.introduce(identity);
         let serial = &identity.serial;
         let before = std::mem::replace(&mut self.memory.known.serial, serial.clone());
         if before.is_empty() || serial.is_empty() || before == *serial {
@@ -160,6 +161,9 @@ impl ChargePoint {
 
     fn take_poll(&mut self, context: &mut Context<'_>, mut poll: Poll) {
         let now = context.now.mono;
+        if self.polling.is_long_gone(now) {
+            self.told.heard.tell_anew();
+        }
         if self.polling.arrive(now) {
             self.complaints.clear();
             self.meddled = false;
@@ -169,7 +173,7 @@ impl ChargePoint {
         }
         match self.setpoint.see(now, &mut poll) {
             Seen::Kept => {}
-            Seen::Changed if self.plan.observe => {}
+            Seen::Changed if self.plan.is_passive() => {}
             Seen::Changed => {
                 if !std::mem::replace(&mut self.meddled, true) {
                     warn!(evse = %self.plan.evse, limit = poll.limit, enabled = poll.enabled, "a wallbox has other registers than we wrote: it was restarted, or somebody else writes them");
@@ -191,7 +195,7 @@ impl ChargePoint {
         }
         self.image = Some(poll);
         self.see_plug(now, plugged);
-        if let Some(card) = card.filter(|_| !self.plan.observe) {
+        if let Some(card) = card.filter(|_| !self.plan.is_passive()) {
             self.present(now, card);
         }
         self.tell_took(true);

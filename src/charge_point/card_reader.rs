@@ -6,7 +6,7 @@ use crate::clock::Mono;
 use crate::ids::IdTag;
 
 /// The length of an id tag (OCPP 1.6 `IdToken`).
-const LONGEST_TAG: usize = 20;
+pub(super) const LONGEST_TAG: usize = 20;
 
 /// A card that is held to the reader is read more than once.
 const HELD: Duration = Duration::from_secs(3);

@@ -3,19 +3,24 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Mono, Now, Random};
-use crate::evse::{Call, Deauthorize, Measured, Offer, Order, Outcome, Reply, Report};
+use crate::evse::{
+    Call, Conduct, Deauthorize, Limit, Measured, Notice, Offer, Order, Outcome, Reason, Reply,
+    Report,
+};
 use crate::ids::OfferNumber;
 use crate::journal::{Entry, Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{Block, Defaults, Poll, Write};
 use crate::modbus::{Answer, Request};
-use crate::ocpp::rpc::CallFailure;
-use crate::ocpp::{ChargePointStatus, ErrorCode};
+use crate::ocpp::ChargePointStatus;
+use crate::ocpp::messages;
+use crate::units::MilliAmps;
 
 use super::card_reader::CardReader;
 use super::energy::EnergyRegister;
 use super::fail_safe::{self, FailSafe};
 use super::plan::{ChargePointPlan, Metering};
 use super::polling::Polling;
+use super::sampling::Sampling;
 use super::session::{Running, Session, Stage};
 use super::setpoint::{Setpoint, Wanted};
 use super::telling::Told;
@@ -53,6 +58,8 @@ pub enum Output {
         /// The transaction as it stands by it: neither is kept without the other.
         with: Vec<Record>,
     },
+    /// Its backend should hear this.
+    Notice(Notice),
     /// An order was carried out, or not.
     Done {
         /// The number of the order.
@@ -90,6 +97,8 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub struct ChargePoint {
     pub(super) plan: ChargePointPlan,
+    /// What its backend set.
+    pub(super) conduct: Conduct,
     pub(super) polling: Polling,
     asked: Option<Asked>,
     /// It took the first word of this contact.
@@ -114,19 +123,33 @@ pub struct ChargePoint {
     pub(super) session: Session,
     pub(super) memory: Memory,
     pub(super) measured: Measured,
+    pub(super) measured_at: Option<Mono>,
+    pub(super) sampling: Sampling,
     pub(super) told: Told,
+    /// How its backend thinks that the charge point as a whole stands.
+    pub(super) told_whole: ChargePointStatus,
     outputs: VecDeque<Output>,
 }
 
 impl ChargePoint {
     /// Goes on with the transaction that was open before the restart.
     pub fn new(now: Now, plan: ChargePointPlan, recovered: &Recovered) -> Self {
-        let memory = Memory::recover(&plan, recovered);
+        let mut memory = Memory::recover(&plan, recovered);
         let transaction = transacting::recover(&plan, recovered);
+        match &transaction {
+            // What it used up may not have reached the disk with it.
+            Some(_) => memory.known.reservation = None,
+            None => memory.known.refusal = None,
+        }
+        let resumed = transaction
+            .as_ref()
+            .map(|it| transacting::resumed(&memory, it));
         let meter_start = transaction.as_ref().and_then(|it| it.meter_start);
         let judged = transaction
             .as_ref()
+            .filter(|_| memory.known.refusal.is_none())
             .and_then(|it| Some((it.id_tag.clone()?, it.number)));
+        let sampling = Sampling::new(now, transaction.as_ref());
         let stage = match transaction {
             Some(transaction) => Stage::Running(Running {
                 transaction,
@@ -151,19 +174,29 @@ impl ChargePoint {
             fail_safe: FailSafe::default(),
             wake_up: WakeUp::default(),
             cards: CardReader::default(),
-            energy: EnergyRegister::new(memory.known.register.max(meter_start)),
-            session: Session::new(stage),
+            energy: EnergyRegister::new(
+                memory.known.register.max(meter_start),
+                memory.known.offsets.clone(),
+            ),
+            session: Session::new(stage, resumed),
             memory,
             measured: Measured::default(),
+            measured_at: None,
+            sampling,
             told: Told::default(),
+            told_whole: ChargePointStatus::Available,
             outputs: VecDeque::new(),
+            conduct: Conduct::default(),
             plan,
         };
+        if charge_point.plan.observe && charge_point.plan.backend {
+            charge_point.limit_to(None);
+        }
         if let Some((tag, number)) = judged {
             // The list may have changed.
             charge_point.ask_start(tag, number);
         }
-        charge_point.tell();
+        charge_point.tell(now);
         charge_point
     }
 
@@ -185,7 +218,7 @@ impl ChargePoint {
         if self.plan.meter == Metering::Other {
             let running = self.session.transaction().is_some();
             self.energy.read(context.now.mono, measured.energy, running);
-            self.tell_measured(measured);
+            self.tell_measured(context.now.mono, measured);
         }
         self.go_on(context);
     }
@@ -207,17 +240,44 @@ impl ChargePoint {
 
     /// The upstream answers a call.
     pub fn handle_reply(&mut self, context: &mut Context<'_>, id: u64, reply: &Reply) {
-        self.take_verdict(context.now.mono, id, &reply.verdict());
+        self.take_reply(context.now.mono, id, reply);
         self.go_on(context);
     }
 
-    /// The backend orders; exactly one [`Output::Done`] comes of it.
-    pub fn handle_order(&mut self, context: &mut Context<'_>, order: &Order) {
-        let why = "a wallbox behind Modbus takes no commands";
-        self.output(Output::Done {
-            id: order.id,
-            outcome: Err(CallFailure::new(ErrorCode::NotSupported, why)),
+    /// The backend changed how it behaves.
+    pub fn handle_conduct(&mut self, context: &mut Context<'_>, conduct: Conduct) {
+        self.conduct = conduct;
+        self.go_on(context);
+    }
+
+    /// The backend alone decides ([`ChargePointPlan::observe`]): it allows this; `None` = anything.
+    pub fn handle_ceiling(&mut self, context: &mut Context<'_>, ceiling: Option<MilliAmps>) {
+        if self.plan.observe && self.plan.backend {
+            self.limit_to(ceiling);
+        }
+        self.go_on(context);
+    }
+
+    fn limit_to(&mut self, ceiling: Option<MilliAmps>) {
+        let limit = ceiling.map_or(self.plan.max, |it| it.min(self.plan.max));
+        self.setpoint.offer(Offer {
+            number: OfferNumber(0),
+            limit: Limit::Current(limit),
+            reason: Reason::Observe,
+            single_phase: false,
         });
+    }
+
+    /// The backend orders; exactly one [`Output::Done`] comes of it, before anything else that
+    /// does.
+    pub fn handle_order(&mut self, context: &mut Context<'_>, order: &Order) {
+        let place = self.outputs.len();
+        let outcome = self.obey(context, order);
+        let done = Output::Done {
+            id: order.id,
+            outcome,
+        };
+        self.outputs.insert(place, done);
         self.go_on(context);
     }
 
@@ -246,7 +306,14 @@ impl ChargePoint {
     /// When [`ChargePoint::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let turn = self.asked.is_none().then(|| self.polling.next_turn());
-        let times = [turn, self.polling.away_at(), self.session.poll_timeout()];
+        let patience = self.conduct.connection_time_out;
+        let times = [
+            turn,
+            self.polling.away_at(),
+            self.session.poll_timeout(patience),
+            self.sampling.poll_timeout(),
+            self.told.poll_timeout(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -258,6 +325,18 @@ impl ChargePoint {
             transaction: self.session.transaction(),
             measured: self.measured,
             complaint: self.complaint(),
+        }
+    }
+
+    /// Tells the backend something about this connector; `of_connector` = false: about the charge
+    /// point as a whole.
+    pub(super) fn notify<R: messages::Request>(&mut self, of_connector: bool, message: &R) {
+        if self.plan.backend {
+            self.output(Output::Notice(Notice {
+                evse: of_connector.then(|| self.plan.evse.clone()),
+                action: R::ACTION.to_owned(),
+                payload: messages::write(message),
+            }));
         }
     }
 
@@ -276,8 +355,9 @@ impl ChargePoint {
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.step_session(context);
         self.note_absence(context.now.mono);
-        self.remember(context.now.mono);
-        self.tell();
+        self.sample(context.now);
+        self.remember(context.now);
+        self.tell(context.now);
         self.tell_took(false);
         self.ask_device(context);
     }
@@ -320,7 +400,7 @@ impl ChargePoint {
 
     fn next_write(&mut self, context: &Context<'_>) -> Option<Write> {
         let now = context.now.mono;
-        let poll = self.image.as_ref().filter(|_| !self.plan.observe)?;
+        let poll = self.image.as_ref().filter(|_| !self.plan.is_passive())?;
         let wanted = self.wanted();
         let write = wanted.and_then(|it| self.setpoint.next(now, it, poll, context.may_raise));
         if write.is_some() {
@@ -328,6 +408,7 @@ impl ChargePoint {
         }
         let defaults = self.defaults;
         let fail_safe = defaults.and_then(|it| self.fail_safe.next(it, self.plan.failsafe));
+        let fail_safe = fail_safe.filter(|_| !self.plan.observe);
         if fail_safe.is_some() {
             return fail_safe;
         }

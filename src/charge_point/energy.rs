@@ -19,83 +19,178 @@ const LARGEST_STEP: WattHours = WattHours(5000);
 /// ... and by so much for every second between them: no wallbox gives 72 kW.
 const MOST_PER_SECOND: i64 = 20;
 
+/// A register that is reset more often in one transaction is not known again when it comes back.
+const MOST_OFFSETS: usize = 16;
+
 /// What the register says, as far as that can be true.
 #[derive(Debug, Default)]
 pub(super) struct EnergyRegister {
-    last: Option<WattHours>,
+    /// What the meter said.
+    raw: Option<WattHours>,
+    /// What was lost each time that it fell in this transaction, all in all: the newest is added
+    /// to what the meter says. It may come back from any of them.
+    offsets: Vec<WattHours>,
     read: Option<Mono>,
-    /// When `last` was read; `None` = before our start.
+    /// When `raw` was read; `None` = before our start.
     believed: Option<Mono>,
-    doubted_since: Option<Mono>,
-    held: bool,
+    doubted: Option<Doubted>,
+    /// It fell in a transaction since our start.
+    has_fallen: bool,
+}
+
+/// What is read again and again before it is believed.
+#[derive(Debug, Clone, Copy)]
+struct Doubted {
+    since: Mono,
+    first: WattHours,
+    at: Mono,
+    last: WattHours,
 }
 
 impl EnergyRegister {
     /// Goes on with what was known before the restart.
-    pub(super) fn new(last: Option<WattHours>) -> Self {
+    pub(super) fn new(last: Option<WattHours>, offsets: Vec<WattHours>) -> Self {
+        let offset = offsets.last().copied().unwrap_or_default();
         Self {
-            last,
+            raw: last.map(|last| last - offset),
+            offsets,
             ..Self::default()
         }
     }
 
-    /// The last value that is believed.
+    /// The last value that is believed, with what the meter has lost in this transaction.
     pub(super) fn last(&self) -> Option<WattHours> {
-        self.last
+        let offset = self.offsets.last().copied().unwrap_or_default();
+        self.raw.map(|raw| raw + offset)
     }
 
-    /// Takes a reading; `None` = the meter has no register. While a transaction runs nothing falls.
+    /// What must outlive a restart beside [`EnergyRegister::last`].
+    pub(super) fn offsets(&self) -> &[WattHours] {
+        &self.offsets
+    }
+
+    /// Takes a reading; `None` = the meter has no register. While a transaction runs nothing falls:
+    /// a register that does and stays there goes on from the last good value, until it is back.
     ///
     /// Quirk: cFos Power Brain: the register reads 0 for some time after a start of the device.
     pub(super) fn read(&mut self, now: Mono, value: Option<WattHours>, in_transaction: bool) {
         self.read = Some(now);
         let Some(value) = value else { return };
-        let right = self.last.map_or(value > WattHours::ZERO, |last| {
-            value >= last && value - last <= self.largest_rise(now)
-        });
-        if right {
+        if !in_transaction {
+            self.offsets.clear();
+        }
+        let Some(last) = self.last() else {
+            if value > WattHours::ZERO || self.doubt(now, value).is_some() {
+                self.believe(now, value);
+            }
+            return;
+        };
+        if self.follows(now, value, last) {
             self.believe(now, value);
             return;
         }
-        let since = *self.doubted_since.get_or_insert(now);
-        if now.since(since) < DOUBTED_FOR {
+        let Some(first) = self.doubt(now, value) else {
             return;
-        }
-        let last = self.last.map(|last| last.0);
-        if in_transaction && self.last.is_some_and(|last| value < last) {
-            if !std::mem::replace(&mut self.held, true) {
-                warn!(register_wh = value.0, last_wh = ?last, "an energy register fell in a transaction: the last good value counts");
+        };
+        if in_transaction && first < last {
+            warn!(
+                register_wh = value.0,
+                last_wh = last.0,
+                "an energy register fell in a transaction: it is counted on from the last good value"
+            );
+            if self.offsets.len() >= MOST_OFFSETS {
+                self.offsets.remove(0);
             }
-            return;
+            self.offsets.push(last - first);
+            self.has_fallen = true;
+        } else {
+            warn!(
+                register_wh = value.0,
+                last_wh = last.0,
+                "an energy register jumped and stays there: it is believed"
+            );
+            self.offsets.clear();
         }
-        warn!(register_wh = value.0, last_wh = ?last, "an energy register jumped and stays there: it is believed");
         self.believe(now, value);
     }
 
-    fn believe(&mut self, now: Mono, value: WattHours) {
-        *self = Self {
-            last: Some(value),
-            read: Some(now),
-            believed: Some(now),
-            ..Self::default()
+    /// A value goes on from the last one, or from one before the register fell. The one that bills
+    /// least is right: nothing is billed twice.
+    fn follows(&mut self, now: Mono, value: WattHours, last: WattHours) -> bool {
+        let most = last + self.largest_rise(now);
+        let fits = |offset: WattHours| (last..=most).contains(&(value + offset));
+        let place = if fits(WattHours::ZERO) {
+            0
+        } else if let Some(place) = self.offsets.iter().position(|offset| fits(*offset)) {
+            place + 1
+        } else {
+            return false;
         };
+        if place < self.offsets.len() {
+            warn!(
+                register_wh = value.0,
+                last_wh = last.0,
+                "an energy register is back after it had fallen"
+            );
+            self.offsets.truncate(place);
+        }
+        true
+    }
+
+    /// The first of the values that went on from each other for long enough to be believed.
+    fn doubt(&mut self, now: Mono, value: WattHours) -> Option<WattHours> {
+        let goes_on = |it: &Doubted| (it.last..=it.last + flow(now.since(it.at))).contains(&value);
+        let (since, first) = self
+            .doubted
+            .filter(goes_on)
+            .map_or((now, value), |it| (it.since, it.first));
+        self.doubted = Some(Doubted {
+            since,
+            first,
+            at: now,
+            last: value,
+        });
+        (now.since(since) >= DOUBTED_FOR).then_some(first)
+    }
+
+    fn believe(&mut self, now: Mono, value: WattHours) {
+        self.raw = Some(value);
+        self.believed = Some(now);
+        self.doubted = None;
     }
 
     fn largest_rise(&self, now: Mono) -> WattHours {
-        self.believed.map_or(MOST_UNWATCHED, |at| {
-            let seconds = i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX);
-            WattHours(seconds.saturating_mul(MOST_PER_SECOND)) + LARGEST_STEP
-        })
+        self.believed
+            .map_or(MOST_UNWATCHED, |at| flow(now.since(at)) + LARGEST_STEP)
+    }
+
+    /// The value that is believed can follow `before`, which was read before our start.
+    pub(super) fn goes_on_from(&self, before: Option<WattHours>) -> bool {
+        let risen = self.last().zip(before).map(|(last, before)| last - before);
+        !self.has_fallen && risen.is_none_or(|risen| risen <= MOST_UNWATCHED)
+    }
+
+    /// What follows belongs to another transaction: the meter counts as it is.
+    pub(super) fn begin_anew(&mut self) {
+        self.offsets.clear();
     }
 
     /// Was read at `since` or later, and is not in doubt.
     pub(super) fn is_settled(&self, since: Mono) -> bool {
-        self.doubted_since.is_none() && self.read.is_some_and(|read| read >= since)
+        self.doubted.is_none() && self.read.is_some_and(|read| read >= since)
     }
+}
+
+/// The most that flows in this time, every second that has begun counted.
+fn flow(span: Duration) -> WattHours {
+    let seconds = i64::try_from(span.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
+    WattHours(seconds.saturating_mul(MOST_PER_SECOND))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(seconds: u64) -> Mono {
@@ -129,7 +224,7 @@ mod tests {
 
     #[test]
     fn in_a_transaction_the_register_never_falls_and_outside_it_does_after_10_s() {
-        let mut register = EnergyRegister::new(Some(WattHours(5000)));
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), Vec::new());
         for second in 0..60 {
             read(&mut register, second, 100, true);
         }
@@ -140,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_jump_is_believed_if_it_lasts() {
-        let mut register = EnergyRegister::new(Some(WattHours(5000)));
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), Vec::new());
         read(&mut register, 0, 9_000_000, true);
         read(&mut register, 1, 5010, true);
         assert_eq!(register.last(), Some(WattHours(5010)));
@@ -151,7 +246,7 @@ mod tests {
 
     #[test]
     fn no_wallbox_gives_a_car_50_kwh_in_a_second_but_in_a_night() {
-        let mut register = EnergyRegister::new(Some(WattHours(5000)));
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), Vec::new());
         read(&mut register, 0, 55_000, true);
         assert_eq!(
             register.last(),
@@ -172,5 +267,117 @@ mod tests {
         register.read(at(0), None, false);
         assert!(register.is_settled(at(0)));
         assert_eq!(register.last(), None);
+    }
+
+    #[test]
+    fn a_register_that_fell_in_a_transaction_goes_on_from_the_last_good_value() {
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), Vec::new());
+        read(&mut register, 0, 5010, true);
+        for second in 1..=60 {
+            read(&mut register, second, i64::try_from(second).unwrap(), true);
+        }
+        assert_eq!(register.last(), Some(WattHours(5010 + 59)));
+        assert!(register.is_settled(at(60)));
+    }
+
+    #[test]
+    fn a_register_that_is_back_counts_as_it_stands_and_bills_nothing_twice() {
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), Vec::new());
+        for second in 0..30 {
+            read(&mut register, second, 0, true);
+        }
+        assert_eq!(register.last(), Some(WattHours(5000)));
+        read(&mut register, 30, 5090, true);
+        assert_eq!(register.last(), Some(WattHours(5090)));
+        assert_eq!(register.offsets(), []);
+    }
+
+    #[test]
+    fn a_register_that_was_reset_and_then_reads_0_for_a_while_bills_nothing_twice() {
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), Vec::new());
+        for second in 0..60 {
+            let reset = if second < 30 { 40 } else { 0 };
+            read(&mut register, second, reset, true);
+        }
+        assert_eq!(register.offsets(), [WattHours(4960), WattHours(5000)]);
+        read(&mut register, 60, 50, true);
+        assert_eq!(register.last(), Some(WattHours(5010)));
+    }
+
+    #[test]
+    fn what_a_register_lost_is_forgotten_outside_of_transactions() {
+        let mut register = EnergyRegister::new(Some(WattHours(5000)), vec![WattHours(4900)]);
+        read(&mut register, 0, 101, true);
+        assert_eq!(register.last(), Some(WattHours(5001)));
+        read(&mut register, 1, 102, false);
+        assert_eq!(register.last(), Some(WattHours(102)));
+    }
+
+    /// What a second brings.
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Flows(i64),
+        Resets,
+        Reads0For(u64),
+        IsSilentFor(u64),
+        WeRestart,
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            40 => (0..7_i64).prop_map(Event::Flows),
+            1 => Just(Event::Resets),
+            1 => (1..30_u64).prop_map(Event::Reads0For),
+            1 => (1..300_u64).prop_map(Event::IsSilentFor),
+            1 => Just(Event::WeRestart),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_is_billed_than_flowed_and_no_less_than_what_flowed_without_doubt(
+            start in prop_oneof![0..100_i64, 1_000_000..2_000_000_i64],
+            events in prop::collection::vec(event(), 1..200),
+        ) {
+            let mut register = EnergyRegister::new(Some(WattHours(start)), Vec::new());
+            let (mut shown, mut flowed, mut doubtful) = (start, 0, 0);
+            // Since the last reading that was believed.
+            let (mut fresh, mut reset) = (0, false);
+            let (mut second, mut zero_until, mut silent_until, mut rate) = (0, 0, 0, 0);
+            let settles = std::iter::repeat_n(Event::Flows(0), 400);
+            for event in events.into_iter().chain(settles) {
+                second += 1;
+                match event {
+                    Event::Flows(watt_hours) => rate = watt_hours,
+                    Event::Resets => (shown, reset) = (0, true),
+                    Event::Reads0For(seconds) => zero_until = second + seconds,
+                    Event::IsSilentFor(seconds) => silent_until = second + seconds,
+                    Event::WeRestart => {
+                        let offsets = register.offsets().to_vec();
+                        register = EnergyRegister::new(register.last(), offsets);
+                    }
+                }
+                shown += rate;
+                flowed += rate;
+                fresh += rate;
+                if second < silent_until {
+                    continue;
+                }
+                let before = register.offsets().to_vec();
+                let reads = if second < zero_until { 0 } else { shown };
+                reset |= second < zero_until;
+                read(&mut register, second, reads, true);
+                let billed = register.last().unwrap().0 - start;
+                prop_assert!(billed <= flowed, "{billed} of {flowed} Wh");
+                if register.is_settled(at(second)) {
+                    if reset || before != register.offsets() {
+                        doubtful += fresh;
+                    }
+                    (fresh, reset) = (0, false);
+                }
+            }
+            let billed = register.last().unwrap().0 - start;
+            prop_assert!(billed >= flowed - doubtful, "{billed} of {flowed} Wh, {doubtful} in doubt");
+        }
     }
 }

@@ -10,13 +10,21 @@
 //! | `fail_safe` | the registers that hold when nobody asks the device any more |
 //! | `wake_up` | cars that sleep after a pause |
 //! | `session` | from plug to unplug: who may charge, when a transaction begins and ends |
+//! | `refusing` | transactions whose tag is refused after all |
 //! | `transacting` | transactions and what the journal keeps of them |
 //! | `card_reader` | presented cards |
 //! | `energy` | the energy register, which never goes back |
 //! | `telling` | status, demand and the rest that is told when it changes |
+//! | `status` | the status as OCPP has it: which may follow on which, and what is wrong |
+//! | `obeying` | what the backend commands, and how that is answered |
+//! | `availability` | `ChangeAvailability` |
+//! | `reserving` | reservations |
+//! | `sampling` | when meter values are sent |
+//! | `samples` | what a meter value contains |
 //! | `plan` | what the configuration says |
 
 mod answering;
+mod availability;
 mod card_reader;
 #[allow(
     clippy::module_inception,
@@ -25,10 +33,16 @@ mod card_reader;
 mod charge_point;
 mod energy;
 mod fail_safe;
+mod obeying;
 pub mod plan;
 mod polling;
+mod refusing;
+mod reserving;
+mod samples;
+mod sampling;
 mod session;
 mod setpoint;
+mod status;
 mod telling;
 mod transacting;
 mod wake_up;

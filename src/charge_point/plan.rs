@@ -1,7 +1,7 @@
 //! What a [`ChargePoint`](super::ChargePoint) is told by the configuration.
 
 use crate::ids::{ChargeBoxId, EvseName, IdTag};
-use crate::units::{MilliAmps, MilliVolts};
+use crate::units::{MilliAmps, MilliVolts, Phase};
 
 /// One Modbus wallbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,21 @@ pub struct ChargePointPlan {
     pub open: bool,
     /// What measures it.
     pub meter: Metering,
-    /// Nothing is ever written.
+    /// The load manager allows nothing and forbids nothing. Without a backend nothing is ever
+    /// written; with one the backend alone decides.
     pub observe: bool,
+    /// A backend sees it as an OCPP charge point.
+    pub backend: bool,
+    /// Which grid phases lie behind its own.
+    /// `None` = nobody knows.
+    pub rotation: Option<[Phase; 3]>,
+}
+
+impl ChargePointPlan {
+    /// Whoever may charge here, nobody asks us: it is only read.
+    pub(super) fn is_passive(&self) -> bool {
+        self.observe && !self.backend
+    }
 }
 
 /// `evse.meter` of a Modbus wallbox.

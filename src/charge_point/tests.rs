@@ -1,9 +1,15 @@
 //! A charge point and a Power Brain that is a table of registers with a car.
 
+mod authorizing;
 mod cards;
+mod commands;
 mod limits;
 mod links;
+mod obeying;
+mod reserving;
+mod sampling;
 mod sessions;
+mod status;
 mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +21,16 @@ use super::plan::Metering;
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Demand, Limit, Measured, Offer, Outcome, Reason, Reply, Report,
-    Verdict,
+    Ask, AuthorizationStatus, Call, Conduct, Demand, Limit, Measured, Offer, Order, Outcome,
+    Reason, Reply, Report, Verdict,
 };
-use crate::ids::{IdTag, OfferNumber};
+use crate::ids::{IdTag, OfferNumber, TransactionNumber};
 use crate::journal::{Record, Recovered, Transaction, TransactionNumbers};
 use crate::modbus::power_brain::{self as registers, Pilot, Poll};
 use crate::modbus::{Answer, Failure, Request};
-use crate::ocpp::ChargePointStatus;
-use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours, Watts};
+use crate::ocpp::messages::{self, AuthorizeResponse, IdTagInfo};
+use crate::ocpp::{ChargePointStatus, ErrorCode, timestamp};
+use crate::units::{MilliAmps, MilliVolts, PerPhase, Phase, WattHours, Watts};
 
 const NOON: &str = "2026-06-01T12:00:00Z";
 const CARD: &str = "04A2B3C4D5";
@@ -187,6 +194,10 @@ impl Brain {
 }
 
 /// A charge point, its device, an upstream that gives one verdict, and a disk.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test, one for each thing that can be"
+)]
 struct Bench {
     charge_point: ChargePoint,
     brain: Brain,
@@ -196,18 +207,25 @@ struct Bench {
     verdict: Verdict,
     /// The upstream takes its time.
     upstream_waits: bool,
+    /// The verdict is the backend's own.
+    backend_answers: bool,
     calls: Vec<Call>,
     outcomes: Vec<Outcome>,
+    /// Answers, notices and calls, in their order.
+    trail: Vec<String>,
     /// The disk is slow.
     may_raise: bool,
     disk: Recovered,
     entries: Vec<(String, Value)>,
+    /// What its backend should hear, by action.
+    notices: Vec<(String, Value)>,
     records: usize,
     reports: Vec<Report>,
     asked: Option<Request>,
     offers: u64,
     released: bool,
     schema: crate::schema::Checker,
+    frames: usize,
 }
 
 fn plan() -> ChargePointPlan {
@@ -224,6 +242,8 @@ fn plan() -> ChargePointPlan {
         open: true,
         meter: Metering::Own,
         observe: false,
+        backend: false,
+        rotation: Some(Phase::ALL),
     }
 }
 
@@ -231,6 +251,14 @@ fn listed() -> ChargePointPlan {
     ChargePointPlan {
         open: false,
         ..plan()
+    }
+}
+
+/// A backend sees it.
+fn backed() -> ChargePointPlan {
+    ChargePointPlan {
+        backend: true,
+        ..listed()
     }
 }
 
@@ -250,17 +278,21 @@ impl Bench {
             random,
             verdict: Verdict::ACCEPTED,
             upstream_waits: false,
+            backend_answers: false,
             calls: Vec::new(),
             outcomes: Vec::new(),
+            trail: Vec::new(),
             may_raise: true,
             disk,
             entries: Vec::new(),
+            notices: Vec::new(),
             records: 0,
             reports: Vec::new(),
             asked: None,
             offers: 0,
             released: false,
             schema: crate::schema::Checker::new(),
+            frames: 0,
         }
     }
 
@@ -273,6 +305,17 @@ impl Bench {
         bench
     }
 
+    /// The backend's keys say this from now on.
+    fn conduct(&mut self, conduct: Conduct) {
+        self.act(|it, context| it.handle_conduct(context, conduct));
+    }
+
+    /// What its backend should hear of this kind.
+    fn notices(&self, action: &str) -> Vec<&Value> {
+        let of = |it: &&(String, Value)| it.0 == action;
+        self.notices.iter().filter(of).map(|it| &it.1).collect()
+    }
+
     /// A car is plugged, charges at 16 A in `open` mode.
     fn charging() -> Self {
         let mut bench = Self::new(plan());
@@ -280,6 +323,26 @@ impl Bench {
         bench.offer(16_000);
         bench.run(2);
         assert_eq!(bench.status(), ChargePointStatus::Charging);
+        bench
+    }
+
+    /// The same, with a card and for a backend.
+    fn charging_for_backend() -> Self {
+        let mut bench = Self::new(backed());
+        bench.backend_answers = true;
+        bench.plug();
+        bench.tap(CARD);
+        bench.offer(16_000);
+        bench.run(2);
+        assert_eq!(bench.status(), ChargePointStatus::Charging);
+        bench
+    }
+
+    /// Begins anew after some seconds.
+    fn restart_after(self, seconds: u64) -> Self {
+        let time = self.time + Duration::from_secs(seconds);
+        let mut bench = self.restart();
+        bench.time = time;
         bench
     }
 
@@ -312,14 +375,21 @@ impl Bench {
                     self.records += 1;
                     self.disk.apply(record);
                 }
-                Output::Done { outcome, .. } => self.outcomes.push(outcome),
+                Output::Done { outcome, .. } => {
+                    self.trail.push("done".to_owned());
+                    self.outcomes.push(outcome);
+                }
+                Output::Notice(notice) => {
+                    let payload: Value = serde_json::from_str(&notice.payload).unwrap();
+                    self.trail.push(notice.action.clone());
+                    self.check(&notice.action, &payload);
+                    self.notices.push((notice.action, payload));
+                }
                 Output::File { entry, with } => {
                     self.disk.apply(Record::Together(with));
                     let action = entry.kind.action();
                     let payload: Value = serde_json::from_str(&entry.payload).unwrap();
-                    let id = self.entries.len().to_string();
-                    self.schema
-                        .sent(&json!([2, id, action, payload]).to_string());
+                    self.check(action, &payload);
                     self.entries.push((action.to_owned(), payload));
                 }
                 Output::Ask(request) => {
@@ -331,6 +401,7 @@ impl Bench {
                 }
                 Output::Report(report) => self.reports.push(report),
                 Output::Call(call) => {
+                    self.trail.push("call".to_owned());
                     self.calls.push(call.clone());
                     if !self.upstream_waits {
                         self.reply(call.id);
@@ -340,8 +411,25 @@ impl Bench {
         }
     }
 
+    /// A message must be as OCPP wants it.
+    fn check(&mut self, action: &str, payload: &Value) {
+        self.frames += 1;
+        let call = json!([2, self.frames.to_string(), action, payload]);
+        self.schema.sent(&call.to_string());
+    }
+
     fn reply(&mut self, id: u64) {
-        let reply = Reply::Verdict(self.verdict.clone());
+        let verdict = self.verdict.clone();
+        let reply = if self.backend_answers {
+            let id_tag_info = IdTagInfo {
+                status: verdict.status,
+                expiry_date: verdict.expires,
+                parent_id_tag: verdict.parent,
+            };
+            Reply::Payload(messages::write(&AuthorizeResponse { id_tag_info }))
+        } else {
+            Reply::Verdict(verdict)
+        };
         self.act(|it, context| it.handle_reply(context, id, &reply));
     }
 
@@ -369,6 +457,11 @@ impl Bench {
         let due = self.charge_point.poll_timeout();
         if due.is_some_and(|due| due <= Mono(self.time)) {
             self.act(ChargePoint::handle_timeout);
+            let next = self.charge_point.poll_timeout();
+            assert!(
+                next.is_none_or(|it| it > Mono(self.time)),
+                "a timer that never rests"
+            );
         }
     }
 
@@ -471,6 +564,12 @@ impl Bench {
         let stopped = self.transactions().pop()?.stopped?;
         Some((stopped.reason, stopped.meter_stop.map(|it| it.0)))
     }
+}
+
+/// So long after the start of a bench.
+fn at(seconds: u64) -> String {
+    let noon: jiff::Timestamp = NOON.parse().unwrap();
+    timestamp::format(noon + Duration::from_secs(seconds))
 }
 
 fn tag(text: &str) -> IdTag {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -14,15 +15,21 @@ use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
 use crate::units::{MilliAmps, WattHours};
 
+use super::availability::OutOfService;
 use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::ChargePointPlan;
-use super::session::{Authorized, Ending, Running, Stage};
+use super::refusing::Refusal;
+use super::reserving::Reservation;
+use super::session::{Authorized, Ending, Found, Resumed, Running, Stage};
 
 /// The register of a running transaction is kept this often at most …
 const KEPT_EVERY: Duration = Duration::from_mins(1);
 
 /// … and only when it has moved by this much: disks of a Pi wear, too.
 const WORTH_KEEPING: WattHours = WattHours(100);
+
+/// When its car was last seen is known to this.
+const SEEN_WITHIN: Duration = Duration::from_mins(10);
 
 /// What outlives a restart of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,12 +41,20 @@ pub(super) struct Known {
     pub(super) restarts: Option<u32>,
     /// Its last good energy register: a stop after a power cut has a value.
     pub(super) register: Option<WattHours>,
+    /// What that register has lost in the running transaction ([`super::energy`]).
+    pub(super) offsets: Vec<WattHours>,
     /// The transaction of the plugged car is over.
     pub(super) over: bool,
     /// What it allows by itself, when nobody asks it anything.
     pub(super) falls_to: MilliAmps,
     /// It has been away for so long that it may have fallen back.
     pub(super) fallen_back: bool,
+    pub(super) out_of_service: OutOfService,
+    pub(super) reservation: Option<Reservation>,
+    /// The tag of the running transaction was refused.
+    pub(super) refusal: Option<Refusal>,
+    /// When the car of the running transaction was last seen.
+    pub(super) seen: Option<Timestamp>,
 }
 
 /// What is known, and what the disk knows of it.
@@ -48,6 +63,8 @@ pub(super) struct Memory {
     pub(super) known: Known,
     kept: Known,
     kept_at: Option<Mono>,
+    /// The backend was told of a time and a register: no stop may be older or less.
+    is_told: bool,
 }
 
 impl Memory {
@@ -62,7 +79,13 @@ impl Memory {
             kept: known.clone(),
             known,
             kept_at: None,
+            is_told: false,
         }
+    }
+
+    /// A sample of the running transaction is on its way to the backend.
+    pub(super) fn tell(&mut self) {
+        self.is_told = true;
     }
 
     /// What is to be kept now, if anything.
@@ -72,11 +95,18 @@ impl Memory {
             (Some(new), Some(old)) => new < old || new - old >= WORTH_KEEPING,
             (new, old) => new != old,
         };
+        let long_ago = match (self.known.seen, self.kept.seen) {
+            (Some(new), Some(old)) => new.duration_since(old).unsigned_abs() >= SEEN_WITHIN,
+            (new, old) => new != old,
+        };
         let new = Known {
             register: self.known.register,
+            seen: self.known.seen,
             ..self.kept.clone()
         };
-        if self.known == new && !(moved && rested) {
+        let is_told = std::mem::take(&mut self.is_told);
+        let changed = self.known != new;
+        if !(changed || (moved && rested) || long_ago || is_told) {
             return None;
         }
         self.kept = self.known.clone();
@@ -91,6 +121,15 @@ fn owner(plan: &ChargePointPlan) -> String {
     format!("charge point {} {}", plan.address, plan.unit)
 }
 
+/// What is to be compared when car and register of such a transaction are seen again.
+pub(super) fn resumed(memory: &Memory, transaction: &Transaction) -> Resumed {
+    let seen = memory.known.seen.unwrap_or(transaction.received);
+    Resumed {
+        seen: seen.max(transaction.received),
+        register: memory.known.register.max(transaction.meter_start),
+    }
+}
+
 /// The transaction that was open before the restart.
 pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<Transaction> {
     let ours = |t: &&Transaction| {
@@ -99,7 +138,7 @@ pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<T
     recovered.transactions.values().rev().find(ours).cloned()
 }
 
-fn connector(plan: &ChargePointPlan) -> ConnectorId {
+pub(super) fn connector(plan: &ChargePointPlan) -> ConnectorId {
     ConnectorId(u32::from(plan.unit))
 }
 
@@ -109,6 +148,13 @@ impl ChargePoint {
         let number = context.numbers.give();
         let meter_start = self.energy.last();
         let started = timestamp::format(context.now.wall);
+        let reservation = self.memory.known.reservation.take();
+        let reservation = reservation.filter(|it| {
+            let tag = authorized.tag.as_ref();
+            tag.is_some_and(|tag| it.is_for(tag, authorized.parent.as_ref()))
+        });
+        self.session.reserved_until = None;
+        self.memory.known.refusal = None;
         let transaction = Transaction {
             number,
             address: self.plan.address.clone(),
@@ -131,7 +177,7 @@ impl ChargePoint {
             connector_id: transaction.connector,
             id_tag: authorized.tag.clone().unwrap_or_else(|| "".into()),
             meter_start: Some(meter_start.unwrap_or_default().0),
-            reservation_id: None,
+            reservation_id: reservation.map(|it| it.id),
             timestamp: started,
         };
         self.keep(context.now, transaction.clone(), EntryKind::Start, &start);
@@ -150,8 +196,17 @@ impl ChargePoint {
     /// Ends a transaction with the last good register.
     pub(super) fn close(&mut self, now: Now, running: Running, ending: Ending) {
         let mut transaction = running.transaction;
-        let register = self.energy.last().max(transaction.meter_start);
-        let timestamp = timestamp::format(now.wall);
+        let (ended, register) = match ending.found {
+            Some(Found {
+                seen,
+                register: Some(register),
+            }) => (seen, Some(register)),
+            Some(found) => (found.seen, self.energy.last()),
+            None => (now.wall, self.energy.last()),
+        };
+        let register = register.max(transaction.meter_start);
+        let timestamp = timestamp::format(ended);
+        self.memory.known.refusal = None;
         info!(
             evse = %self.plan.evse,
             transaction = transaction.number.0,
@@ -165,7 +220,7 @@ impl ChargePoint {
             timestamp: timestamp.clone(),
             transaction_id: Some(transaction.wallbox_id),
             reason: Some(Cow::Borrowed(ending.reason.as_str())),
-            transaction_data: Vec::new(),
+            transaction_data: self.transaction_data(now, &transaction, register),
         };
         transaction.stopped = Some(Stopped {
             meter_stop: register,
@@ -197,12 +252,19 @@ impl ChargePoint {
     }
 
     /// Keeps what must outlive a restart.
-    pub(super) fn remember(&mut self, now: Mono) {
+    pub(super) fn remember(&mut self, now: Now) {
         self.memory.known.over = matches!(self.session.stage, Stage::Over);
         if self.session.transaction().is_some() {
             self.memory.known.register = self.energy.last();
         }
-        if let Some(value) = self.memory.keep(now) {
+        if self.memory.known.offsets != self.energy.offsets() {
+            self.memory.known.offsets = self.energy.offsets().to_vec();
+        }
+        let here = self.session.plugged == Some(true) && self.image.is_some();
+        if here && let Stage::Running(_) = self.session.stage {
+            self.memory.known.seen = Some(now.wall);
+        }
+        if let Some(value) = self.memory.keep(now.mono) {
             self.output(Output::Persist(Record::Memory {
                 owner: owner(&self.plan),
                 key: KEY.to_owned(),

@@ -446,7 +446,10 @@ password = "geheim"
               | ^^^^^^^^^^^^^^
            remedy: add ca with the backend's root certificate, or ca = "system"
 
-        note: this version cannot run this configuration yet: [evse.gateway] of right, which is no OCPP wallbox
+        site.toml:45:1: warning: the OCPP client of the Power Brain itself must be off: with both, the backend bills every session twice
+           45 | [evse.gateway]
+              | ^^^^^^^^^^^^^^
+           remedy: leave the OCPP gateway URL in the box's own web interface empty
         "#);
     }
 }

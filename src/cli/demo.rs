@@ -29,8 +29,9 @@ use crate::sim::{
 use backend::{Heard, LIMITED};
 
 /// Three wallboxes behind a fuse that feeds two cars and nothing else at full power, and a house.
-/// What is patient in a real house is hurried, so that a minute shows it. The backend on port
-/// `backend` hears of two of them; a car that it does not know charges also while it is away.
+/// What is patient in a real house is hurried, so that a minute shows it. To the backend on port
+/// `backend` each is a charge point, the Power Brain too; a car that it does not know charges also
+/// while it is away.
 fn site(power_brain: SocketAddr, meter: SocketAddr, backend: u16) -> String {
     format!(
         r#"
@@ -74,6 +75,12 @@ name = "yard"
 device = "power-brain"
 address = "{power_brain}"
 max-current = 16
+[evse.gateway]
+url = "ws://127.0.0.1:{backend}"
+client-id = "DE*DEMO*E3"
+offline-unknown-tags = true
+vendor = "Demo"
+model = "Power Brain"
 "#
     )
 }
@@ -122,7 +129,7 @@ async fn show(folder: &Path) -> ExitCode {
     };
     config.server.port = 0; // a free one
     let socket = config.manager.control_socket.clone();
-    let daemon = match Daemon::start(&config) {
+    let daemon = match Daemon::start(&config, None) {
         Ok(daemon) => daemon,
         Err(error) => return cannot_start(&error),
     };

@@ -27,14 +27,14 @@ pub(super) fn plans(manager: &Manager, evses: &[Evse]) -> Vec<GatewayPlan> {
         }
     }
     for plan in &mut plans {
-        let first = plan.members.first().map(|member| member.address.clone());
+        let primary = plan.primary().map(|member| member.address.clone());
         let here =
-            |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if Some(id) == first.as_ref());
+            |evse: &&Evse| matches!(&evse.device, Device::Ocpp(id) if Some(id) == primary.as_ref());
         plan.place(evses.iter().filter(here).count());
         let with_backend = evses.iter().filter(here).filter(|it| it.gateway.is_some());
         let lowest = with_backend.map(|it| it.id).min();
-        let leads = |it: &MemberPlan| !it.is_ocpp || Some(it.connector.0) == lowest;
-        plan.leads = plan.members.iter().any(leads);
+        let leads = |it: &MemberPlan| it.is_ocpp && Some(it.connector.0) == lowest;
+        plan.leads = lowest.is_none() || plan.members.iter().any(leads);
     }
     plans
 }
@@ -106,6 +106,7 @@ fn member(manager: &Manager, evse: &Evse, gateway: &Gateway) -> MemberPlan {
             // What a Modbus wallbox can do is not known before it is asked.
             switches_phases: false,
         },
+        rotation: evse.rotation.order(),
         offline_unknown_tags: gateway.offline_unknown_tags,
     }
 }
@@ -116,6 +117,7 @@ mod tests {
 
     use super::super::read;
     use crate::gateway::GatewayPlan;
+    use crate::units::Phase::{L1, L2, L3};
 
     fn plans(evses: &[(&str, &str, u32, &str)]) -> Vec<GatewayPlan> {
         use std::fmt::Write as _;
@@ -150,6 +152,63 @@ mod tests {
             assert!(plan.shares_wallbox);
             assert_eq!(plan.leads, suffix == "-1");
         }
+    }
+
+    /// One charge point of an OCPP wallbox and a Power Brain.
+    fn mixed(first: &str, then: &str, mode: &str) -> String {
+        let evse = |name: &str| {
+            let address = if name == "brain" {
+                "device = \"power-brain\"\naddress = \"192.0.2.7:4701\""
+            } else {
+                "device = \"ocpp1.6\"\naddress = \"CB\""
+            };
+            format!(
+                "[[evse]]\nname = \"{name}\"\n{address}\nmax-current = 16\nrotation = \"L2L3L1\"\n\
+                 [evse.gateway]\nurl = \"ws://backend.example/\"\nclient-id = \"X\"\n"
+            )
+        };
+        let head = "[[circuit]]\nname = \"house\"\nmax-current = 63\n";
+        format!(
+            "[manager]\nload-management = \"{mode}\"\n{head}{}{}",
+            evse(first),
+            evse(then)
+        )
+    }
+
+    #[test]
+    fn an_ocpp_wallbox_speaks_for_a_charge_point_that_has_power_brains_too() {
+        let text = mixed("brain", "box", "control");
+        let plans = read(Path::new("test.toml"), &text).unwrap().0.plan.gateways;
+        let primary = plans[0].primary().unwrap();
+        assert_eq!((plans.len(), primary.evse.as_str()), (1, "box"));
+        assert!(plans[0].leads);
+        assert_eq!(plans[0].members[0].rotation, Some([L2, L3, L1]));
+    }
+
+    #[test]
+    fn in_observe_mode_power_brains_and_ocpp_wallboxes_are_charge_points_of_their_own() {
+        let text = mixed("brain", "box", "observe");
+        let problems = read(Path::new("test.toml"), &text).unwrap_err();
+        assert_eq!(problems.0.len(), 1);
+        let what = &problems.0[0].what;
+        assert!(what.starts_with("in observe mode"), "{what}");
+        let text = text.replacen("\"X\"", "\"Y\"", 1);
+        assert!(read(Path::new("test.toml"), &text).is_ok());
+    }
+
+    #[test]
+    fn every_power_brain_with_a_backend_is_worth_a_warning_of_its_own_ocpp_client() {
+        let text = mixed("brain", "box", "control");
+        let (_, warnings) = read(Path::new("test.toml"), &text).unwrap();
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}");
+        };
+        assert!(warning.0.what.contains("bills every session twice"));
+        assert_eq!(warning.0.place.as_ref().unwrap().line, 12);
+        let alone = text.replace("client-id", "#").replace("url", "#");
+        let alone = alone.replace("[evse.gateway]", "");
+        let (_, warnings) = read(Path::new("test.toml"), &alone).unwrap();
+        assert_eq!(warnings, []);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod rules;
 
-pub(super) use rules::{check_addresses, check_references};
+pub(super) use rules::{check_addresses, check_mixing, check_references};
 
 use super::authorization::TAG_LENGTH;
 use super::gateway::{self, Gateway};
@@ -141,6 +141,12 @@ fn read_one(mut section: Section<'_>) -> Entry {
     let ocpp = read_ocpp(s, &kind);
     let gateway = s.table("gateway", "[evse.gateway]").map(gateway::read);
 
+    if let (Some(DeviceKind::PowerBrain), Some(at)) = (kind.given().map(|at| at.value), &gateway) {
+        let what = "the OCPP client of the Power Brain itself must be off: with both, the backend \
+                    bills every session twice";
+        let remedy = "leave the OCPP gateway URL in the box's own web interface empty";
+        s.report.warning(&at.span, what, remedy);
+    }
     let device = read_device(s.report, &kind, &address);
     section.finish(&["name", "device", "address", "max-current"]);
     let evse = device.map(|device| Evse {

@@ -250,7 +250,7 @@ pub(super) fn check_identities(report: &Report<'_>, gateways: &[&Entry]) {
     }
 }
 
-fn is_same(a: &Gateway, b: &Gateway) -> bool {
+pub(super) fn is_same(a: &Gateway, b: &Gateway) -> bool {
     !a.url.is_empty() && !a.client_id.is_empty() && a.url == b.url && a.client_id == b.client_id
 }
 

@@ -174,6 +174,8 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     modbus::check_lines(report, wallboxes.chain(meter_places));
     let gateways: Vec<_> = evses.iter().filter_map(|it| it.gateway.as_ref()).collect();
     gateway::check_identities(report, &gateways);
+    let observe = manager.load_management == LoadManagement::Observe;
+    evse::check_mixing(report, &evses, observe);
     let circuits = circuit::tree(report, &circuit_names, circuits);
     if !report.is_clean() {
         return None;
@@ -221,11 +223,6 @@ fn unsupported(config: &Config) -> Vec<String> {
         // With an OCPP wallbox it is the tag of a start that we ask for.
         if is_ocpp && evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
             parts.push(format!("fixed-id-tag of {name} without remote-start"));
-        }
-        if evse.gateway.is_some() && !is_ocpp {
-            parts.push(format!(
-                "[evse.gateway] of {name}, which is no OCPP wallbox"
-            ));
         }
     }
     parts

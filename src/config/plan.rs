@@ -151,6 +151,8 @@ fn charge_points(
                 EvseMeter::None => Metering::None,
             },
             observe: manager.load_management == LoadManagement::Observe,
+            backend: evse.gateway.is_some(),
+            rotation: evse.rotation.order(),
         })
     };
     evses

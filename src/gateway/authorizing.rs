@@ -89,5 +89,6 @@ impl Gateway {
     pub(super) fn remember_keys(&mut self) {
         let keys = self.keys.memory();
         self.remember_text("keys", &keys);
+        self.tell_conduct();
     }
 }

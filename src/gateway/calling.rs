@@ -272,6 +272,11 @@ impl Gateway {
                 if known.is_some_and(|known| matches!(known.start, Start::Delivered(_))) {
                     return Reply::Verdict(Verdict::ACCEPTED);
                 }
+                // A wallbox that we play starts nothing that was not authorized before.
+                let member = known.and_then(|it| self.members.at(&it.address, it.connector));
+                if member.is_some_and(|member| !member.plan.is_ocpp) {
+                    return Reply::Verdict(Verdict::ACCEPTED);
+                }
                 Reply::Verdict(self.judge_offline(now, tag, &pending.evses))
             }
             What::Relay { action, payload } if action == "DataTransfer" => {

@@ -7,10 +7,13 @@ use crate::clock::Now;
 use crate::evse::Outcome;
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{ConfigurationStatus, Measurand};
+use crate::units::Phase;
 
 use super::gateway::Gateway;
-use super::keys::{Asked, Change, Keys, Metering};
+use super::keys::{Asked, Change, Keys, KeysPlan, Metering};
+use super::members::{Member, Members};
 use super::ordering::What;
+use super::plan::GatewayPlan;
 
 impl Gateway {
     pub(super) fn get_configuration(&mut self, id: &MessageId, payload: &RawValue) {
@@ -43,6 +46,7 @@ impl Gateway {
             Ok(Change::Answered(answer)) => {
                 self.remember_keys();
                 self.answer(id, &answer);
+                self.tell_metering();
             }
             Ok(Change::Metering(Metering::Measurands(list))) if !are_measurands(&list) => {
                 let answer = Keys::answer(ConfigurationStatus::Rejected);
@@ -84,6 +88,43 @@ impl Gateway {
             self.remember_keys();
         }
     }
+}
+
+/// What is known of an identity before its backend sets anything.
+pub(super) fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
+    let played = || members.iter().filter(|it| !it.plan.is_ocpp);
+    let asked = members.primary().map(|it| &it.plan.address);
+    let numbers = members
+        .iter()
+        .filter(|it| it.plan.is_ocpp && Some(&it.plan.address) == asked);
+    KeysPlan {
+        emulated: members.are_emulated(),
+        connectors: members.iter().map(|it| it.connector.0).max().unwrap_or(1),
+        numbers: numbers
+            .map(|it| (it.plan.connector, it.connector))
+            .collect(),
+        split: plan.shares_wallbox || (!members.are_emulated() && played().next().is_some()),
+        rotation: played().map(rotation).collect::<Vec<_>>().join(","),
+        switches_phases: members.iter().any(|it| it.plan.wiring.switches_phases),
+        offline_unknown_tags: members.iter().any(|it| it.plan.offline_unknown_tags),
+        security_profile: plan.security_profile,
+        password: plan.password.clone(),
+    }
+}
+
+/// `1.RST`: how a connector that we play is wired. R, S and T are the grid's L1, L2 and L3.
+fn rotation(member: &Member) -> String {
+    let letter = |phase: &Phase| match phase {
+        Phase::L1 => 'R',
+        Phase::L2 => 'S',
+        Phase::L3 => 'T',
+    };
+    let word = match member.plan.rotation {
+        _ if member.plan.wiring.phases == 1 => "NotApplicable".to_owned(),
+        Some(order) => order.iter().map(letter).collect(),
+        None => "Unknown".to_owned(),
+    };
+    format!("{}.{word}", member.connector)
 }
 
 /// Names that OCPP 1.6 knows (§7.32), with or without a phase: `Voltage`, `Voltage.L1-N`.

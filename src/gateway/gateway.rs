@@ -7,25 +7,28 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::clock::{Mono, Now};
-use crate::evse::{Call, Notice, Outcome, Report};
+use crate::evse::{Call, Conduct, Notice, Outcome, Report};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
 };
 use crate::journal::{EntryKind, Filed, Record, Recovered};
+use crate::ocpp::messages;
 use crate::ocpp::rpc::{Received, Rpc};
 use crate::units::MilliAmps;
 
 use super::calling::{DATA_TRANSFER, Pending};
+use super::configuring::keys_plan;
 use super::connection::Connection;
 use super::dial_failure::DialFailure;
 use super::io::{Context, Output, View};
-use super::keys::{Keys, KeysPlan};
+use super::keys::Keys;
 use super::members::{Members, Numbers};
-use super::ordering::{Ordered, Parts};
+use super::ordering::Ordered;
 use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
+use super::sharing::Parts;
 use super::tags::Tags;
 use super::transactions::Transactions;
 
@@ -121,6 +124,8 @@ pub struct Gateway {
     /// The disk could not read.
     pub(super) fetch_at: Option<Mono>,
     pub(super) silences: u32,
+    /// How those that we play behave, as they were told last.
+    pub(super) conduct: Option<Conduct>,
     /// What each EVSE was allowed last.
     pub(super) ceilings: BTreeMap<EvseName, Option<MilliAmps>>,
     /// When a profile begins or ends next, looked at once a second.
@@ -138,7 +143,8 @@ impl Gateway {
         };
         let before: Numbers = read(memory("connectors"));
         let mut numbers = before.clone();
-        let members = Members::new(now.mono, &plan, &mut numbers);
+        let mut members = Members::new(now.mono, &plan, &mut numbers);
+        members.whole_status = memory("whole").map(str::to_owned);
         let refused: Vec<TransactionNumber> = read(memory("refused"));
         let mut gateway = Self {
             keys: Keys::new(keys_plan(&plan, &members), memory("keys")),
@@ -171,20 +177,22 @@ impl Gateway {
             making_up: None,
             fetch_at: None,
             silences: 0,
+            conduct: None,
             ceilings: BTreeMap::new(),
             looked_at: now.mono,
             outputs: VecDeque::new(),
             identity,
             plan,
         };
+        gateway.note_memory();
         if numbers != before {
             gateway.remember("connectors", &numbers);
         }
-        let has_boot = gateway.boot.is_some() || gateway.members.iter().any(|it| !it.plan.is_ocpp);
-        if has_boot {
-            gateway.connection.introduce_at(now.mono);
+        if let Some(at) = gateway.introduction(now.mono) {
+            gateway.connection.introduce_at(at);
         }
         gateway.tell_metering();
+        gateway.tell_conduct();
         gateway.tell_ceilings(now);
         gateway
     }
@@ -370,6 +378,18 @@ impl Gateway {
         }
     }
 
+    /// What is known at the start is what is kept: it is not written again.
+    fn note_memory(&mut self) {
+        let known = [
+            ("keys", self.keys.memory()),
+            ("profiles", messages::write(&self.profiles)),
+            ("list", messages::write(&self.tags.list)),
+            ("cache", messages::write(&self.tags.cache)),
+        ];
+        let digests = known.into_iter().map(|(key, json)| (key, digest(&json)));
+        self.remembered.extend(digests);
+    }
+
     pub(super) fn remember<T: serde::Serialize>(&mut self, key: &'static str, value: &T) {
         if let Ok(json) = serde_json::to_string(value) {
             self.remember_text(key, &json);
@@ -378,9 +398,7 @@ impl Gateway {
 
     /// Keeps what changed, and spares the disk what did not.
     pub(super) fn remember_text(&mut self, key: &'static str, json: &str) {
-        let mut hasher = DefaultHasher::new();
-        json.hash(&mut hasher);
-        let digest = hasher.finish();
+        let digest = digest(json);
         if self.remembered.insert(key, digest) == Some(digest) {
             return;
         }
@@ -491,21 +509,10 @@ pub(super) fn owner(identity: &Identity) -> String {
     format!("gateway {identity}")
 }
 
-fn keys_plan(plan: &GatewayPlan, members: &Members) -> KeysPlan {
-    let numbers = members.iter().filter(|it| it.plan.is_ocpp);
-    KeysPlan {
-        emulated: members.iter().all(|it| !it.plan.is_ocpp),
-        connectors: members.iter().map(|it| it.connector.0).max().unwrap_or(1),
-        numbers: numbers
-            .map(|it| (it.plan.connector, it.connector))
-            .collect(),
-        split: plan.shares_wallbox,
-        rotation: None,
-        switches_phases: members.iter().any(|it| it.plan.wiring.switches_phases),
-        offline_unknown_tags: members.iter().any(|it| it.plan.offline_unknown_tags),
-        security_profile: plan.security_profile,
-        password: plan.password.clone(),
-    }
+fn digest(json: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    json.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn foreign(identity: &Identity, recovered: &Recovered) -> BTreeSet<TransactionNumber> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::{Now, Random};
-use crate::evse::{Deauthorize, Metering, Order, Reply};
+use crate::evse::{Conduct, Deauthorize, Metering, Order, Reply};
 use crate::ids::{EntryId, EvseName, LinkId};
 use crate::journal::{Entry, Record};
 use crate::units::MilliAmps;
@@ -78,12 +78,19 @@ pub enum Output {
         /// Per phase.
         limit: Option<MilliAmps>,
     },
-    /// Which meter values the backend wants.
+    /// Which meter values the backend wants of an OCPP wallbox.
     Metering {
         /// Of whom.
         evse: EvseName,
         /// Which.
         metering: Metering,
+    },
+    /// How a wallbox behaves that we play.
+    Conduct {
+        /// Whose.
+        evse: EvseName,
+        /// How.
+        conduct: Conduct,
     },
     /// The backend refuses a transaction that runs.
     Deauthorize {

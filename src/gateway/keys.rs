@@ -12,6 +12,9 @@
 //! `AllowOfflineTxForUnknownId` can be switched off by the backend, but on only where the
 //! configuration allows it: the site decides whether strangers charge. `SecurityProfile` cannot be
 //! changed: address and certificates of the backend stand in the configuration.
+//!
+//! Where we play the wallbox the table is all there is. What is accepted there holds at once, so
+//! nothing is ever answered with `RebootRequired`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -50,8 +53,8 @@ pub struct KeysPlan {
     pub numbers: BTreeMap<ConnectorId, ConnectorId>,
     /// The backend sees some connectors of the wallbox only.
     pub split: bool,
-    /// `ConnectorPhaseRotation` where there is no wallbox to ask.
-    pub rotation: Option<String>,
+    /// `ConnectorPhaseRotation` of the connectors that have no wallbox to ask.
+    pub rotation: String,
     /// `ConnectorSwitch3to1PhaseSupported`
     pub switches_phases: bool,
     /// By configuration unknown tags may charge while the backend is away.
@@ -240,7 +243,7 @@ impl Keys {
         }
         let stranger = row.name == "AllowOfflineTxForUnknownId" && !self.plan.offline_unknown_tags;
         match row.read(&value) {
-            Some(value) if !(stranger && value == "true") => {
+            Some(value) if !(stranger && value == "true") && self.has_connectors(row, &value) => {
                 self.remembered.set.insert(row.name.to_owned(), value);
                 answered(Accepted)
             }
@@ -315,6 +318,13 @@ impl Keys {
         self.plan.split && name.trim().eq_ignore_ascii_case(ROTATION)
     }
 
+    /// A rotation is not said of connectors that are not there.
+    fn has_connectors(&self, row: &Row, value: &str) -> bool {
+        let is_there =
+            |item| table::connector_of(item).is_some_and(|it| it <= self.plan.connectors);
+        row.kind != Kind::Rotation || table::items(value).all(is_there)
+    }
+
     fn of_wallbox(&self, name: &str) -> Option<&str> {
         self.remembered.wallbox.get(&folded(name))?.value.as_deref()
     }
@@ -356,14 +366,12 @@ impl Keys {
             "ConnectorSwitch3to1PhaseSupported" => self.plan.switches_phases.to_string(),
             "NumberOfConnectors" => self.plan.connectors.to_string(),
             "SecurityProfile" => self.plan.security_profile.to_string(),
-            ROTATION => {
-                let rotation = self.plan.rotation.clone();
-                rotation.unwrap_or_else(|| row.default.to_owned())
-            }
+            ROTATION => self.plan.rotation.clone(),
             _ => row.default.to_owned(),
         };
-        let set = self.remembered.set.get(row.name).cloned();
-        set.unwrap_or(default)
+        let set = self.remembered.set.get(row.name);
+        let set = set.filter(|value| self.has_connectors(row, value));
+        set.cloned().unwrap_or(default)
     }
 
     /// `1.RST,2.RTS` for the connectors that the backend sees, in its numbers. Without numbers it
@@ -382,8 +390,9 @@ impl Keys {
                 }
             }
         };
-        let items: Vec<String> = table::items(rotation).filter_map(item).collect();
-        items.join(",")
+        let ours = table::items(&self.plan.rotation).map(str::to_owned);
+        let items = table::items(rotation).filter_map(item).chain(ours);
+        items.collect::<Vec<_>>().join(",")
     }
 }
 

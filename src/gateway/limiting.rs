@@ -98,16 +98,33 @@ impl Gateway {
         }
     }
 
-    /// Tells the devices which meter values the backend wants.
+    /// Tells the wallboxes which meter values the backend wants.
     pub(super) fn tell_metering(&mut self) {
         let metering = Metering {
             interval: self.keys.sample_interval(),
             measurands: self.keys.measurands().unwrap_or_default().to_owned(),
         };
-        let evses: Vec<EvseName> = self.members.iter().map(|it| it.plan.evse.clone()).collect();
-        for evse in evses {
+        for evse in self.evses(true) {
             let metering = metering.clone();
             self.output(Output::Metering { evse, metering });
         }
+    }
+
+    /// Tells those that we play how they behave, if that has changed.
+    pub(super) fn tell_conduct(&mut self) {
+        let conduct = self.keys.conduct();
+        if self.conduct.as_ref() == Some(&conduct) {
+            return;
+        }
+        self.conduct = Some(conduct.clone());
+        for evse in self.evses(false) {
+            let conduct = conduct.clone();
+            self.output(Output::Conduct { evse, conduct });
+        }
+    }
+
+    fn evses(&self, ocpp: bool) -> Vec<EvseName> {
+        let members = self.members.iter().filter(|it| it.plan.is_ocpp == ocpp);
+        members.map(|it| it.plan.evse.clone()).collect()
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Members {
     all: Vec<Member>,
+    /// None of them is an OCPP wallbox.
+    emulated: bool,
     /// The wallbox whose connectors these all are.
     whole: Option<ChargeBoxId>,
     /// Its last `StatusNotification` of connector 0.
@@ -57,6 +59,7 @@ impl Members {
             });
         Self {
             all: all.collect(),
+            emulated: plan.members.iter().all(|it| !it.is_ocpp),
             whole: plan.whole.clone(),
             whole_status: None,
         }
@@ -91,9 +94,10 @@ impl Members {
         self.all.iter().find(|it| it.connector == connector)
     }
 
-    /// The first one: it speaks for all where only one can.
+    /// It speaks for all where only one can: an OCPP wallbox, if there is one.
     pub(super) fn primary(&self) -> Option<&Member> {
-        self.all.first()
+        let first = self.all.first();
+        self.all.iter().find(|it| it.plan.is_ocpp).or(first)
     }
 
     /// The only one.
@@ -102,6 +106,11 @@ impl Members {
             [only] => Some(only),
             _ => None,
         }
+    }
+
+    /// Modbus wallboxes that we play, all of them: nobody else answers the backend.
+    pub(super) fn are_emulated(&self) -> bool {
+        self.emulated
     }
 
     /// Its connectors are shown one to one, and connector 0 is that of a wallbox.

@@ -5,10 +5,12 @@
 //! | `gateway` | the machine: what arrives, what is to be done, timers |
 //! | `io` | what comes out of it |
 //! | `connection`, `backoff`, `dial_failure` | when a backend is tried, and whether it lives |
-//! | `registering` | boot, heartbeats, the status of every connector |
+//! | `registering`, `introducing` | boot, heartbeats, who we say that we are |
+//! | `noticing` | what wallboxes say unasked: the status of every connector |
 //! | `calling` | what wallboxes ask, and what they are told without the backend |
 //! | `delivering`, `outbox`, `transactions` | the queue of messages that must arrive |
-//! | `obeying`, `ordering` | what the backend wants, who answers, and what goes through a wallbox |
+//! | `obeying`, `ordering`, `sharing` | what the backend wants, who answers, and what goes through one wallbox or several |
+//! | `commands` | what a command to a wallbox that we play must hold |
 //! | `configuring`, `keys` | the configuration keys of a charge point that is two |
 //! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
 //! | `authorizing`, `tags` | the backend's tag list, and what it said of tags before |
@@ -18,6 +20,7 @@
 mod authorizing;
 mod backoff;
 mod calling;
+mod commands;
 mod configuring;
 mod connection;
 mod delivering;
@@ -27,16 +30,19 @@ mod dial_failure;
     reason = "the machine that gives the room its name"
 )]
 mod gateway;
+mod introducing;
 mod io;
 pub mod keys;
 mod limiting;
 mod members;
+mod noticing;
 mod obeying;
 mod ordering;
 mod outbox;
 pub mod plan;
 pub mod profiles;
 mod registering;
+mod sharing;
 pub mod tags;
 mod transactions;
 

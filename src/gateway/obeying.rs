@@ -9,21 +9,21 @@ use tracing::{debug, info};
 use crate::clock::Now;
 use crate::ids::{ConnectorId, IdTag};
 use crate::ocpp::frame::MessageId;
-use crate::ocpp::messages::{
-    self, ChangeAvailability, MessageTrigger, Reset, ResetType, StopReason, TriggerMessage,
-};
+use crate::ocpp::messages::{self, MessageTrigger, Reset, ResetType, StopReason, TriggerMessage};
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::{is_unambiguous, without};
 use crate::ocpp::{Action, ErrorCode};
 
+use super::commands;
 use super::gateway::Gateway;
 use super::io::Context;
 use super::members::WHOLE;
-use super::ordering::{Target, What};
+use super::ordering::{Addressed, Target, What};
 
 pub(super) const REMOTE_START: &str = "RemoteStartTransaction";
 pub(super) const REJECTED: &str = r#"{"status":"Rejected"}"#;
-const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
+pub(super) const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
+const NOT_IMPLEMENTED: &str = r#"{"status":"NotImplemented"}"#;
 
 /// The wallbox has so long to stop its transaction before a charge point that was reset comes back.
 const RESET_AFTER: Duration = Duration::from_secs(5);
@@ -52,13 +52,23 @@ impl Gateway {
             self.refuse(id, ErrorCode::FormationViolation, "a member is there twice");
             return;
         }
+        if self.members.are_emulated()
+            && let Err(error) = commands::check(action, payload)
+        {
+            self.refuse(id, error.code, &error.what);
+            return;
+        }
         debug!(
             client_id = self.plan.client_id,
             action, "the backend commands"
         );
+        if self.decline(id, action) {
+            return;
+        }
         let accepted = self.registration.is_accepted();
+        let resets = self.reset_at.is_some();
         match action {
-            "RemoteStartTransaction" | "RemoteStopTransaction" if !accepted => {
+            "RemoteStartTransaction" | "RemoteStopTransaction" if !accepted || resets => {
                 self.answer(id, REJECTED);
             }
             "SetChargingProfile" | "ClearChargingProfile" | "GetCompositeSchedule"
@@ -102,8 +112,6 @@ impl Gateway {
                 self.remember_cache();
                 self.answer(id, &alone);
             }
-            "GetDiagnostics" if !self.plan.leads => self.answer(id, "{}"),
-            "GetLog" | "SignedUpdateFirmware" if !self.plan.leads => self.answer(id, REJECTED),
             "ClearCache" => {
                 let alone = self.tags.cache.clear(self.keys.offline_flags());
                 self.remember_cache();
@@ -111,7 +119,23 @@ impl Gateway {
             }
             "TriggerMessage" => self.trigger(now, id, payload),
             "Reset" => self.reset(context, id, payload),
-            "UpdateFirmware" if !(self.plan.allow_firmware && self.plan.leads) => {
+            "ChangeAvailability" if self.means_several(payload) => self.change_all(id, payload),
+            "ReserveNow" if self.means_several(payload) => self.reserve_any(id, payload),
+            "CancelReservation" if self.is_several() => self.cancel_reservation(id, payload),
+            _ => self.relay(id, action, payload),
+        }
+    }
+
+    /// Answers what is not done for this backend, or not here; says whether.
+    fn decline(&mut self, id: &MessageId, action: &str) -> bool {
+        match action {
+            "GetDiagnostics" if !self.plan.leads => self.answer(id, "{}"),
+            "GetLog" | "SignedUpdateFirmware" if !self.plan.leads => self.answer(id, REJECTED),
+            // A Modbus wallbox is updated on site.
+            "GetLog" | "SignedUpdateFirmware" if self.members.are_emulated() => {
+                self.answer(id, REJECTED);
+            }
+            "UpdateFirmware" if !self.relays_firmware() => {
                 self.refuse(
                     id,
                     ErrorCode::NotSupported,
@@ -131,16 +155,23 @@ impl Gateway {
                     "certificates are configured on site",
                 );
             }
-            "ChangeAvailability" if self.means_several(payload) => self.change_all(id, payload),
-            _ => self.relay(id, action, payload),
+            _ => return false,
         }
+        true
+    }
+
+    fn relays_firmware(&self) -> bool {
+        self.plan.allow_firmware && self.plan.leads && !self.members.are_emulated()
     }
 
     /// Connector 0 of a charge point that is several wallboxes.
     fn means_several(&self, payload: &RawValue) -> bool {
-        let whole =
-            messages::parse::<ChangeAvailability>(payload).is_ok_and(|it| it.connector_id == WHOLE);
-        whole && !self.members.shows_whole() && self.members.single().is_none()
+        let said = messages::parse::<Addressed>(payload);
+        said.is_ok_and(|it| it.connector_id == Some(WHOLE)) && self.is_several()
+    }
+
+    fn is_several(&self) -> bool {
+        !self.members.shows_whole() && self.members.single().is_none()
     }
 
     pub(super) fn answer(&mut self, id: &MessageId, payload: &str) {
@@ -205,9 +236,14 @@ impl Gateway {
         let tag = said.id_tag.clone().unwrap_or_else(|| IdTag::from(""));
         let single = self.members.single().map(|member| member.connector);
         let connector = said.connector_id.or(single);
+        if self.target(REMOTE_START, payload.get()) == Target::Nobody {
+            self.answer(id, REJECTED);
+            return;
+        }
+        let before = self.profiles.waiting(connector);
         let Some(profile) = said.charging_profile else {
             self.profiles.forget_remote_start(connector);
-            let what = What::RemoteStart(connector, tag);
+            let what = What::RemoteStart(connector, tag, before);
             self.relay_as(id, REMOTE_START, payload.get().to_owned(), what);
             return;
         };
@@ -223,7 +259,7 @@ impl Gateway {
                 self.profiles_changed(now);
                 let bare = without(payload.get(), "chargingProfile");
                 let bare = bare.unwrap_or_else(|| payload.get().to_owned());
-                let what = What::RemoteStart(connector, tag);
+                let what = What::RemoteStart(connector, tag, before);
                 self.relay_as(id, REMOTE_START, bare, what);
             }
         }
@@ -244,9 +280,13 @@ impl Gateway {
     }
 
     fn trigger(&mut self, now: Now, id: &MessageId, payload: &RawValue) {
-        let Ok(said) = messages::parse::<TriggerMessage>(payload) else {
-            self.relay(id, "TriggerMessage", payload);
-            return;
+        let said = match messages::parse::<TriggerMessage>(payload) {
+            Ok(said) => said,
+            Err(_) if self.members.are_emulated() => {
+                self.answer(id, NOT_IMPLEMENTED);
+                return;
+            }
+            Err(_) => return self.relay(id, "TriggerMessage", payload),
         };
         match said.requested_message {
             MessageTrigger::BootNotification => {
@@ -274,6 +314,11 @@ impl Gateway {
                 }
             },
             MessageTrigger::MeterValues
+                if said.connector_id.is_none_or(|it| it == WHOLE) && self.is_several() =>
+            {
+                self.trigger_all(id, payload);
+            }
+            MessageTrigger::MeterValues
             | MessageTrigger::DiagnosticsStatusNotification
             | MessageTrigger::FirmwareStatusNotification => {
                 self.relay(id, "TriggerMessage", payload);
@@ -281,26 +326,31 @@ impl Gateway {
         }
     }
 
-    /// A wallbox that is shown as a whole is reset; of one with other connectors only what this
-    /// backend sees: its transaction ends, and the charge point comes back.
+    /// A wallbox that is shown as a whole is reset; of any other only what this backend sees: its
+    /// transactions end, and the charge point comes back.
     fn reset(&mut self, context: &mut Context<'_>, id: &MessageId, payload: &RawValue) {
         let wallboxes: std::collections::BTreeSet<_> =
             self.members.iter().map(|it| &it.plan.address).collect();
-        if self.members.shows_whole() || (wallboxes.len() == 1 && !self.plan.shares_wallbox) {
+        let has_one = wallboxes.len() == 1 && !self.plan.shares_wallbox;
+        if self.members.shows_whole() || (has_one && !self.members.are_emulated()) {
             self.relay(id, "Reset", payload);
             return;
         }
+        let reason = match messages::parse::<Reset>(payload) {
+            Ok(Reset {
+                kind: ResetType::Hard,
+            }) => StopReason::HardReset,
+            Ok(Reset {
+                kind: ResetType::Soft,
+            }) => StopReason::SoftReset,
+            Err(error) => return self.refuse(id, error.code, &error.what),
+        };
         self.answer(id, ACCEPTED);
         info!(
             client_id = self.plan.client_id,
-            "the backend resets a charge point that shares its wallbox: its transaction ends"
+            "the backend resets a charge point that is no wallbox of its own: its transactions end"
         );
-        let hard = messages::parse::<Reset>(payload).is_ok_and(|it| it.kind == ResetType::Hard);
-        self.stop_all(if hard {
-            StopReason::HardReset
-        } else {
-            StopReason::SoftReset
-        });
-        self.reset_at = Some(context.now.mono + RESET_AFTER);
+        self.stop_all(reason);
+        self.reset_at.get_or_insert(context.now.mono + RESET_AFTER);
     }
 }

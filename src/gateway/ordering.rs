@@ -1,14 +1,11 @@
 //! Commands of a backend on their way through a wallbox: whom they concern, and what comes back.
 
-use serde_json::value::RawValue;
-
 use crate::clock::Now;
 use crate::evse::{Order, Outcome};
 use crate::ids::{ConnectorId, EvseName, IdTag, LinkId, TransactionNumber};
 use crate::ocpp::frame::MessageId;
 use crate::ocpp::messages::{
-    AvailabilityStatus, ChangeAvailabilityResponse, RemoteStopTransaction, SetChargingProfile,
-    StatusNotification, StopReason, write,
+    RemoteStopTransaction, SetChargingProfile, StatusNotification, StopReason,
 };
 use crate::ocpp::splice::insert;
 use crate::ocpp::{ChargePointStatus, ErrorCode};
@@ -18,6 +15,7 @@ use super::io::Output;
 use super::keys::Asked;
 use super::members::{Member, WHOLE};
 use super::obeying::{REJECTED, REMOTE_START};
+use super::profiles::Waiting;
 
 /// A command that its wallbox has not answered yet.
 #[derive(Debug)]
@@ -35,24 +33,13 @@ pub(super) enum What {
     /// The answer goes back as it is.
     Relay,
     /// A profile may wait for the transaction, and its tag is that of the backend.
-    RemoteStart(Option<ConnectorId>, IdTag),
+    RemoteStart(Option<ConnectorId>, IdTag, Waiting),
     /// GetConfiguration: the wallbox's keys are mixed with ours.
     Keys(Asked),
     /// ChangeConfiguration with this payload.
     Key(String),
     /// Its share of a command to several wallboxes.
     Part(u64),
-}
-
-/// A command that several wallboxes carry out, each its part.
-#[derive(Debug)]
-pub(super) struct Parts {
-    message: MessageId,
-    link: Option<LinkId>,
-    /// Still to be answered.
-    left: usize,
-    /// The least of what they said so far.
-    status: AvailabilityStatus,
 }
 
 /// Whom a command concerns.
@@ -69,9 +56,9 @@ pub(super) enum Target {
 /// The members of a command that say whom it concerns.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Addressed {
+pub(super) struct Addressed {
     #[serde(default, deserialize_with = "crate::ocpp::lenient::optional")]
-    connector_id: Option<ConnectorId>,
+    pub(super) connector_id: Option<ConnectorId>,
 }
 
 impl Gateway {
@@ -90,8 +77,19 @@ impl Gateway {
                 let payload = self.name_connector(&evse, action, payload);
                 self.order(id, evse, true, action, payload, what);
             }
-            Target::Nobody if action == REMOTE_START => self.answer(id, REJECTED),
-            Target::Nobody => {
+            Target::Nobody => self.answer_for_nobody(id, action),
+        }
+    }
+
+    /// A command for a connector that is not there is well-formed: where its answer has a word for
+    /// that, it is no error.
+    fn answer_for_nobody(&mut self, id: &MessageId, action: &str) {
+        match action {
+            REMOTE_START | "ReserveNow" | "ChangeAvailability" | "TriggerMessage" => {
+                self.answer(id, REJECTED);
+            }
+            "UnlockConnector" => self.answer(id, r#"{"status":"NotSupported"}"#),
+            _ => {
                 let code = ErrorCode::PropertyConstraintViolation;
                 self.refuse(id, code, "there is no such connector");
             }
@@ -113,7 +111,7 @@ impl Gateway {
         }
     }
 
-    fn order(
+    pub(super) fn order(
         &mut self,
         id: &MessageId,
         evse: EvseName,
@@ -154,6 +152,11 @@ impl Gateway {
         }
         let named = serde_json::from_str::<Addressed>(payload).ok();
         let named = named.and_then(|named| named.connector_id);
+        // Nobody starts on the charge point as a whole, and it has no cable.
+        let needs_one = matches!(action, REMOTE_START | "UnlockConnector");
+        if needs_one && named == Some(WHOLE) && self.members.are_emulated() {
+            return Target::Nobody;
+        }
         let primary = self.members.primary().map(|it| it.plan.evse.clone());
         let member = match named {
             Some(connector) if connector != WHOLE => self.members.numbered(connector),
@@ -171,7 +174,15 @@ impl Gateway {
 
     /// Where a start that names no connector goes: to a car that waits, else to a free connector.
     fn free_one(&self) -> Target {
-        let stands = |member: &Member| {
+        let waits = self.standing(ChargePointStatus::Preparing).next();
+        let free = || self.standing(ChargePointStatus::Available).next();
+        let member = waits.or_else(free);
+        member.map_or(Target::Nobody, |it| Target::Evse(it.plan.evse.clone()))
+    }
+
+    /// Those that can be reached and said this of themselves last.
+    pub(super) fn standing(&self, status: ChargePointStatus) -> impl Iterator<Item = &Member> {
+        let said = move |member: &Member| {
             let said = member.status.as_ref()?;
             Some(
                 serde_json::from_str::<StatusNotification>(said)
@@ -179,13 +190,8 @@ impl Gateway {
                     .status,
             )
         };
-        let wanted = [ChargePointStatus::Preparing, ChargePointStatus::Available];
-        let mut found = wanted.iter().filter_map(|wanted| {
-            let mut members = self.members.iter().filter(|member| member.online);
-            members.find(|member| stands(member) == Some(*wanted))
-        });
-        let member = found.next();
-        member.map_or(Target::Nobody, |it| Target::Evse(it.plan.evse.clone()))
+        let members = self.members.iter().filter(|member| member.online);
+        members.filter(move |member| said(member) == Some(status))
     }
 
     /// A backend that sees one connector need not name it; a wallbox with two must be told.
@@ -242,14 +248,14 @@ impl Gateway {
         let Some(ordered) = self.orders.remove(&order) else {
             return;
         };
-        if let What::RemoteStart(connector, tag) = &ordered.what {
+        if let What::RemoteStart(connector, tag, before) = &ordered.what {
             let accepted = outcome
                 .as_ref()
                 .is_ok_and(|payload| payload.contains("Accepted"));
             if accepted {
                 self.vouch(now.mono, tag.clone());
             } else {
-                self.profiles.forget_remote_start(*connector);
+                self.profiles.restore(*connector, before);
                 self.profiles_changed(now);
             }
         }
@@ -273,55 +279,6 @@ impl Gateway {
                 let frame = self.rpc.refuse(&ordered.message, &failure);
                 self.send(frame);
             }
-        }
-    }
-
-    /// `ChangeAvailability` of connector 0 where that is several wallboxes, or a part of one.
-    pub(super) fn change_all(&mut self, id: &MessageId, payload: &RawValue) {
-        let evses: Vec<EvseName> = self.members.iter().map(|it| it.plan.evse.clone()).collect();
-        self.next_order += 1;
-        let number = self.next_order;
-        let parts = Parts {
-            message: id.clone(),
-            link: self.connection.link(),
-            left: evses.len(),
-            status: AvailabilityStatus::Accepted,
-        };
-        self.parts.insert(number, parts);
-        for evse in evses {
-            let (payload, what) = (payload.get().to_owned(), What::Part(number));
-            self.order(id, evse, true, "ChangeAvailability", payload, what);
-        }
-    }
-
-    /// One of several has answered; the last one brings the answer of all.
-    fn take_part(&mut self, number: u64, outcome: Outcome) {
-        let Some(parts) = self.parts.get_mut(&number) else {
-            return;
-        };
-        let said = outcome
-            .ok()
-            .and_then(|said| serde_json::from_str::<ChangeAvailabilityResponse>(&said).ok());
-        let status = said.map_or(AvailabilityStatus::Rejected, |said| said.status);
-        parts.left -= 1;
-        parts.status = match (parts.status, status) {
-            (AvailabilityStatus::Rejected, _) | (_, AvailabilityStatus::Rejected) => {
-                AvailabilityStatus::Rejected
-            }
-            (AvailabilityStatus::Scheduled, _) => AvailabilityStatus::Scheduled,
-            (AvailabilityStatus::Accepted, status) => status,
-        };
-        if parts.left > 0 {
-            return;
-        }
-        if let Some(parts) = self.parts.remove(&number)
-            && parts.link == self.connection.link()
-        {
-            let status = parts.status;
-            self.answer(
-                &parts.message,
-                &write(&ChangeAvailabilityResponse { status }),
-            );
         }
     }
 }

@@ -4,7 +4,7 @@ use super::keys::Credential;
 use super::members;
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
 use crate::ocpp::composite::Wiring;
-use crate::units::MilliAmps;
+use crate::units::{MilliAmps, Phase};
 
 /// One charge point as one backend sees it: a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct MemberPlan {
     pub min: MilliAmps,
     /// How it is wired, for profiles.
     pub wiring: Wiring,
+    /// Which grid phases lie behind its own; `None` = nobody knows.
+    pub rotation: Option<[Phase; 3]>,
     /// Backend away: may a tag nobody knows charge?
     pub offline_unknown_tags: bool,
 }
@@ -80,6 +82,12 @@ pub struct BootPlan {
 }
 
 impl GatewayPlan {
+    /// The member that speaks for all where only one can: an OCPP wallbox, if there is one.
+    pub fn primary(&self) -> Option<&MemberPlan> {
+        let first = self.members.first();
+        self.members.iter().find(|it| it.is_ocpp).or(first)
+    }
+
     /// Says how the charge point and its wallboxes lie to each other. `evses` = how many EVSEs the
     /// wallbox of the first member has, this charge point's and others.
     pub fn place(&mut self, evses: usize) {

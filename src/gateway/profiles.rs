@@ -77,6 +77,10 @@ struct Coming {
     profile: ChargingProfile,
 }
 
+/// What waits for a transaction on a connector.
+#[derive(Debug, Clone)]
+pub struct Waiting(Vec<Coming>);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SetChargingProfile<'a> {
@@ -221,7 +225,19 @@ impl BackendProfiles {
         Ok(Acceptance::Accepted)
     }
 
-    /// The wallbox refused the remote start, or one without a profile followed.
+    /// What waits there now, before a remote start that may be refused.
+    pub fn waiting(&self, connector: Option<ConnectorId>) -> Waiting {
+        let here = self.coming.iter().filter(|it| it.connector == connector);
+        Waiting(here.cloned().collect())
+    }
+
+    /// The wallbox refused the remote start: what waited before it waits on.
+    pub fn restore(&mut self, connector: Option<ConnectorId>, before: &Waiting) {
+        self.forget_remote_start(connector);
+        self.coming.extend(before.0.iter().cloned());
+    }
+
+    /// A remote start without a profile follows, or the transaction began.
     pub fn forget_remote_start(&mut self, connector: Option<ConnectorId>) {
         self.coming.retain(|coming| coming.connector != connector);
     }

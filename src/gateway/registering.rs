@@ -7,22 +7,17 @@ use serde_json::value::RawValue;
 use tracing::{info, warn};
 
 use crate::clock::{Mono, Now};
-use crate::evse::Notice;
-use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, LinkId};
+use crate::ids::{ConnectorId, EntryId, LinkId};
 use crate::ocpp::ErrorCode;
 use crate::ocpp::lenient;
 use crate::ocpp::liveness::Liveness;
-use crate::ocpp::messages::{
-    self, BootNotification, ChargePointErrorCode, Heartbeat, HeartbeatResponse, RegistrationStatus,
-    StatusNotification,
-};
+use crate::ocpp::messages::{self, Heartbeat, HeartbeatResponse, RegistrationStatus};
 use crate::ocpp::rpc::CallFailure;
-use crate::ocpp::splice::splice;
-use crate::ocpp::{ChargePointStatus, timestamp};
+use crate::ocpp::timestamp;
 
 use super::gateway::{Asked, Gateway, Urgent};
 use super::io::Context;
-use super::members::{Member, WHOLE};
+use super::members::WHOLE;
 
 /// A backend that names no interval, or an absurd one, is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
@@ -36,17 +31,8 @@ const BOOT_AGAIN: Duration = Duration::from_mins(10);
 /// A backend may have us wait so long at most before it is asked again.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
 
-/// A wallbox that is away for less is not worth a word.
-const GRACE: Duration = Duration::from_mins(1);
-
-/// A wallbox that never says who it is gets a name of ours after this.
-const NAMELESS: Duration = Duration::from_mins(1);
-
 /// The clock of a backend that differs by more is worth a warning.
 const CLOCKS_AGREE: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
-
-/// So many words of wallboxes wait for a busy backend; then the oldest are left out.
-const URGENT: usize = 100;
 
 /// How the backend takes us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +49,9 @@ enum Standing {
 pub(super) struct Registration {
     standing: Standing,
     /// BootNotification must be sent also on a connection that only came back.
-    wanted: bool,
+    pub(super) wanted: bool,
+    /// What the backend was told of what we are does not hold any more.
+    pub(super) outdated: bool,
     /// When the backend last wanted a boot that it had accepted before.
     repeated: Option<Mono>,
     /// As the backend wants it.
@@ -78,6 +66,7 @@ impl Default for Registration {
         Self {
             standing: Standing::Unknown(Mono::START),
             wanted: true,
+            outdated: false,
             repeated: None,
             interval: ASK_AGAIN,
             next_heartbeat: Mono::START,
@@ -89,6 +78,10 @@ impl Default for Registration {
 impl Registration {
     pub(super) fn is_accepted(&self) -> bool {
         self.standing == Standing::Accepted
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.standing, Standing::Pending(_))
     }
 }
 
@@ -146,12 +139,16 @@ impl Gateway {
 
     /// Boots if that is due; true while nothing else may be said.
     pub(super) fn register(&mut self, context: &mut Context<'_>) -> bool {
+        if self.is_to_boot_anew() {
+            self.boot_again(context.now.mono);
+        }
         let due = match self.registration.standing {
             Standing::Unknown(at) | Standing::Pending(at) | Standing::Rejected(at) => at,
             Standing::Accepted => return false,
         };
         if due <= context.now.mono {
             let payload = self.boot_payload();
+            self.registration.outdated = false;
             self.call(context, "BootNotification", &payload, Asked::Boot);
         } else if let Standing::Pending(_) = self.registration.standing {
             self.tell_triggered(context);
@@ -170,6 +167,10 @@ impl Gateway {
                 self.call(context, "StatusNotification", &payload, Asked::Notice);
                 return;
             }
+        }
+        let is_notice = |it: &mut Urgent| matches!(it, Urgent::Notice { .. });
+        if let Some(Urgent::Notice { action, payload }) = self.urgent.pop_front_if(is_notice) {
+            self.call(context, &action, &payload, Asked::Notice);
         }
     }
 
@@ -200,32 +201,6 @@ impl Gateway {
         if self.connection.link().is_some() && self.registration.is_accepted() {
             self.registration.standing = Standing::Unknown(now);
         }
-    }
-
-    /// What the wallbox says of itself; where several EVSEs of one wallbox are charge points of
-    /// their own, each has a serial number of its own.
-    fn boot_payload(&self) -> String {
-        let plan = &self.plan.boot;
-        let Some(boot) = &self.boot else {
-            return messages::write(&BootNotification {
-                charge_point_vendor: plan.vendor.clone().unwrap_or_else(|| "unknown".to_owned()),
-                charge_point_model: plan.model.clone().unwrap_or_else(|| "unknown".to_owned()),
-                charge_point_serial_number: plan.serial.clone(),
-                firmware_version: plan.firmware.clone(),
-                ..BootNotification::default()
-            });
-        };
-        let Some(suffix) = &self.plan.serial_suffix else {
-            return boot.clone();
-        };
-        let said = serde_json::from_str::<BootNotification>(boot).ok();
-        let serial = said.and_then(|said| said.charge_point_serial_number);
-        let Some(serial) = serial else {
-            return boot.clone();
-        };
-        let kept: String = serial.chars().take(25 - suffix.len().min(25)).collect();
-        let serial = messages::write(&format!("{kept}{suffix}"));
-        splice(boot, &[("chargePointSerialNumber", &serial)]).unwrap_or_else(|| boot.clone())
     }
 
     pub(super) fn take_registration(&mut self, now: Now, result: Result<&RawValue, CallFailure>) {
@@ -369,62 +344,6 @@ impl Gateway {
         })
     }
 
-    /// A word of a wallbox. What nobody can be told now is left out, but for the newest status of
-    /// each connector and what the wallbox is.
-    pub(super) fn take_notice(&mut self, now: Mono, address: &ChargeBoxId, notice: &Notice) {
-        // Of several wallboxes one speaks for the charge point.
-        let primary = self.members.primary();
-        let speaks = primary.is_some_and(|member| member.plan.address == *address);
-        match notice.action.as_str() {
-            "BootNotification" if speaks => {
-                self.boot = Some(notice.payload.clone());
-                self.remember_text("boot", &notice.payload);
-                self.connection.introduce_at(now);
-                self.boot_again(now);
-            }
-            "BootNotification" => {}
-            "StatusNotification" => self.take_status(notice),
-            "GetConfiguration" => self.take_keys(&notice.payload),
-            _ if notice.evse.is_none() && !(speaks && self.plan.leads) => {}
-            _ => {
-                if let Some(payload) = self.renumber(notice).filter(|_| self.is_ready()) {
-                    self.tell(Urgent::Notice {
-                        action: notice.action.clone(),
-                        payload,
-                    });
-                }
-            }
-        }
-    }
-
-    fn take_status(&mut self, notice: &Notice) {
-        let payload = notice.payload.clone();
-        let connector = match &notice.evse {
-            None if self.members.shows_whole() => {
-                self.members.whole_status = Some(payload);
-                WHOLE
-            }
-            None => return,
-            Some(evse) => {
-                let Some(member) = self.members.named_mut(evse) else {
-                    return;
-                };
-                member.status = Some(payload);
-                member.told_away = false;
-                member.connector
-            }
-        };
-        if !self.is_ready() || self.replay.contains(&connector) {
-            return;
-        }
-        if let Some(payload) = self.renumber(notice) {
-            self.tell(Urgent::Notice {
-                action: notice.action.clone(),
-                payload,
-            });
-        }
-    }
-
     pub(super) fn boot_later(&mut self, now: Mono) {
         self.registration.standing = Standing::Unknown(now + ASK_AGAIN);
     }
@@ -440,105 +359,6 @@ impl Gateway {
         self.registration.beat_triggered = true;
         self.registration.next_heartbeat = Mono::START;
     }
-
-    fn tell(&mut self, word: Urgent) {
-        self.urgent.push_back(word);
-        if self.urgent.len() > URGENT {
-            let oldest = self
-                .urgent
-                .iter()
-                .position(|it| matches!(it, Urgent::Notice { .. }));
-            oldest.and_then(|place| self.urgent.remove(place));
-        }
-    }
-
-    /// The payload with the backend's connector number.
-    fn renumber(&self, notice: &Notice) -> Option<String> {
-        let Some(evse) = &notice.evse else {
-            let native = self.members.shows_whole() || self.members.single().is_some();
-            return native.then(|| notice.payload.clone());
-        };
-        let member = self.members.named(evse)?;
-        splice(
-            &notice.payload,
-            &[("connectorId", &member.connector.to_string())],
-        )
-    }
-
-    /// Tells the status of one connector of those that are to be told anew, 0 first.
-    pub(super) fn tell_status(&mut self, context: &mut Context<'_>) -> bool {
-        while let Some(connector) = self.replay.pop_first() {
-            if let Some(payload) = self.status_of(context.now, connector) {
-                self.call(context, "StatusNotification", &payload, Asked::Notice);
-                return true;
-            }
-        }
-        false
-    }
-
-    /// `None` where nothing is known yet.
-    fn status_of(&self, now: Now, connector: ConnectorId) -> Option<String> {
-        let away = |member: &Member| member.told_away;
-        if connector == WHOLE {
-            let all_away = self.members.iter().all(away);
-            return Some(match &self.members.whole_status {
-                Some(status) if !all_away => status.clone(),
-                _ => own_status(now, connector, all_away),
-            });
-        }
-        let member = self.members.numbered(connector)?;
-        if member.told_away {
-            return Some(own_status(now, connector, true));
-        }
-        let number = connector.to_string();
-        splice(member.status.as_ref()?, &[("connectorId", &number)])
-    }
-
-    /// A wallbox came or went.
-    pub(super) fn take_presence(&mut self, now: Mono, evse: &EvseName, online: bool) {
-        let Some(member) = self.members.named_mut(evse) else {
-            return;
-        };
-        member.online = online;
-        if online {
-            member.away_since = None;
-            if self.boot.is_none() {
-                self.connection.introduce_at(now + NAMELESS);
-            }
-            if std::mem::take(&mut member.told_away) {
-                // The wallbox is asked how it is; until then this is the last that is known.
-                let connector = member.connector;
-                self.replay.extend([WHOLE, connector]);
-            }
-        } else {
-            member.away_since.get_or_insert(now);
-        }
-    }
-
-    /// Tells the backend of wallboxes that have been away for a while.
-    pub(super) fn note_absences(&mut self, now: Mono) {
-        let mut changed = Vec::new();
-        for member in self.members.iter_mut() {
-            let long = member
-                .away_since
-                .is_some_and(|since| now.since(since) >= GRACE);
-            if long && !member.told_away {
-                member.told_away = true;
-                changed.push(member.connector);
-            }
-        }
-        if !changed.is_empty() {
-            self.replay.insert(WHOLE);
-            self.replay.extend(changed);
-        }
-    }
-
-    pub(super) fn absences_timeout(&self) -> Option<Mono> {
-        let untold = self.members.iter().filter(|member| !member.told_away);
-        untold
-            .filter_map(|member| Some(member.away_since? + GRACE))
-            .min()
-    }
 }
 
 /// What of the answer to BootNotification is needed.
@@ -551,25 +371,4 @@ struct Booted {
     interval: i64,
     #[serde(default, deserialize_with = "lenient::optional")]
     current_time: Option<String>,
-}
-
-/// What we say ourselves of a connector.
-fn own_status(now: Now, connector: ConnectorId, away: bool) -> String {
-    messages::write(&StatusNotification {
-        connector_id: connector,
-        error_code: if away {
-            ChargePointErrorCode::OtherError
-        } else {
-            ChargePointErrorCode::NoError
-        },
-        info: away.then(|| "charge point offline".to_owned()),
-        status: if away {
-            ChargePointStatus::Unavailable
-        } else {
-            ChargePointStatus::Available
-        },
-        timestamp: Some(timestamp::format(now.wall)),
-        vendor_id: None,
-        vendor_error_code: None,
-    })
 }

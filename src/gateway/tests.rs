@@ -3,6 +3,9 @@
 mod cases;
 mod commands;
 mod delivery;
+mod emulated;
+mod hostile;
+mod ordered;
 mod registration;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,12 +17,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::{Mono, Now, Random};
 use crate::evse::{
-    Ask, AuthorizationStatus, Call, Deauthorize, Notice, Order, Outcome, Reply, Report,
+    Ask, AuthorizationStatus, Call, Conduct, Deauthorize, Notice, Order, Outcome, Reply, Report,
 };
 use crate::ids::{ChargeBoxId, ConnectorId, EntryId, EvseName, LinkId, TransactionNumber};
 use crate::journal::{Entry, EntryKind, Filed, Record, Recovered, Transaction};
 use crate::ocpp::composite::Wiring;
-use crate::units::{MilliAmps, MilliVolts};
+use crate::units::{MilliAmps, MilliVolts, Phase};
 
 pub(super) fn member(evse: &str, address: &str, connector: u32) -> MemberPlan {
     MemberPlan {
@@ -35,6 +38,7 @@ pub(super) fn member(evse: &str, address: &str, connector: u32) -> MemberPlan {
             max: MilliAmps::from_amps(16),
             switches_phases: false,
         },
+        rotation: Some(Phase::ALL),
         offline_unknown_tags: false,
     }
 }
@@ -86,6 +90,8 @@ struct Bench {
     orders: Vec<(EvseName, Order)>,
     ceilings: Vec<(EvseName, Option<MilliAmps>)>,
     refused: Vec<Deauthorize>,
+    /// How the wallbox that is played behaves.
+    conduct: Option<Conduct>,
     closed: Vec<u16>,
     next_id: u32,
     schema: crate::schema::Checker,
@@ -121,6 +127,7 @@ impl Bench {
             orders: Vec::new(),
             ceilings: Vec::new(),
             refused: Vec::new(),
+            conduct: None,
             closed: Vec::new(),
             next_id: 0,
             schema: crate::schema::Checker::new(),
@@ -200,6 +207,7 @@ impl Bench {
                     self.sent.push_back(serde_json::from_str(&text).unwrap());
                     self.wire.push(text);
                 }
+                Output::Conduct { conduct, .. } => self.conduct = Some(conduct),
                 Output::Ping { .. } | Output::Metering { .. } => {}
                 Output::Close { code, .. } => self.closed.push(code),
                 Output::Reply { ticket, reply } => self.replies.push((ticket, reply)),

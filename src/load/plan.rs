@@ -147,6 +147,14 @@ impl Rotation {
     /// The usual one.
     pub const L1L2L3: Self = Self::Known(Phase::ALL);
 
+    /// The grid phases behind its L1, L2, L3; `None` = nobody knows.
+    pub fn order(self) -> Option<[Phase; 3]> {
+        match self {
+            Self::Known(order) => Some(order),
+            Self::Unknown => None,
+        }
+    }
+
     /// Currents of a device (`phases` of them wired) as the grid sees them. With an unknown
     /// rotation every grid phase gets the largest of them.
     #[must_use]

@@ -172,6 +172,18 @@ impl Site {
             gateway::Output::Ceiling { evse, limit } => {
                 self.load_rests_on = self.load_rests_on.max(slot.gate.rests_on());
                 self.load.handle_ceiling(now, &evse, limit);
+                if let Some(&Place::ChargePoint(place)) = self.by_evse.get(&evse) {
+                    self.with_charge_point(now, place, |charge_point, context| {
+                        charge_point.handle_ceiling(context, limit);
+                    });
+                }
+            }
+            gateway::Output::Conduct { evse, conduct } => {
+                if let Some(&Place::ChargePoint(place)) = self.by_evse.get(&evse) {
+                    self.with_charge_point(now, place, |charge_point, context| {
+                        charge_point.handle_conduct(context, conduct);
+                    });
+                }
             }
             gateway::Output::Metering { evse, metering } => {
                 if let Some(&Place::Connector(station, connector)) = self.by_evse.get(&evse) {
@@ -295,14 +307,18 @@ impl Site {
             }
             None => {
                 let why = CallFailure::new(ErrorCode::InternalError, "no such EVSE");
-                self.order_is_done(now, ticket, Err(why));
+                self.order_is_done(now, ticket, Err(why), Seq(0));
             }
         }
     }
 
-    /// A device has carried out an order, or not.
-    pub(super) fn order_is_done(&mut self, now: Now, ticket: u64, outcome: Outcome) {
+    /// A device has carried out an order, or not. The answer leaves when the records that it rests
+    /// on are on disk.
+    pub(super) fn order_is_done(&mut self, now: Now, ticket: u64, outcome: Outcome, rests_on: Seq) {
         if let Some((gateway, order)) = self.ordered.remove(&ticket) {
+            if let Some(slot) = self.gateways.get_mut(gateway) {
+                slot.gate.rest_on(rests_on);
+            }
             self.with_gateway(now, gateway, |gateway, context| {
                 gateway.handle_outcome(context, order, outcome);
             });
@@ -318,6 +334,25 @@ impl Site {
         for index in gateways {
             self.with_gateway(now, index, |gateway, context| {
                 gateway.handle_notice(context, address, notice);
+            });
+        }
+    }
+
+    /// A Modbus wallbox says something as an OCPP wallbox would. What concerns the charge point as
+    /// a whole is said by the first of those that are one charge point; of its status each says
+    /// what it knows.
+    pub(super) fn pass_own_notice(&mut self, now: Now, evse: &EvseName, notice: &Notice) {
+        let Some(&index) = self.backends.get(evse) else {
+            return;
+        };
+        let slot = self.gateways.get(index);
+        let primary = slot.and_then(|slot| slot.gateway.plan().primary());
+        let speaks = primary.is_some_and(|primary| primary.evse == *evse);
+        if let Some(address) = primary.map(|primary| primary.address.clone())
+            && (speaks || notice.evse.is_some() || notice.action == "StatusNotification")
+        {
+            self.with_gateway(now, index, |gateway, context| {
+                gateway.handle_notice(context, &address, notice);
             });
         }
     }

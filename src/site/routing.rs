@@ -6,7 +6,7 @@ use crate::central_system;
 use crate::charge_point;
 use crate::clock::Now;
 use crate::evse::{Ask, Call, Limit, Measured, Offer, Reply, Report};
-use crate::ids::{DeviceId, EvseName, MeterName, OfferNumber};
+use crate::ids::{DeviceId, EvseName, MeterName, OfferNumber, Seq};
 use crate::load::{self, Rotation};
 use crate::modbus::meters::{MeterOutput, Sample};
 use crate::ocpp::ErrorCode;
@@ -98,7 +98,7 @@ impl Site {
                     self.pass_notice(now, &address, &notice);
                 }
                 Some(central_system::Output::Done { id, outcome }) => {
-                    self.order_is_done(now, id, outcome);
+                    self.order_is_done(now, id, outcome, Seq(0));
                 }
                 Some(central_system::Output::Lost {
                     transaction,
@@ -133,6 +133,7 @@ impl Site {
     }
 
     fn drain_charge_point(&mut self, now: Now, index: usize) {
+        let mut words = Vec::new();
         loop {
             let committed = self.committed;
             let Some(slot) = self.charge_points.get_mut(index) else {
@@ -156,9 +157,9 @@ impl Site {
                 Some(charge_point::Output::Call(call)) => {
                     self.ask_upstream(now, Machine::ChargePoint(index), &call);
                 }
-                Some(charge_point::Output::Done { id, outcome }) => {
-                    self.order_is_done(now, id, outcome);
-                }
+                Some(
+                    word @ (charge_point::Output::Notice(_) | charge_point::Output::Done { .. }),
+                ) => words.push(word),
                 Some(charge_point::Output::File { entry, with }) => {
                     let seq = self.file(now, entry, with);
                     if let Some(slot) = self.charge_points.get_mut(index) {
@@ -167,6 +168,7 @@ impl Site {
                 }
             }
         }
+        self.pass_words(now, index, words);
         let Some(slot) = self.charge_points.get(index) else {
             return;
         };
@@ -177,6 +179,25 @@ impl Site {
         let timers = [slot.charge_point.poll_timeout(), patience];
         let due = timers.into_iter().flatten().min();
         self.timers.set(Machine::ChargePoint(index), due);
+    }
+
+    /// What a Modbus wallbox says to its backend comes after what it wants kept: an answer rests on
+    /// that.
+    fn pass_words(&mut self, now: Now, index: usize, words: Vec<charge_point::Output>) {
+        let Some(slot) = self.charge_points.get(index) else {
+            return;
+        };
+        let rests_on = slot.clearance.rests_on();
+        let evse = slot.charge_point.plan().evse.clone();
+        for word in words {
+            match word {
+                charge_point::Output::Notice(notice) => self.pass_own_notice(now, &evse, &notice),
+                charge_point::Output::Done { id, outcome } => {
+                    self.order_is_done(now, id, outcome, rests_on);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn drain_meter(&mut self, now: Now, index: usize) {

@@ -20,7 +20,7 @@ state-dir = "state"
 control-socket = "control.sock"
 start-up-hold = "1s"
 ocpp-raise-interval = "1s"
-
+{manager}
 [ocpp-server]
 address = "127.0.0.1"
 port = {port}
@@ -71,17 +71,19 @@ class Daemon:
         folder: Path,
         passwords: dict[str, str] | None = None,
         site: str | None = None,
+        manager: str = "",
     ):
-        """Three wallboxes behind one fuse, or the circuits and devices of `site`."""
+        """Three wallboxes behind one fuse, or the circuits and devices of `site`; `manager` are
+        more lines of that section."""
         folder.mkdir()
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen | None = None
         if site is not None:
-            text = SERVER.format(port=self.port) + site
+            text = SERVER.format(port=self.port, manager=manager) + site
             (folder / "chargewarden.toml").write_text(text)
             return
-        text = CONFIG.format(port=self.port, fuse=FUSE)
+        text = CONFIG.format(port=self.port, manager=manager, fuse=FUSE)
         for name, address in [("left", "CB-1"), ("right", "CB-2"), ("yard", "CB-3")]:
             text += EVSE.format(name=name, address=address)
             if passwords and address in passwords:

@@ -18,6 +18,9 @@ from pathlib import Path
 from daemon import FUSE, Daemon, until
 from delivery import DELIVERY
 from dual import gateway_dual
+from emulated import EMULATED
+from emulated_links import LINKS
+from emulated_orders import ORDERS
 from many import gateway_virtual, gateway_whole
 from frames import Tap
 from gateway import GATEWAY
@@ -294,7 +297,8 @@ ONE_BY_ONE = [
 ]
 
 
-TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual]
+TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual,
+            *EMULATED, *LINKS, *ORDERS]
 
 
 async def play(scenario, home: Path) -> None:

@@ -39,6 +39,8 @@ class PowerBrain:
         self.serial = serial
         self.values = {8081: 160, 8082: 1, 8083: 0, 8084: 300, 8085: 0, 8091: 0, 8093: 160, 8094: 0}
         self.plugged = False
+        self.willing = True  # the car takes what it is offered
+        self.restarts, self.wakes_at = 7, 0.0
         self.tag, self.tags = "", 0
         self.energy, self.since = 123456.0, time.monotonic()
         self.writes: list[tuple[int, int]] = []
@@ -57,21 +59,39 @@ class PowerBrain:
         self.energy += 3 * VOLTAGE * self.drawn * (now - self.since) / 3600
         self.since = now
         if now - self.told_at >= 0.5:
-            self.drawn = self.allowed() if self.plugged else 0.0
+            self.drawn = self.allowed() if self.plugged and self.willing else 0.0
+
+    def tap(self, tag: str) -> None:
+        """Somebody holds a card to the reader."""
+        self.tag, self.tags = tag, self.tags + 1
+
+    def unplug(self) -> None:
+        self.advance()
+        self.plugged, self.drawn = False, 0.0
+
+    def lose_power(self) -> None:
+        """Whoever listens in its place must be gone meanwhile. For some time after it the energy
+        register reads 0, as in a real one."""
+        self.advance()
+        self.values |= {8091: 0, 8093: self.values[8081], 8094: self.values[8082]}
+        self.tag, self.tags, self.drawn = "", 0, 0.0
+        self.restarts, self.wakes_at = self.restarts + 1, time.monotonic() + 4
 
     def image(self) -> dict[int, int]:
         self.advance()
         state = 0 if not self.plugged else 2 if self.drawn else 1
         tenths = round(self.drawn * 10)
+        register = 0 if time.monotonic() < self.wakes_at else int(self.energy)
         blocks = {
             8000: [0xCF05, 0, 1, 0x101, 0x0100, 7, 256, 0],
             8008: text(self.serial, 8),
             8016: text("cFos Power Brain", 16),
-            8057: [1] + words(">Q", int(self.energy)) + words(">I", round(3 * VOLTAGE * self.drawn)),
+            8057: [1] + words(">Q", register) + words(">I", round(3 * VOLTAGE * self.drawn)),
             8064: words(">I", tenths) * 3,
             8090: [320],
             8092: [state],
             8095: [tenths] + text(self.tag, 15) + [self.tags % 65536, 1, 0],
+            8120: words(">I", self.restarts),
         }
         image = dict(self.values)
         for address, block in blocks.items():

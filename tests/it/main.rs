@@ -11,7 +11,10 @@
 
 mod architecture;
 mod backend_sockets;
+mod cascade;
+mod cert_command;
 mod certificates;
+mod charge_point;
 mod child;
 mod commands;
 mod config;
@@ -20,6 +23,7 @@ mod journal;
 mod modbus;
 mod modbus_world;
 mod quirks;
+mod reload;
 mod schema;
 mod schema_bites;
 mod seeds;

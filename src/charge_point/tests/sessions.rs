@@ -1,8 +1,7 @@
 //! From plug to unplug.
 
 use super::*;
-use crate::evse::{Deauthorize, Order};
-use crate::ocpp::ErrorCode;
+use crate::evse::Deauthorize;
 
 #[test]
 fn a_free_device_is_held_closed_also_where_everybody_may_charge() {
@@ -346,19 +345,4 @@ fn a_transaction_that_its_backend_refuses_late_is_stopped_or_stays_open_without_
         };
         assert_eq!(bench.ending().unwrap().0, reason);
     }
-}
-
-#[test]
-fn commands_are_refused_for_now_and_each_is_answered() {
-    let mut bench = Bench::new(plan());
-    let order = Order {
-        id: 7,
-        evse: None,
-        transaction: None,
-        action: "Reset".to_owned(),
-        payload: "{}".to_owned(),
-    };
-    bench.act(|it, context| it.handle_order(context, &order));
-    let refusals = bench.outcomes.iter().map(|it| it.clone().unwrap_err().code);
-    assert_eq!(refusals.collect::<Vec<_>>(), [ErrorCode::NotSupported]);
 }

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::evse::Deauthorize;
 
 #[derive(Debug, Clone, Copy)]
-enum Event {
+pub(super) enum Event {
     Plug,
     Unplug,
     Hungry(bool),
@@ -20,10 +21,13 @@ enum Event {
     Refuse(u16, bool),
     Disk(bool),
     Wait(u64),
+    Order(usize, bool),
+    Deauthorize(bool),
+    Energetic(bool),
     Restart,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let written = prop::sample::select(vec![8086_u16, 8087, 8093, 8094, 8083, 8085]);
     let shown = prop::sample::select(vec![8087_u16, 8090, 8093, 8094, 8111, 8113, 8121]);
     let value = prop_oneof![Just(0_u16), Just(1), 60..700_u16, any::<u16>()];
@@ -42,11 +46,47 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (written, any::<bool>()).prop_map(|(register, on)| Event::Refuse(register, on)),
         1 => any::<bool>().prop_map(Event::Disk),
         6 => (1..80_u64).prop_map(Event::Wait),
+        4 => (0..6_usize, any::<bool>()).prop_map(|(action, yes)| Event::Order(action, yes)),
+        1 => any::<bool>().prop_map(Event::Deauthorize),
+        1 => any::<bool>().prop_map(Event::Energetic),
         1 => Just(Event::Restart),
     ]
 }
 
-fn happen(bench: &mut Bench, event: Event) {
+fn command(bench: &mut Bench, action: usize, yes: bool) {
+    let id_tag = if yes { CARD } else { PARTNER };
+    let expires = at((bench.time.as_secs() - 1000) + 100);
+    let kind = if yes { "Operative" } else { "Inoperative" };
+    let open = bench.transactions().into_iter().next_back();
+    let open = open.map(|it| it.number);
+    let id = open.map_or(1, |it| it.0);
+    let (action, payload) = [
+        (
+            "RemoteStartTransaction",
+            json!({"idTag": id_tag, "connectorId": 1}),
+        ),
+        ("RemoteStopTransaction", json!({"transactionId": id})),
+        (
+            "ChangeAvailability",
+            json!({"connectorId": u8::from(yes), "type": kind}),
+        ),
+        (
+            "ChangeAvailability",
+            json!({"connectorId": 0, "type": "Operative"}),
+        ),
+        (
+            "ReserveNow",
+            json!({"connectorId": 1, "expiryDate": expires, "idTag": id_tag, "reservationId": 3}),
+        ),
+        ("CancelReservation", json!({"reservationId": 3})),
+    ][action]
+        .clone();
+    bench
+        .order_about(open, action, &payload.to_string())
+        .expect("a CALLRESULT");
+}
+
+pub(super) fn happen(bench: &mut Bench, event: Event) {
     match event {
         Event::Plug => bench.brain.plugged = true,
         Event::Unplug => bench.brain.plugged = false,
@@ -79,6 +119,20 @@ fn happen(bench: &mut Bench, event: Event) {
         }
         Event::Disk(fast) => bench.may_raise = fast,
         Event::Wait(seconds) => bench.run(seconds),
+        Event::Order(action, yes) => command(bench, action, yes),
+        Event::Deauthorize(stop) => {
+            if let Some(open) = bench.transactions().pop() {
+                let transaction = open.number;
+                let said = Deauthorize { transaction, stop };
+                bench.act(|it, context| it.handle_deauthorize(context, &said));
+            }
+        }
+        Event::Energetic(stop_on_invalid) => bench.conduct(Conduct {
+            stop_on_invalid,
+            energy_on_invalid: WattHours(1000),
+            authorize_remote: stop_on_invalid,
+            ..Conduct::default()
+        }),
         // Handled by who owns the bench.
         Event::Restart => {}
     }
@@ -92,9 +146,14 @@ proptest! {
     #[test]
     fn whatever_happens_the_books_are_right_and_flash_is_spared(
         open in any::<bool>(),
+        backend in any::<bool>(),
         events in prop::collection::vec(event(), 1..60),
     ) {
-        let mut bench = Bench::new(ChargePointPlan { open, ..plan() });
+        let mut bench = Bench::new(ChargePointPlan {
+            open: open && !backend,
+            backend,
+            ..plan()
+        });
         for event in events {
             if let Event::Restart = event {
                 bench = bench.restart();

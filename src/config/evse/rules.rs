@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::gateway;
 use super::super::names::Names;
 use super::super::problem::{Report, Span};
 use super::super::value::{At, Value};
@@ -60,6 +61,33 @@ pub(in crate::config) fn check_addresses(report: &Report<'_>, entries: &[Entry])
                 report.problem(span, format!("{what} the EVSE in line {line}"), remedy);
                 break;
             }
+        }
+    }
+}
+
+/// Checks that no charge point is OCPP wallboxes and Power Brains where nothing is limited here:
+/// the backend's limits would go to the ones and end here for the others.
+pub(in crate::config) fn check_mixing(report: &Report<'_>, entries: &[Entry], observe: bool) {
+    let is_ocpp = |entry: &Entry| Some(matches!(entry.evse.as_ref()?.device, Device::Ocpp(_)));
+    for (i, later) in entries.iter().enumerate().filter(|_| observe) {
+        let (Some(kind), Some(gateway)) = (is_ocpp(later), &later.gateway) else {
+            continue;
+        };
+        let other = entries.iter().take(i).find_map(|it| {
+            let theirs = it
+                .gateway
+                .as_ref()
+                .filter(|it| gateway::is_same(it, gateway));
+            theirs.filter(|_| is_ocpp(it).is_some_and(|it| it != kind))
+        });
+        if let Some(other) = other {
+            let line = report.line_of(&other.span);
+            let what = format!(
+                "in observe mode an OCPP wallbox and a Power Brain cannot be one charge point, as \
+                 with the url and client-id in line {line}"
+            );
+            let remedy = "give each a client-id of its own, or write load-management = \"control\"";
+            report.problem(&gateway.span, what, remedy);
         }
     }
 }

@@ -1,6 +1,12 @@
 //! The configuration keys of OCPP 1.6 §9 and of the security extension, as far as we know them by
 //! name: whose they are, what they may be set to and what they are at first.
 
+use std::collections::BTreeSet;
+
+use crate::evse::Sampled;
+use crate::ocpp::messages::Measurand;
+use crate::units::Phase;
+
 /// Who does what a key says, and so knows its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
@@ -23,6 +29,8 @@ pub(super) enum Kind {
     Flag,
     /// A list of what can be measured.
     Measurands,
+    /// `1.RST,2.RTS`: how connectors are wired.
+    Rotation,
     /// At most 500 characters.
     Text,
     /// It cannot be read.
@@ -56,6 +64,7 @@ impl Row {
             }
             Kind::Flag => flag(text).map(|flag| flag.to_string()),
             Kind::Measurands => measurands(text),
+            Kind::Rotation => rotation(text),
             Kind::Text => (text.chars().count() <= LONGEST_VALUE).then(|| text.to_owned()),
         }
     }
@@ -67,15 +76,17 @@ pub(super) const LONGEST_VALUE: usize = 500;
 /// `MeterValuesSampledDataMaxLength` and its like.
 const MOST_MEASURANDS: usize = 10;
 
-/// What a wallbox that is no OCPP wallbox can tell.
-const MEASURANDS: [&str; 6] = [
-    "Current.Import",
-    "Current.Offered",
-    "Energy.Active.Import.Register",
-    "Power.Active.Import",
-    "Power.Offered",
-    "Voltage",
+/// What a wallbox that we play can tell. It measures no voltage.
+const MEASURANDS: [Measurand; 5] = [
+    Measurand::CurrentImport,
+    Measurand::CurrentOffered,
+    Measurand::EnergyActiveImportRegister,
+    Measurand::PowerActiveImport,
+    Measurand::PowerOffered,
 ];
+
+/// Which of them are known of each phase.
+const PHASED: [Measurand; 2] = [Measurand::CurrentImport, Measurand::CurrentOffered];
 
 pub(super) const SAMPLED: &str = "Energy.Active.Import.Register,Power.Active.Import,Current.Import";
 
@@ -92,7 +103,7 @@ const fn row(name: &'static str, default: &'static str, kind: Kind, holder: Hold
 #[rustfmt::skip]
 pub(super) const ROWS: [Row; 47] = {
     use Holder::{Gateway, Metering, Wallbox};
-    use Kind::{Fixed, Flag, Measurands, Secret, Text, Whole};
+    use Kind::{Fixed, Flag, Measurands, Rotation, Secret, Text, Whole};
     [
         row("AdditionalRootCertificateCheck", "false", Fixed, Gateway),
         row("AllowOfflineTxForUnknownId", "false", Flag, Gateway),
@@ -106,7 +117,7 @@ pub(super) const ROWS: [Row; 47] = {
         row("ChargingScheduleMaxPeriods", "96", Fixed, Gateway),
         row("ClockAlignedDataInterval", "0", Whole(0), Wallbox),
         row("ConnectionTimeOut", "120", Whole(0), Wallbox),
-        row("ConnectorPhaseRotation", "1.Unknown", Text, Wallbox),
+        row("ConnectorPhaseRotation", "1.Unknown", Rotation, Wallbox),
         row("ConnectorSwitch3to1PhaseSupported", "", Fixed, Gateway),
         row("CpoName", "", Text, Gateway),
         row("GetConfigurationMaxKeys", "50", Fixed, Wallbox),
@@ -200,19 +211,61 @@ pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// The list in the spelling of the specification; an item may name a phase (`Voltage.L1`).
-fn measurands(list: &str) -> Option<String> {
-    let known = |item: &str| {
-        MEASURANDS.into_iter().find_map(|name| {
-            let (head, phase) = item.split_at_checked(name.len())?;
-            let is_phase = ["", ".L1", ".L2", ".L3"]
-                .into_iter()
-                .find(|it| it.eq_ignore_ascii_case(phase))?;
-            head.eq_ignore_ascii_case(name)
-                .then(|| format!("{name}{is_phase}"))
-        })
+/// An item of a list of measurands that a wallbox which we play can tell; it may name a phase
+/// (`Current.Import.L1`).
+pub(super) fn sampled(item: &str) -> Option<Sampled> {
+    let whole = |measurand: &Measurand| item.eq_ignore_ascii_case(measurand.as_str());
+    if let Some(measurand) = MEASURANDS.into_iter().find(whole) {
+        let phase = None;
+        return Some(Sampled { measurand, phase });
+    }
+    let (head, tail) = item.rsplit_once('.')?;
+    let of_phase = |it: &Measurand| head.eq_ignore_ascii_case(it.as_str());
+    let is_it = |it: &Phase| tail.eq_ignore_ascii_case(&it.to_string());
+    Some(Sampled {
+        measurand: PHASED.into_iter().find(of_phase)?,
+        phase: Some(Phase::ALL.into_iter().find(is_it)?),
+    })
+}
+
+/// The words of `ConnectorPhaseRotation`.
+const ROTATIONS: [&str; 8] = [
+    "NotApplicable",
+    "Unknown",
+    "RST",
+    "RTS",
+    "SRT",
+    "STR",
+    "TRS",
+    "TSR",
+];
+
+/// Which connector the item of a list of rotations means; 0 = how the charge point is connected.
+pub(super) fn connector_of(item: &str) -> Option<u32> {
+    item.split_once('.')?.0.trim().parse().ok()
+}
+
+/// The list in the spelling of the specification: something is said, and of each connector once.
+fn rotation(list: &str) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let spelled = |item| {
+        let number = connector_of(item).filter(|number| seen.insert(*number))?;
+        let word = item.split_once('.')?.1.trim();
+        let is_it = |it: &&str| it.eq_ignore_ascii_case(word);
+        Some(format!("{number}.{}", ROTATIONS.into_iter().find(is_it)?))
     };
-    let all: Option<Vec<String>> = items(list).map(known).collect();
+    let all: Option<Vec<String>> = items(list).map(spelled).collect();
+    all.filter(|all| !all.is_empty()).map(|all| all.join(","))
+}
+
+/// The list in the spelling of the specification.
+fn measurands(list: &str) -> Option<String> {
+    let spelled = |item| {
+        let Sampled { measurand, phase } = sampled(item)?;
+        let name = measurand.as_str();
+        Some(phase.map_or_else(|| name.to_owned(), |phase| format!("{name}.{phase}")))
+    };
+    let all: Option<Vec<String>> = items(list).map(spelled).collect();
     all.filter(|all| all.len() <= MOST_MEASURANDS)
         .map(|all| all.join(","))
 }
@@ -277,10 +330,12 @@ mod tests {
     #[test]
     fn measurands_are_read_in_any_case_and_with_phases() {
         let row = Row::of("MeterValuesSampledData").unwrap();
-        let read = row.read(" current.import.l1 , VOLTAGE,");
-        assert_eq!(read.as_deref(), Some("Current.Import.L1,Voltage"));
+        let read = row.read(" current.import.l1 , POWER.OFFERED,");
+        assert_eq!(read.as_deref(), Some("Current.Import.L1,Power.Offered"));
         assert_eq!(row.read("SoC"), None);
-        assert_eq!(row.read(&"Voltage,".repeat(11)), None);
-        assert_eq!(row.read("Voltageß"), None);
+        assert_eq!(row.read("Power.Offered.L1"), None, "nobody knows that");
+        assert_eq!(row.read("Current.Import.L4"), None);
+        assert_eq!(row.read(&"Power.Offered,".repeat(11)), None);
+        assert_eq!(row.read("Current.Importß"), None);
     }
 }

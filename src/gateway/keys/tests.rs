@@ -1,3 +1,5 @@
+mod played;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -27,6 +29,7 @@ fn proxy() -> Keys {
 fn emulated() -> Keys {
     let plan = KeysPlan {
         emulated: true,
+        rotation: "1.Unknown".to_owned(),
         ..plan()
     };
     Keys::new(plan, None)
@@ -403,7 +406,8 @@ fn without_a_wallbox_the_table_answers_everything() {
     for (key, value, expected) in [
         ("ConnectionTimeOut", "30", "Accepted"),
         ("MeterValueSampleInterval", "30", "Accepted"),
-        ("MeterValuesSampledData", "Voltage", "Accepted"),
+        ("MeterValuesSampledData", "Power.Offered", "Accepted"),
+        ("MeterValuesSampledData", "Voltage", "Rejected"),
         ("MeterValuesSampledData", "SoC", "Rejected"),
         ("StopTransactionOnInvalidId", "false", "Accepted"),
         ("UnlockConnectorOnEVSideDisconnect", "true", "Rejected"),

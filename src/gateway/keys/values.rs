@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::evse::{Conduct, Sampled};
+use crate::units::WattHours;
+
 use super::credential::Credential;
 use super::table::{self, Row};
 use super::{HEARTBEAT, INTERVAL, Keys, SAMPLED_DATA};
@@ -96,6 +99,30 @@ impl Keys {
     /// `StopTransactionOnInvalidId`
     pub fn stop_on_invalid(&self) -> bool {
         self.flag("StopTransactionOnInvalidId")
+    }
+
+    /// How a wallbox behaves that we play.
+    pub fn conduct(&self) -> Conduct {
+        let interval = |name| Some(self.seconds(name)).filter(|it| !it.is_zero());
+        Conduct {
+            sample_interval: interval(INTERVAL),
+            sampled: self.sampled(SAMPLED_DATA),
+            stop_sampled: self.sampled("StopTxnSampledData"),
+            clock_interval: interval("ClockAlignedDataInterval"),
+            aligned: self.sampled("MeterValuesAlignedData"),
+            stop_aligned: self.sampled("StopTxnAlignedData"),
+            minimum_status: self.seconds("MinimumStatusDuration"),
+            connection_time_out: self.connection_time_out(),
+            authorize_remote: self.flag("AuthorizeRemoteTxRequests"),
+            stop_on_invalid: self.stop_on_invalid(),
+            energy_on_invalid: WattHours(self.whole("MaxEnergyOnInvalidId").into()),
+        }
+    }
+
+    fn sampled(&self, name: &str) -> Vec<Sampled> {
+        let default = || Row::of(name).map(|row| row.default.to_owned());
+        let list = self.value(name).or_else(default).unwrap_or_default();
+        table::items(&list).filter_map(table::sampled).collect()
     }
 
     /// How tags are judged while the backend is away.

@@ -142,13 +142,11 @@ fn an_answer_to_a_command_of_a_lost_connection_goes_to_nobody() {
 #[test]
 fn a_connector_that_is_not_there_is_nobodys() {
     let mut bench = Bench::ready();
-    let answer = bench
-        .command("UnlockConnector", &json!({"connectorId": 3}))
-        .unwrap();
-    assert_eq!(
-        (&answer[0], &answer[2]),
-        (&json!(4), &json!("PropertyConstraintViolation"))
-    );
+    let unlock = bench.command("UnlockConnector", &json!({"connectorId": 3}));
+    assert_eq!(unlock.unwrap()[2]["status"], "NotSupported");
+    let unknown = bench.command("VendorThing", &json!({"connectorId": 3}));
+    assert_eq!(unknown.unwrap()[2], "PropertyConstraintViolation");
+    assert!(bench.orders.is_empty());
 }
 
 #[test]

@@ -1,14 +1,16 @@
-//! Typed views of the messages of the Core, `SmartCharging`, `RemoteTrigger` and
-//! `LocalAuthListManagement` profiles.
+//! Typed views of the messages of the Core, `SmartCharging`, `RemoteTrigger`, `Reservation` and
+//! `LocalAuthListManagement` profiles, and of what of `FirmwareManagement` is said without firmware.
 //!
 //! One type serves both peers: written strictly, with the names of the specification and without
 //! `null`, and read leniently, so that a message is lost only if what makes it up is missing.
 
 mod core_down;
 mod core_up;
+mod firmware;
 mod local_list;
 mod meter_values;
 mod remote_trigger;
+mod reservation;
 mod smart_charging;
 mod transactions;
 
@@ -21,9 +23,11 @@ use super::lenient::spelled;
 
 pub use core_down::*;
 pub use core_up::*;
+pub use firmware::*;
 pub use local_list::*;
 pub use meter_values::*;
 pub use remote_trigger::*;
+pub use reservation::*;
 pub use smart_charging::*;
 pub use transactions::*;
 
@@ -145,6 +149,8 @@ mod tests {
         );
         same::<BootNotification>(r#"{"chargePointVendor":"Acme","chargePointModel":"WB22"}"#);
         same::<DataTransfer>(r#"{"vendorId":"Acme","messageId":"m","data":"{\"a\":1}"}"#);
+        same::<DiagnosticsStatusNotification>(r#"{"status":"Uploading"}"#);
+        same::<FirmwareStatusNotification>(r#"{"status":"Idle"}"#);
         same::<Heartbeat>("{}");
         same::<MeterValues>(
             r#"{"connectorId":1,"transactionId":77,"meterValue":[{"timestamp":"2026-01-15T10:00:10Z","sampledValue":[{"value":"16.1","context":"Sample.Clock","format":"Raw","measurand":"Current.Import","phase":"L1-N","location":"Outlet","unit":"A"},{"value":"123456"}]}]}"#,
@@ -162,6 +168,7 @@ mod tests {
 
     #[test]
     fn what_a_central_system_sends_is_read_and_written_without_a_difference() {
+        same::<CancelReservation>(r#"{"reservationId":3}"#);
         same::<ChangeAvailability>(r#"{"connectorId":0,"type":"Inoperative"}"#);
         same::<ChangeConfiguration>(r#"{"key":"WebSocketPingInterval","value":"30"}"#);
         same::<ClearCache>("{}");
@@ -176,6 +183,9 @@ mod tests {
             r#"{"idTag":"04A1B2C3","connectorId":1,"chargingProfile":{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Relative","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16}]}}}"#,
         );
         same::<RemoteStopTransaction>(r#"{"transactionId":77}"#);
+        same::<ReserveNow>(
+            r#"{"connectorId":1,"expiryDate":"2026-01-15T12:00:00Z","idTag":"04A1B2C3","parentIdTag":"P","reservationId":3}"#,
+        );
         same::<Reset>(r#"{"type":"Soft"}"#);
         same::<GetLocalListVersion>("{}");
         same::<SendLocalList>(
@@ -209,6 +219,7 @@ mod tests {
             r#"{"configurationKey":[{"key":"NumberOfConnectors","readonly":true,"value":"1"},{"key":"AuthorizationKey","readonly":false}],"unknownKey":["x"]}"#,
         );
         same::<HeartbeatResponse>(r#"{"currentTime":"2026-01-15T10:00:00Z"}"#);
+        same::<ReserveNowResponse>(r#"{"status":"Occupied"}"#);
         same::<SetChargingProfileResponse>(r#"{"status":"NotSupported"}"#);
         same::<StartTransactionResponse>(
             r#"{"idTagInfo":{"status":"ConcurrentTx"},"transactionId":77}"#,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backends::Trunk;
 use super::{Failure, World};
 use crate::gateway::MemberPlan;
-use crate::ids::ChargeBoxId;
+use crate::ids::{ChargeBoxId, ConnectorId};
 use crate::journal::EntryState;
 use crate::sim::backend::{Ledger, Transaction};
 use crate::sim::wallbox::Told;
@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_hours(2);
 
 /// How often it is looked at whether that is so.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// So many Wh flow from the last reading of a register until the contactor opens.
+const TAIL: i64 = 20;
 
 /// Members of a payload whose numbers are ours, and the backend's.
 const NUMBERS: [&str; 2] = ["connectorId", "transactionId"];
@@ -84,7 +87,16 @@ impl World {
             return Err(format!("it has what belongs to no transaction: {foreign}"));
         }
         let mut billed = ledger.transactions(client_id);
-        for member in &plan.members {
+        for (member, (_, number)) in plan.members.iter().zip(plan.connectors()) {
+            if !member.is_ocpp {
+                let own = billed.extract_if(.., |it| connector(&it.start) == Some(number));
+                let own: Vec<&Transaction> = own.collect();
+                self.check_register(member, &own)?;
+                for transaction in own {
+                    in_order(ledger, client_id, transaction)?;
+                }
+                continue;
+            }
             for told in self.told_at(member)? {
                 let start = blank(&told.start);
                 let same = billed.iter().position(|it| blank(&it.start) == start);
@@ -97,6 +109,37 @@ impl World {
         match billed.first() {
             Some(other) => Err(format!("nobody at a wallbox knows of {other:?}")),
             None => Ok(()),
+        }
+    }
+
+    /// Nobody but us tells what happens at a Power Brain. Its register knows how much flowed, and
+    /// nothing flows but in a transaction.
+    fn check_register(&self, member: &MemberPlan, billed: &[&Transaction]) -> Result<(), String> {
+        let brain = self.power_brain(member.address.as_str());
+        let stands_at = brain.ok_or("no such Power Brain")?.energy().0;
+        let mut register = None;
+        for (index, transaction) in billed.iter().enumerate() {
+            let start = number(&transaction.start, "meterStart").unwrap_or_default();
+            if register.is_some_and(|register| !(register..=register + TAIL).contains(&start)) {
+                let start = &transaction.start;
+                return Err(format!("its meter stood at {register:?} before {start}"));
+            }
+            let last = index + 1 == billed.len();
+            let stop = match transaction.stops.as_slice() {
+                [stop] => number(stop, "meterStop").unwrap_or_default(),
+                [] if last => return Ok(()),
+                stops => return Err(format!("it is stopped {} times", stops.len())),
+            };
+            if stop < start {
+                return Err(format!("{stop} Wh after {start} Wh"));
+            }
+            register = Some(stop);
+        }
+        match register {
+            Some(register) if !(stands_at - TAIL..=stands_at).contains(&register) => Err(format!(
+                "its meter stands at {stands_at}, the last stop says {register}"
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -189,6 +232,11 @@ fn blank(payload: &str) -> String {
         }
     }
     blanked
+}
+
+fn connector(payload: &str) -> Option<ConnectorId> {
+    let number = number(payload, "connectorId")?;
+    u32::try_from(number).ok().map(ConnectorId)
 }
 
 fn number(payload: &str, name: &str) -> Option<i64> {

@@ -213,7 +213,7 @@ impl WorldPlan {
         self
     }
 
-    /// The last backend so far knows these EVSEs of OCPP wallboxes as one charge point.
+    /// The last backend so far knows these EVSEs as one charge point.
     #[must_use]
     pub fn gateway(mut self, evses: &[&str], client_id: &str) -> Self {
         let url = self.backends.last().map(|(url, _)| url.clone());
@@ -246,17 +246,24 @@ impl WorldPlan {
     }
 
     fn member(&self, evse: &str) -> Option<MemberPlan> {
-        let (wallbox, connector) = self.wallboxes.iter().find_map(|wallbox| {
+        let wallbox = self.wallboxes.iter().find_map(|wallbox| {
             let mut connectors = (1..=wallbox.connectors).map(ConnectorId);
             let connector = connectors.find(|it| evse_name(wallbox, *it).as_str() == evse)?;
-            Some((wallbox, connector))
-        })?;
+            Some((wallbox.id.clone(), connector))
+        });
+        let brain = || {
+            let brain = self.power_brains.iter().find(|it| it.serial == evse)?;
+            let address = ChargeBoxId::from(brain.serial.as_str());
+            Some((address, ConnectorId(brain.unit.into())))
+        };
+        let is_ocpp = wallbox.is_some();
+        let (address, connector) = wallbox.or_else(brain)?;
         let plan = self.load.evses.iter().find(|it| it.name.as_str() == evse)?;
         Some(MemberPlan {
             evse: plan.name.clone(),
-            address: wallbox.id.clone(),
+            address,
             connector,
-            is_ocpp: true,
+            is_ocpp,
             backend_connector: None,
             min: plan.min,
             wiring: Wiring {
@@ -265,6 +272,7 @@ impl WorldPlan {
                 max: plan.max,
                 switches_phases: false,
             },
+            rotation: plan.rotation.order(),
             offline_unknown_tags: false,
         })
     }
@@ -351,16 +359,24 @@ impl WorldPlan {
                 failsafe: evse.failsafe,
                 voltage: VOLTAGE,
                 fixed_id_tag: self.fixed_id_tags.get(&evse.name).cloned(),
-                open: self.authorization.mode == AuthorizationMode::Open,
+                open: self.authorization.mode == AuthorizationMode::Open
+                    && !self.has_gateway(&evse.name),
                 meter: match self.measured_by.get(&evse.name) {
                     None => Metering::Own,
                     Some(MeasuredBy::Meter(_)) => Metering::Other,
                     Some(MeasuredBy::Nothing) => Metering::None,
                 },
                 observe: self.load.observe,
+                backend: self.has_gateway(&evse.name),
+                rotation: evse.rotation.order(),
             })
         });
         charge_points.collect()
+    }
+
+    fn has_gateway(&self, evse: &EvseName) -> bool {
+        let mut members = self.gateways.iter().flat_map(|gateway| &gateway.members);
+        members.any(|member| member.evse == *evse)
     }
 
     /// Whether some circuit on the path of an EVSE has a meter.

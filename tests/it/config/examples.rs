@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chargewarden::config;
+use chargewarden::config::{self, Config};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -29,13 +29,48 @@ fn the_backend_example_runs_and_warns_of_the_unproven_backend_of_each_wallbox() 
         ["any server certificate is accepted as the backend's"; 2]
     );
     assert_eq!(config.refusal(), None);
+    assert_eq!(
+        charge_points(&config),
+        ["left is DE*ABC*E1 1", "right is DE*ABC*E2 1"]
+    );
+}
+
+fn charge_points(config: &Config) -> Vec<String> {
     let shown = config.plan.gateways.iter().flat_map(|plan| {
         let of = |(evse, connector)| format!("{evse} is {} {connector}", plan.client_id);
         plan.connectors().map(of)
     });
+    shown.collect()
+}
+
+#[test]
+fn the_power_brain_example_shows_one_of_two_to_a_backend() {
+    let (config, _) = config::load(&example("power-brain-backend.toml")).unwrap();
+    assert_eq!(config.refusal(), None);
+    assert_eq!(config.evses.len(), 2);
+    assert_eq!(charge_points(&config), ["visitors is DE*ABC*E1 1"]);
+}
+
+#[test]
+fn the_upper_half_of_two_buildings_expects_what_the_lower_half_shows() {
+    let (lower, _) = config::load(&example("building-lower.toml")).unwrap();
+    let (upper, _) = config::load(&example("building-upper.toml")).unwrap();
+    assert_eq!((lower.refusal(), upper.refusal()), (None, None));
     assert_eq!(
-        shown.collect::<Vec<_>>(),
-        ["left is DE*ABC*E1 1", "right is DE*ABC*E2 1"]
+        charge_points(&lower),
+        ["left is B1-LEFT 1", "yard is B1-YARD 1"]
+    );
+    let expected: Vec<&str> = upper
+        .plan
+        .stations
+        .iter()
+        .map(|it| it.id.as_str())
+        .collect();
+    let shown = lower.plan.gateways.iter().map(|it| it.client_id.as_str());
+    assert_eq!(expected, shown.collect::<Vec<_>>());
+    assert_eq!(
+        charge_points(&upper),
+        ["b1-left is DE*ABC*E1 1", "b1-yard is DE*ABC*E2 1"]
     );
 }
 
