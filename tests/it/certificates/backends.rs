@@ -139,7 +139,15 @@ async fn a_backend_that_demands_a_certificate_gets_ours_of_v1_too() {
             let called = call(demanding(), Trust::Anyone, Some(&identity)).await;
             assert_eq!(called, Ok(()));
         }
-        assert!(call(demanding(), Trust::Anyone, None).await.is_err());
+        let stranger = shop.own("stranger", "/CN=stranger", V1, kind).identity();
+        for (shown, sentence) in [
+            (None, "it demands a client certificate: name one with"),
+            (Some(&stranger), "it refuses our client certificate"),
+        ] {
+            let refused = call(demanding(), Trust::Anyone, shown).await;
+            let why = refused.unwrap_err();
+            assert!(why.contains(sentence), "{why}");
+        }
     }
 }
 
