@@ -33,6 +33,10 @@ long:
     ALLOCATOR_SITES=80000 cargo test --lib load::properties
     tests/interop/run storm 600
 
+# Looks for inputs that break a promise (needs nightly and cargo-fuzz), so long for each kind
+fuzz seconds="60":
+    fuzz/run {{seconds}}
+
 # Three simulated wallboxes behind one fuse
 demo:
     cargo run --release -- demo

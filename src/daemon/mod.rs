@@ -4,9 +4,12 @@
 //! |---|---|
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
-//! | `listener`, `admission`, `entrance` | who may connect, and the way in |
+//! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
+//! | `keyring`, `expiry` | certificates and keys: read, and watched for their end |
+//! | `outside` | lines and diallers of one configuration |
+//! | `reloading` | a new configuration takes the place of the old one |
 //! | `control` | the control socket |
 //! | `field` | what the tasks tell each other |
 //! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
@@ -16,15 +19,22 @@ pub mod clock;
 pub mod control;
 pub mod dialler;
 mod entrance;
+mod expiry;
 pub mod field;
+mod guesses;
 pub mod host;
+mod keyring;
 pub mod link;
 pub mod listener;
 pub mod logging;
 mod modbus;
+mod outside;
 pub mod rate_limited;
+mod reloading;
 mod site_task;
 mod start;
 pub mod systemd;
 
-pub use start::{Daemon, StartError};
+pub use keyring::KeyringError;
+pub use site_task::ReloadAsker;
+pub use start::{Daemon, ReloadError, StartError};

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -122,15 +123,16 @@ class Seat(Raw, ChargePoint):
 class Backend:
     """`async with`; it may go away and come back meanwhile."""
 
-    def __init__(self, **first_ids: int):
+    def __init__(self, tls: ssl.SSLContext | None = None, **first_ids: int):
         """`first_ids`: of the charge points it knows, the first transaction id of each."""
+        self.tls = tls
         self.port = free_port()
         self.accounts = {name: Account(first) for name, first in first_ids.items()}
         self.server = None
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ocpp/"
+        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}/ocpp/"
 
     async def __aenter__(self) -> "Backend":
         await self.start()
@@ -141,7 +143,8 @@ class Backend:
 
     async def start(self) -> None:
         self.server = await serve(
-            self.attend, "127.0.0.1", self.port, subprotocols=["ocpp1.6"], close_timeout=1
+            self.attend, "127.0.0.1", self.port, ssl=self.tls, subprotocols=["ocpp1.6"],
+            close_timeout=1,
         )
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
+from certificates import CERTIFICATES
 from daemon import FUSE, Daemon, until
 from delivery import DELIVERY
 from dual import gateway_dual
@@ -298,7 +299,7 @@ ONE_BY_ONE = [
 
 
 TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual,
-            *EMULATED, *LINKS, *ORDERS]
+            *EMULATED, *LINKS, *ORDERS, *CERTIFICATES]
 
 
 async def play(scenario, home: Path) -> None:

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use tokio_rustls::rustls;
+use tokio_rustls::rustls::{self, AlertDescription};
 
 use super::target::{Credentials, RedirectError, Target};
 use super::tls::{TlsClient, fingerprint};
@@ -198,12 +198,44 @@ async fn attempt(
     })
 }
 
+/// With TLS 1.3 a backend judges our certificate only after our handshake: what it says then comes
+/// in place of its answer.
+fn broken(error: io::Error) -> DialError {
+    let is_alert = error.get_ref().is_some_and(|it| it.is::<rustls::Error>());
+    if is_alert {
+        tls_failure(error)
+    } else {
+        DialError::Io(error)
+    }
+}
+
 fn tls_failure(error: io::Error) -> DialError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    if let Some(rustls::Error::InvalidMessage(_)) = inner {
-        DialError::Misfit(Misfit::NotTls)
-    } else {
-        DialError::Tls(error)
+    match inner {
+        Some(rustls::Error::InvalidMessage(_)) => DialError::Misfit(Misfit::NotTls),
+        Some(rustls::Error::AlertReceived(alert)) => {
+            DialError::Tls(about_our_certificate(*alert).map_or(error, io::Error::other))
+        }
+        _ => DialError::Tls(error),
+    }
+}
+
+/// What an alert says about our certificate, and what to do about it.
+fn about_our_certificate(alert: AlertDescription) -> Option<String> {
+    match alert {
+        AlertDescription::CertificateRequired => Some(
+            "it demands a client certificate: name one with certificate and private-key".to_owned(),
+        ),
+        AlertDescription::AccessDenied
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::UnsupportedCertificate => Some(format!(
+            "it refuses our client certificate ({alert:?}): ask its operator for one that it takes"
+        )),
+        _ => None,
     }
 }
 
@@ -238,11 +270,11 @@ async fn ask(
     let key = Key::new(random());
     let request = request(target, &key, form);
     let sent = transport.write_all(request.as_bytes()).await;
-    sent.map_err(DialError::Io)?;
-    transport.flush().await.map_err(DialError::Io)?;
+    sent.map_err(broken)?;
+    transport.flush().await.map_err(broken)?;
     let mut head = Vec::with_capacity(1024);
     loop {
-        if transport.read_buf(&mut head).await.map_err(DialError::Io)? == 0 {
+        if transport.read_buf(&mut head).await.map_err(broken)? == 0 {
             let nothing = head.is_empty();
             let why = if nothing {
                 Misfit::Nothing

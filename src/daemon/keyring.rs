@@ -1,0 +1,241 @@
+//! The certificates and keys of the configuration.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use thiserror::Error;
+use tracing::{error, info, warn};
+
+use super::clock::Clock;
+use super::expiry::{self, Watched};
+use super::host;
+use super::listener::Tls;
+use crate::certificates::{Identity, IdentityError, PemError, Roots, Trust, certificates};
+use crate::config::{self, Config, KeyPair, Server, TlsMode};
+use crate::net::client::TlsClient;
+use crate::net::self_signed::{self, Origin, SelfSignedError};
+use crate::net::tls::{TlsError, TlsServer};
+
+/// Why a certificate or a key cannot be used.
+#[derive(Debug, Error)]
+pub enum KeyringError {
+    /// A file cannot be read.
+    #[error("{}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A certificate and its key are of no use.
+    #[error("{}", path.display())]
+    Identity {
+        /// The file with the certificate.
+        path: PathBuf,
+        /// Why.
+        source: IdentityError,
+    },
+    /// A file with trusted certificates is of no use.
+    #[error("{} {why}: {}", path.display(), why.remedy())]
+    Roots {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: PemError,
+    },
+    /// The self-signed certificate can neither be read nor made.
+    #[error(transparent)]
+    SelfSigned(#[from] SelfSignedError),
+    /// The TLS library refuses.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// All that TLS needs, on both legs.
+#[derive(Debug)]
+pub(super) struct Keyring {
+    files: Files,
+    server: Option<TlsServer>,
+    backends: Vec<TlsClient>,
+}
+
+/// Where it comes from.
+#[derive(Debug)]
+struct Files {
+    state_dir: PathBuf,
+    server: Server,
+    /// In the order of the plan.
+    gateways: Vec<config::Gateway>,
+}
+
+impl Keyring {
+    /// Reads everything; makes the self-signed certificate where it is needed and not there.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub(super) fn load(config: &Config, clock: Clock) -> Result<Self, KeyringError> {
+        let of_plan = config.plan.gateways.iter().filter_map(|plan| {
+            let mut gateways = config.evses.iter().filter_map(|evse| evse.gateway.as_ref());
+            gateways.find(|it| it.url == plan.url && it.client_id == plan.client_id)
+        });
+        let files = Files {
+            state_dir: config.manager.state_dir.clone(),
+            server: config.server.clone(),
+            gateways: of_plan.cloned().collect(),
+        };
+        let server = match files.server.tls {
+            TlsMode::Off => None,
+            TlsMode::Detect | TlsMode::On => Some(files.server(clock)?),
+        };
+        let backends = files.backends()?;
+        Ok(Self {
+            files,
+            server,
+            backends,
+        })
+    }
+
+    /// How wallboxes are listened to.
+    pub(super) fn tls(&self) -> Tls {
+        match (self.files.server.tls, &self.server) {
+            (TlsMode::Off, _) | (_, None) => Tls::Off,
+            (TlsMode::Detect, Some(server)) => Tls::Detect(server.clone()),
+            (TlsMode::On, Some(server)) => Tls::On(server.clone()),
+        }
+    }
+
+    /// How each backend is called, in the order of the plan.
+    pub(super) fn backends(&self) -> impl Iterator<Item = (&config::Gateway, &TlsClient)> {
+        self.files.gateways.iter().zip(&self.backends)
+    }
+
+    /// Calls the same backends as before with what was read anew. Connections that stand are not
+    /// touched.
+    pub(super) fn renew_backends(&self, new: &Self) {
+        for (backend, new) in self.backends.iter().zip(&new.backends) {
+            backend.replace(new);
+        }
+    }
+
+    /// Every certificate of every file, to be watched for its end.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        let paths = self.files.certificates();
+        paths
+            .iter()
+            .flat_map(|path| expiry::in_file(path))
+            .collect()
+    }
+}
+
+impl Files {
+    fn server(&self, clock: Clock) -> Result<TlsServer, KeyringError> {
+        let identity = match &self.server.key_pair {
+            Some(pair) => identity(pair)?,
+            None => self.self_signed(clock)?,
+        };
+        let clients = match self.server.client_ca.as_slice() {
+            [] => None,
+            files => Some(Arc::new(roots("client-ca", files)?)),
+        };
+        Ok(TlsServer::new(&identity, clients)?)
+    }
+
+    fn self_signed(&self, clock: Clock) -> Result<Identity, KeyringError> {
+        let now = clock.now().wall;
+        let own =
+            self_signed::load_or_make(&self.state_dir, &host::name(), &host::addresses(), now)?;
+        match own.origin {
+            Origin::Kept => {}
+            Origin::Made => {
+                info!(directory = %self.state_dir.display(), "a self-signed certificate was made");
+            }
+            Origin::MadeAnew(why) => warn!(
+                why = why.as_str(),
+                "the self-signed certificate was damaged and made anew: wallboxes that store it \
+                 need the new one"
+            ),
+        }
+        Ok(own.identity)
+    }
+
+    fn backends(&self) -> Result<Vec<TlsClient>, KeyringError> {
+        let asked = |it: &config::Gateway| it.ca == config::Trust::System;
+        let system = self.gateways.iter().any(asked).then(system_roots);
+        let backend = |gateway: &config::Gateway| {
+            let roots = match &gateway.ca {
+                config::Trust::Anyone => None,
+                config::Trust::System => system.clone(),
+                config::Trust::Files(files) => Some(Arc::new(roots("ca", files)?)),
+            };
+            let trust = roots.map_or(Trust::Anyone, |roots| Trust::Roots {
+                roots,
+                verify_hostname: gateway.verify_hostname,
+            });
+            let identity = gateway.key_pair.as_ref().map(identity).transpose()?;
+            let client = TlsClient::new(trust, identity.as_ref());
+            Ok(client.map_err(TlsError::Tls)?)
+        };
+        self.gateways.iter().map(backend).collect()
+    }
+
+    /// Every file with a certificate.
+    fn certificates(&self) -> BTreeSet<PathBuf> {
+        let mut paths = BTreeSet::new();
+        match (self.server.tls, &self.server.key_pair) {
+            (TlsMode::Off, _) => {}
+            (_, Some(pair)) => drop(paths.insert(pair.certificate.clone())),
+            (_, None) => drop(paths.insert(self.state_dir.join(self_signed::CERTIFICATE))),
+        }
+        paths.extend(self.server.client_ca.iter().cloned());
+        for gateway in &self.gateways {
+            if let config::Trust::Files(files) = &gateway.ca {
+                paths.extend(files.iter().cloned());
+            }
+            paths.extend(gateway.key_pair.iter().map(|pair| pair.certificate.clone()));
+        }
+        paths
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyringError> {
+    fs::read(path).map_err(|source| KeyringError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn identity(pair: &KeyPair) -> Result<Identity, KeyringError> {
+    let (chain, key) = (read(&pair.certificate)?, read(&pair.private_key)?);
+    Identity::from_pem(&chain, &key).map_err(|source| KeyringError::Identity {
+        path: pair.certificate.clone(),
+        source,
+    })
+}
+
+fn roots(list: &'static str, files: &[PathBuf]) -> Result<Roots, KeyringError> {
+    let mut trusted = Vec::new();
+    for path in files {
+        let found = certificates(&read(path)?);
+        trusted.extend(found.map_err(|why| KeyringError::Roots {
+            path: path.clone(),
+            why,
+        })?);
+    }
+    Ok(Roots::new(list, trusted))
+}
+
+/// Without any, nobody is trusted; that is no reason not to start.
+fn system_roots() -> Arc<Roots> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why = found.errors.first().map(ToString::to_string);
+        error!(
+            why,
+            "ca = \"system\", but this machine has no root certificates: no such backend can be \
+             reached until they are installed (package ca-certificates)"
+        );
+    }
+    Arc::new(Roots::new("the machine's own roots", found.certs))
+}
