@@ -10,6 +10,7 @@
 //! | `fail_safe` | the registers that hold when nobody asks the device any more |
 //! | `wake_up` | cars that sleep after a pause |
 //! | `session` | from plug to unplug: who may charge, when a transaction begins and ends |
+//! | `asking` | whose tag is asked for, and what the answers change |
 //! | `refusing` | transactions whose tag is refused after all |
 //! | `transacting` | transactions and what the journal keeps of them |
 //! | `card_reader` | presented cards |
@@ -24,6 +25,7 @@
 //! | `plan` | what the configuration says |
 
 mod answering;
+mod asking;
 mod availability;
 mod card_reader;
 #[allow(

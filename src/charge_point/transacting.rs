@@ -53,6 +53,8 @@ pub(super) struct Known {
     pub(super) reservation: Option<Reservation>,
     /// The tag of the running transaction was refused.
     pub(super) refusal: Option<Refusal>,
+    /// The open transaction is over but for its last register.
+    pub(super) ending: Option<Ending>,
     /// When the car of the running transaction was last seen.
     pub(super) seen: Option<Timestamp>,
 }
@@ -136,6 +138,25 @@ pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<T
         t.address == plan.address && t.connector == connector(plan) && t.stopped.is_none()
     };
     recovered.transactions.values().rev().find(ours).cloned()
+}
+
+/// How far it had come.
+pub(super) fn stage(now: Mono, memory: &Memory, transaction: Transaction) -> Stage {
+    let running = Running {
+        transaction,
+        parent: None,
+        refused: false,
+    };
+    match memory.known.ending.clone() {
+        Some(ending) => Stage::Ending(
+            running,
+            Ending {
+                since: now,
+                ..ending
+            },
+        ),
+        None => Stage::Running(running),
+    }
 }
 
 pub(super) fn connector(plan: &ChargePointPlan) -> ConnectorId {
@@ -254,6 +275,9 @@ impl ChargePoint {
     /// Keeps what must outlive a restart.
     pub(super) fn remember(&mut self, now: Now) {
         self.memory.known.over = matches!(self.session.stage, Stage::Over);
+        if self.memory.known.ending.as_ref() != self.session.ending() {
+            self.memory.known.ending = self.session.ending().cloned();
+        }
         if self.session.transaction().is_some() {
             self.memory.known.register = self.energy.last();
         }
