@@ -53,10 +53,14 @@ impl ChargePoint {
             AvailabilityType::Inoperative => true,
             AvailabilityType::Operative => false,
         };
+        let before = self.is_operative();
         let out_of_service = &mut self.memory.known.out_of_service;
         out_of_service.connector = inoperative;
         if said.connector_id == WHOLE {
             out_of_service.whole = inoperative;
+        }
+        if !before && self.is_operative() {
+            self.session.ask_fixed_again();
         }
         info!(evse = %self.plan.evse, connector = said.connector_id.0, operative = !inoperative, "the backend changes the availability");
         let status = if inoperative && self.session.transaction().is_some() {

@@ -21,7 +21,7 @@ use super::fail_safe::{self, FailSafe};
 use super::plan::{ChargePointPlan, Metering};
 use super::polling::Polling;
 use super::sampling::Sampling;
-use super::session::{Running, Session, Stage};
+use super::session::{Session, Stage};
 use super::setpoint::{Setpoint, Wanted};
 use super::telling::Told;
 use super::transacting::{self, Memory};
@@ -139,7 +139,10 @@ impl ChargePoint {
         match &transaction {
             // What it used up may not have reached the disk with it.
             Some(_) => memory.known.reservation = None,
-            None => memory.known.refusal = None,
+            None => {
+                memory.known.refusal = None;
+                memory.known.ending = None;
+            }
         }
         let resumed = transaction
             .as_ref()
@@ -147,15 +150,11 @@ impl ChargePoint {
         let meter_start = transaction.as_ref().and_then(|it| it.meter_start);
         let judged = transaction
             .as_ref()
-            .filter(|_| memory.known.refusal.is_none())
+            .filter(|_| memory.known.refusal.is_none() && memory.known.ending.is_none())
             .and_then(|it| Some((it.id_tag.clone()?, it.number)));
         let sampling = Sampling::new(now, transaction.as_ref());
         let stage = match transaction {
-            Some(transaction) => Stage::Running(Running {
-                transaction,
-                parent: None,
-                refused: false,
-            }),
+            Some(transaction) => transacting::stage(now.mono, &memory, transaction),
             None if memory.known.over => Stage::Over,
             None => Stage::Free,
         };
@@ -247,6 +246,12 @@ impl ChargePoint {
     /// The backend changed how it behaves.
     pub fn handle_conduct(&mut self, context: &mut Context<'_>, conduct: Conduct) {
         self.conduct = conduct;
+        self.go_on(context);
+    }
+
+    /// The backend can be asked from now on.
+    pub fn handle_reachable(&mut self, context: &mut Context<'_>) {
+        self.session.backend_is_back();
         self.go_on(context);
     }
 

@@ -10,8 +10,10 @@
 //! | `fail_safe` | the registers that hold when nobody asks the device any more |
 //! | `wake_up` | cars that sleep after a pause |
 //! | `session` | from plug to unplug: who may charge, when a transaction begins and ends |
+//! | `asking` | whose tag is asked for, and what the answers change |
 //! | `refusing` | transactions whose tag is refused after all |
 //! | `transacting` | transactions and what the journal keeps of them |
+//! | `left_over` | transactions that nobody goes on with |
 //! | `card_reader` | presented cards |
 //! | `energy` | the energy register, which never goes back |
 //! | `telling` | status, demand and the rest that is told when it changes |
@@ -24,6 +26,7 @@
 //! | `plan` | what the configuration says |
 
 mod answering;
+mod asking;
 mod availability;
 mod card_reader;
 #[allow(
@@ -33,6 +36,7 @@ mod card_reader;
 mod charge_point;
 mod energy;
 mod fail_safe;
+mod left_over;
 mod obeying;
 pub mod plan;
 mod polling;
@@ -48,6 +52,7 @@ mod transacting;
 mod wake_up;
 
 pub use charge_point::{ChargePoint, Context, Output, View};
+pub use left_over::close_left_over;
 pub use plan::ChargePointPlan;
 
 #[cfg(test)]

@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
 
 use crate::clock::Mono;
-use crate::evse::{Ask, AuthorizationStatus, Call, Reply, Verdict};
-use crate::ids::{IdTag, TransactionNumber};
+use crate::ids::IdTag;
 use crate::journal::Transaction;
-use crate::ocpp::messages::{self, Authorize, StopReason};
+use crate::ocpp::messages::StopReason;
 use crate::units::WattHours;
 
-use super::charge_point::{ChargePoint, Context, Output};
+use super::asking::{AskedFixed, Question};
+use super::charge_point::{ChargePoint, Context};
 use super::plan::Metering;
-
-/// The backend may be back, and allow what was refused without it.
-const ASKS_FIXED_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// A transaction begins with a register that was read not longer ago than this.
 const FRESH: Duration = Duration::from_secs(2);
@@ -56,20 +54,23 @@ pub(super) struct Running {
     pub(super) refused: bool,
 }
 
-/// Why a transaction ends, and who ends it.
-#[derive(Debug)]
+/// Why a transaction ends, and who ends it. It outlives a restart: whoever was promised an end gets
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ending {
     pub(super) reason: StopReason,
     pub(super) tag: Option<IdTag>,
-    since: Mono,
+    /// From a restart of ours on.
+    #[serde(skip)]
+    pub(super) since: Mono,
     /// The car has left since: another may be plugged already.
-    unplugged: bool,
+    pub(super) unplugged: bool,
     /// It ended while we were not there.
     pub(super) found: Option<Found>,
 }
 
 /// How a transaction was found to have ended in our absence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Found {
     /// When its car was last seen.
     pub(super) seen: Timestamp,
@@ -86,19 +87,6 @@ pub(super) struct Resumed {
     pub(super) register: Option<WattHours>,
 }
 
-/// What the upstream was asked.
-#[derive(Debug)]
-enum Question {
-    /// May the fixed tag charge?
-    Fixed(IdTag),
-    /// May this card?
-    Card(IdTag),
-    /// May the tag of a remote start?
-    Remote(IdTag),
-    /// A transaction was begun.
-    Start,
-}
-
 /// What is known of car and driver.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -111,20 +99,13 @@ pub(super) struct Session {
     resumed: Option<Resumed>,
     /// When the reservation ends, if there is one.
     pub(super) reserved_until: Option<Mono>,
-    asked_fixed: Asked,
-    questions: Vec<(u64, Question)>,
-    next_call: u64,
-}
-
-/// Whether the fixed tag was asked for since the car was plugged.
-#[derive(Debug, Clone, Copy)]
-enum Asked {
-    /// It will be.
-    No,
-    /// Once is enough.
-    Yes,
-    /// The backend was away: again from then on.
-    AgainAt(Mono),
+    pub(super) asked_fixed: AskedFixed,
+    pub(super) questions: Vec<(u64, Question)>,
+    pub(super) next_call: u64,
+    /// It was presented while the last register was awaited.
+    pub(super) waiting_card: Option<(IdTag, Mono)>,
+    /// The card reader showed something that is no id tag, and that was logged.
+    pub(super) met_illegible: bool,
 }
 
 impl Session {
@@ -135,9 +116,11 @@ impl Session {
             restarted: false,
             resumed,
             reserved_until: None,
-            asked_fixed: Asked::No,
+            asked_fixed: AskedFixed::No,
             questions: Vec::new(),
             next_call: 0,
+            waiting_card: None,
+            met_illegible: false,
         }
     }
 
@@ -154,6 +137,14 @@ impl Session {
         matches!(&self.stage, Stage::Running(running) if !running.refused)
     }
 
+    /// Why the transaction ends that is over but for its last register.
+    pub(super) fn ending(&self) -> Option<&Ending> {
+        match &self.stage {
+            Stage::Ending(_, ending) => Some(ending),
+            Stage::Free | Stage::Authorized(_) | Stage::Running(_) | Stage::Over => None,
+        }
+    }
+
     /// Why a car is not there any more.
     fn why_gone(&self) -> StopReason {
         if self.restarted {
@@ -165,33 +156,52 @@ impl Session {
 
     /// Ends the running transaction as soon as its last register is read.
     pub(super) fn end(&mut self, now: Mono, reason: StopReason, tag: Option<IdTag>) {
-        self.end_with(Ending {
+        let ending = Ending {
             reason,
             tag,
             since: now,
             unplugged: false,
             found: None,
-        });
-    }
-
-    fn end_with(&mut self, ending: Ending) {
+        };
         self.stage = match std::mem::replace(&mut self.stage, Stage::Free) {
             Stage::Running(running) => Stage::Ending(running, ending),
             other => other,
         };
     }
 
+    /// The car is gone. Why a transaction ends that was to end anyway is known.
+    fn end_gone(&mut self, now: Mono, found: Option<Found>) {
+        self.end(now, self.why_gone(), None);
+        if let Stage::Ending(_, ending) = &mut self.stage {
+            ending.unplugged = true;
+            ending.found = ending.found.take().or(found);
+        }
+    }
+
     /// Nobody is there as far as is known.
     pub(super) fn leave(&mut self) -> Stage {
         self.plugged = None;
         self.resumed = None;
-        self.asked_fixed = Asked::No;
+        self.asked_fixed = AskedFixed::No;
+        self.waiting_card = None;
         std::mem::replace(&mut self.stage, Stage::Free)
     }
 
     /// What kept the fixed tag out may be over.
     pub(super) fn ask_fixed_again(&mut self) {
-        self.asked_fixed = Asked::No;
+        self.asked_fixed = AskedFixed::No;
+    }
+
+    /// Who was refused without the backend is asked for again.
+    pub(super) fn backend_is_back(&mut self) {
+        if let AskedFixed::AgainAt(_) = self.asked_fixed {
+            self.asked_fixed = AskedFixed::No;
+        }
+    }
+
+    /// Nobody may charge.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.stage, Stage::Free)
     }
 
     /// When time alone changes something: who is authorized has `patience` to plug in.
@@ -220,156 +230,24 @@ impl ChargePoint {
             session.restarted &= session.resumed.is_some();
             return;
         }
-        session.asked_fixed = Asked::No;
+        session.asked_fixed = AskedFixed::No;
         session
             .questions
             .retain(|(_, question)| !matches!(question, Question::Fixed(_)));
         // A car that was seen since our restart has left just now.
         let resumed = session.resumed.take().filter(|_| before.is_none());
         match session.stage {
-            Stage::Running(_) => session.end_with(Ending {
-                reason: session.why_gone(),
-                tag: None,
-                since: now,
-                unplugged: true,
-                found: resumed.map(|resumed| Found {
+            Stage::Running(_) | Stage::Ending(..) => {
+                let found = resumed.map(|resumed| Found {
                     seen: resumed.seen,
                     register: None,
-                }),
-            }),
+                });
+                session.end_gone(now, found);
+            }
             Stage::Over => session.stage = Stage::Free,
             Stage::Authorized(_) if before == Some(true) => session.stage = Stage::Free,
-            Stage::Free | Stage::Authorized(_) | Stage::Ending(..) => {}
+            Stage::Free | Stage::Authorized(_) => {}
         }
-        if let Stage::Ending(_, ending) = &mut session.stage {
-            ending.unplugged = true;
-        }
-    }
-
-    /// A card was presented. The card that began a transaction ends it without further questions,
-    /// the one that is to begin it takes that back.
-    pub(super) fn present(&mut self, now: Mono, tag: IdTag) {
-        info!(evse = %self.plan.evse, id_tag = tag.masked(), "a card was presented");
-        match &self.session.stage {
-            Stage::Running(running) => match &running.transaction.id_tag {
-                Some(own) if *own == tag => self.session.end(now, StopReason::Local, Some(tag)),
-                Some(_) => self.ask(ask_authorize(&tag), Question::Card(tag)),
-                // Nobody's transaction is nobody's to end.
-                None => {}
-            },
-            Stage::Authorized(authorized) if authorized.tag.as_ref() == Some(&tag) => {
-                // Once a car is plugged the transaction is about to begin.
-                if self.session.plugged != Some(true) {
-                    info!(evse = %self.plan.evse, "the card takes its authorization back");
-                    self.session.stage = Stage::Free;
-                }
-            }
-            Stage::Free | Stage::Authorized(_) | Stage::Over => {
-                if self.could_be_welcome(&tag) {
-                    self.ask(ask_authorize(&tag), Question::Card(tag));
-                }
-            }
-            Stage::Ending(..) => {}
-        }
-    }
-
-    /// Asks whether the tag of a remote start may charge, as if it were a card.
-    pub(super) fn ask_remote(&mut self, tag: IdTag) {
-        self.ask(ask_authorize(&tag), Question::Remote(tag));
-    }
-
-    /// The backend vouches for the tag of its remote start.
-    pub(super) fn authorize_remote(&mut self, now: Mono, tag: IdTag) {
-        self.authorize(now, Some(tag), None);
-    }
-
-    /// Asks whether the tag of a transaction that was begun may charge.
-    pub(super) fn ask_start(&mut self, tag: IdTag, transaction: TransactionNumber) {
-        self.ask(Ask::Start { tag, transaction }, Question::Start);
-    }
-
-    fn ask(&mut self, ask: Ask, question: Question) {
-        let session = &mut self.session;
-        if let Question::Card(_) | Question::Remote(_) = question {
-            // Only who came last counts.
-            session.questions.retain(|(_, question)| {
-                !matches!(question, Question::Card(_) | Question::Remote(_))
-            });
-        }
-        session.next_call += 1;
-        let id = session.next_call;
-        session.questions.push((id, question));
-        self.output(Output::Call(Call {
-            id,
-            evses: vec![self.plan.evse.clone()],
-            ask,
-        }));
-    }
-
-    /// The upstream answers.
-    pub(super) fn take_reply(&mut self, now: Mono, id: u64, reply: &Reply) {
-        let questions = &mut self.session.questions;
-        let Some(place) = questions.iter().position(|(call, _)| *call == id) else {
-            return;
-        };
-        let (_, question) = questions.swap_remove(place);
-        let verdict = reply.verdict();
-        let accepted = verdict.status == AuthorizationStatus::Accepted;
-        let unheard = self.plan.backend && matches!(reply, Reply::Verdict(_));
-        if let (Question::Fixed(_), false, true) = (&question, accepted, unheard) {
-            self.session.asked_fixed = Asked::AgainAt(now + ASKS_FIXED_AGAIN_AFTER);
-        }
-        match question {
-            Question::Start => self.take_start(now, accepted, &verdict),
-            Question::Fixed(tag) | Question::Card(tag) | Question::Remote(tag) if !accepted => {
-                let status = verdict.status.as_str();
-                warn!(evse = %self.plan.evse, id_tag = tag.masked(), status, "the tag may not charge here");
-            }
-            Question::Fixed(tag) => {
-                if let (Stage::Free, Some(true)) = (&self.session.stage, self.session.plugged) {
-                    self.admit(now, tag, verdict.parent);
-                }
-            }
-            Question::Card(tag) => self.take_card(now, tag, verdict.parent),
-            Question::Remote(tag) => match self.session.stage {
-                Stage::Free | Stage::Authorized(_) | Stage::Over => {
-                    self.admit(now, tag, verdict.parent);
-                }
-                Stage::Running(_) | Stage::Ending(..) => {}
-            },
-        }
-    }
-
-    /// Its upstream says yes; whether it is its turn is another matter.
-    fn admit(&mut self, now: Mono, tag: IdTag, parent: Option<IdTag>) {
-        if self.is_welcome(&tag, parent.as_ref()) {
-            self.authorize(now, Some(tag), parent);
-        }
-    }
-
-    fn take_card(&mut self, now: Mono, tag: IdTag, parent: Option<IdTag>) {
-        match &self.session.stage {
-            Stage::Free | Stage::Authorized(_) | Stage::Over => self.admit(now, tag, parent),
-            Stage::Running(running) if parent.is_some() && running.parent == parent => {
-                self.session.end(now, StopReason::Local, Some(tag));
-            }
-            Stage::Running(_) | Stage::Ending(..) => {
-                debug!(evse = %self.plan.evse, "another card ends no transaction");
-            }
-        }
-    }
-
-    fn take_start(&mut self, now: Mono, accepted: bool, verdict: &Verdict) {
-        let Stage::Running(running) = &mut self.session.stage else {
-            return;
-        };
-        if accepted {
-            running.parent = verdict.parent.clone().or(running.parent.take());
-            return;
-        }
-        let status = verdict.status.as_str();
-        warn!(evse = %self.plan.evse, status, "the tag of the running transaction may not charge here");
-        self.refuse(now, self.conduct.stop_on_invalid);
     }
 
     /// After a restart of ours: a transaction goes on if car and register are those of before.
@@ -377,10 +255,10 @@ impl ChargePoint {
         let Some(resumed) = &self.session.resumed else {
             return;
         };
-        let Stage::Running(_) = self.session.stage else {
+        if self.session.transaction().is_none() {
             self.session.resumed = None;
             return;
-        };
+        }
         if self.session.plugged != Some(true) || self.image.is_none() {
             return;
         }
@@ -397,18 +275,17 @@ impl ChargePoint {
         if !agrees {
             warn!(evse = %self.plan.evse, "the energy register is not that of the open transaction: it ends, and the car begins its own");
             self.energy.begin_anew();
-            self.session.end_with(Ending {
-                reason: self.session.why_gone(),
-                tag: None,
-                since: now,
-                unplugged: true,
-                found: Some(found),
-            });
+            self.session.end_gone(now, Some(found));
         }
         self.session.restarted = false;
     }
 
-    fn authorize(&mut self, now: Mono, tag: Option<IdTag>, parent: Option<IdTag>) {
+    /// The backend vouches for the tag of its remote start.
+    pub(super) fn authorize_remote(&mut self, now: Mono, tag: IdTag) {
+        self.authorize(now, Some(tag), None);
+    }
+
+    pub(super) fn authorize(&mut self, now: Mono, tag: Option<IdTag>, parent: Option<IdTag>) {
         self.session.stage = Stage::Authorized(Authorized {
             tag,
             parent,
@@ -423,7 +300,7 @@ impl ChargePoint {
         self.step_availability();
         self.step_resumed(now);
         self.step_refusal(now);
-        if matches!(self.session.stage, Stage::Free) {
+        if self.session.is_free() {
             self.let_in(now);
         }
         match std::mem::replace(&mut self.session.stage, Stage::Free) {
@@ -432,12 +309,14 @@ impl ChargePoint {
             }
             Stage::Authorized(authorized) if self.gives_up(now, &authorized) => {
                 info!(evse = %self.plan.evse, "nobody plugged a car in time: the authorization is forgotten");
+                self.session.ask_fixed_again();
             }
             Stage::Ending(running, ending) if self.may_end(now, &ending) => {
                 if !ending.unplugged {
                     self.session.stage = Stage::Over;
                 }
                 self.close(context.now, running, ending);
+                self.take_waiting_card(now);
             }
             stage => self.session.stage = stage,
         }
@@ -456,17 +335,7 @@ impl ChargePoint {
             }
             return;
         };
-        let asks = match self.session.asked_fixed {
-            Asked::No => true,
-            Asked::Yes => false,
-            Asked::AgainAt(at) => now >= at,
-        };
-        if asks {
-            self.session.asked_fixed = Asked::Yes;
-            if self.could_be_welcome(&tag) {
-                self.ask(ask_authorize(&tag), Question::Fixed(tag));
-            }
-        }
+        self.ask_fixed(now, tag);
     }
 
     /// Nobody came with a car, or what came of it cannot be seen.
@@ -492,15 +361,5 @@ impl ChargePoint {
         self.plan.meter == Metering::None
             || self.energy.is_settled(read)
             || (self.image.is_some() && now.since(waits_since) >= REGISTER_WITHIN)
-    }
-}
-
-fn ask_authorize(tag: &IdTag) -> Ask {
-    let request = Authorize {
-        id_tag: tag.clone(),
-    };
-    Ask::Authorize {
-        tag: tag.clone(),
-        payload: messages::write(&request),
     }
 }

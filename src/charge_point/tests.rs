@@ -3,6 +3,7 @@
 mod authorizing;
 mod cards;
 mod commands;
+mod endings;
 mod limits;
 mod links;
 mod obeying;

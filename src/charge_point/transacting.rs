@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::clock::{Mono, Now};
-use crate::ids::{ConnectorId, IdTag};
+use crate::ids::{ChargeBoxId, ConnectorId, IdTag};
 use crate::journal::{Entry, EntryKind, Record, Recovered, Stopped, Transaction};
 use crate::ocpp::messages::{self, Request, StartTransaction, StopTransaction};
 use crate::ocpp::timestamp;
@@ -53,6 +53,8 @@ pub(super) struct Known {
     pub(super) reservation: Option<Reservation>,
     /// The tag of the running transaction was refused.
     pub(super) refusal: Option<Refusal>,
+    /// The open transaction is over but for its last register.
+    pub(super) ending: Option<Ending>,
     /// When the car of the running transaction was last seen.
     pub(super) seen: Option<Timestamp>,
 }
@@ -70,17 +72,24 @@ pub(super) struct Memory {
 impl Memory {
     /// What the journal brought back.
     pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Self {
-        let known: Known = recovered
-            .memory
-            .get(&(owner(plan), KEY.to_owned()))
-            .and_then(|json| serde_json::from_str(json).ok())
-            .unwrap_or_default();
-        Self {
+        Self::of(&plan.address, connector(plan), recovered).unwrap_or_default()
+    }
+
+    /// The same of any place; `None` = there was never a Modbus wallbox.
+    pub(super) fn of(
+        address: &ChargeBoxId,
+        unit: ConnectorId,
+        recovered: &Recovered,
+    ) -> Option<Self> {
+        let place = (owner(address, unit), KEY.to_owned());
+        let json = recovered.memory.get(&place)?;
+        let known: Known = serde_json::from_str(json).unwrap_or_default();
+        Some(Self {
             kept: known.clone(),
             known,
             kept_at: None,
             is_told: false,
-        }
+        })
     }
 
     /// A sample of the running transaction is on its way to the backend.
@@ -117,8 +126,8 @@ impl Memory {
 
 const KEY: &str = "known";
 
-fn owner(plan: &ChargePointPlan) -> String {
-    format!("charge point {} {}", plan.address, plan.unit)
+fn owner(address: &ChargeBoxId, unit: ConnectorId) -> String {
+    format!("charge point {address} {unit}")
 }
 
 /// What is to be compared when car and register of such a transaction are seen again.
@@ -136,6 +145,25 @@ pub(super) fn recover(plan: &ChargePointPlan, recovered: &Recovered) -> Option<T
         t.address == plan.address && t.connector == connector(plan) && t.stopped.is_none()
     };
     recovered.transactions.values().rev().find(ours).cloned()
+}
+
+/// How far it had come.
+pub(super) fn stage(now: Mono, memory: &Memory, transaction: Transaction) -> Stage {
+    let running = Running {
+        transaction,
+        parent: None,
+        refused: false,
+    };
+    match memory.known.ending.clone() {
+        Some(ending) => Stage::Ending(
+            running,
+            Ending {
+                since: now,
+                ..ending
+            },
+        ),
+        None => Stage::Running(running),
+    }
 }
 
 pub(super) fn connector(plan: &ChargePointPlan) -> ConnectorId {
@@ -254,6 +282,9 @@ impl ChargePoint {
     /// Keeps what must outlive a restart.
     pub(super) fn remember(&mut self, now: Now) {
         self.memory.known.over = matches!(self.session.stage, Stage::Over);
+        if self.memory.known.ending.as_ref() != self.session.ending() {
+            self.memory.known.ending = self.session.ending().cloned();
+        }
         if self.session.transaction().is_some() {
             self.memory.known.register = self.energy.last();
         }
@@ -266,7 +297,7 @@ impl ChargePoint {
         }
         if let Some(value) = self.memory.keep(now.mono) {
             self.output(Output::Persist(Record::Memory {
-                owner: owner(&self.plan),
+                owner: owner(&self.plan.address, connector(&self.plan)),
                 key: KEY.to_owned(),
                 value: Some(value),
             }));

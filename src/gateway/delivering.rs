@@ -295,6 +295,7 @@ impl Gateway {
         if !forgotten.is_empty() {
             self.remember_refused();
         }
+        self.remember_ended();
     }
 
     /// The backend is there and did not take a message.

@@ -12,7 +12,7 @@ use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
 };
 use crate::journal::{EntryKind, Filed, Record, Recovered};
-use crate::ocpp::messages;
+use crate::ocpp::messages::{self, StopReason};
 use crate::ocpp::rpc::{Received, Rpc};
 use crate::units::MilliAmps;
 
@@ -148,6 +148,7 @@ impl Gateway {
         let mut members = Members::new(now.mono, &plan, &mut numbers);
         members.whole_status = memory("whole").map(str::to_owned);
         let refused: Vec<TransactionNumber> = read(memory("refused"));
+        let ended: BTreeMap<TransactionNumber, StopReason> = read(memory("ended"));
         let mut gateway = Self {
             keys: Keys::new(keys_plan(&plan, &members), memory("keys")),
             members,
@@ -157,7 +158,7 @@ impl Gateway {
                 cache: read(memory("cache")),
             },
             outbox: Outbox::recover(&identity, recovered),
-            transactions: Transactions::recover(&identity, recovered, &refused),
+            transactions: Transactions::recover(&identity, recovered, &refused, &ended),
             boot: memory("boot").map(str::to_owned),
             connection: Connection::new(),
             registration: Registration::default(),
@@ -197,6 +198,7 @@ impl Gateway {
         gateway.tell_metering();
         gateway.tell_conduct();
         gateway.tell_ceilings(now);
+        gateway.order_ends();
         gateway
     }
 
@@ -388,6 +390,7 @@ impl Gateway {
             ("profiles", messages::write(&self.profiles)),
             ("list", messages::write(&self.tags.list)),
             ("cache", messages::write(&self.tags.cache)),
+            ("ended", messages::write(&self.transactions.ended())),
         ];
         let digests = known.into_iter().map(|(key, json)| (key, digest(&json)));
         self.remembered.extend(digests);

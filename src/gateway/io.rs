@@ -92,6 +92,11 @@ pub enum Output {
         /// How.
         conduct: Conduct,
     },
+    /// The backend of a wallbox that we play can be asked from now on.
+    Reachable {
+        /// Whose.
+        evse: EvseName,
+    },
     /// The backend refuses a transaction that runs.
     Deauthorize {
         /// At whom.

@@ -123,7 +123,7 @@ impl Gateway {
         }
     }
 
-    fn evses(&self, ocpp: bool) -> Vec<EvseName> {
+    pub(super) fn evses(&self, ocpp: bool) -> Vec<EvseName> {
         let members = self.members.iter().filter(|it| it.plan.is_ocpp == ocpp);
         members.map(|it| it.plan.evse.clone()).collect()
     }

@@ -345,12 +345,13 @@ impl Gateway {
             }) => StopReason::SoftReset,
             Err(error) => return self.refuse(id, error.code, &error.what),
         };
-        self.answer(id, ACCEPTED);
         info!(
             client_id = self.plan.client_id,
             "the backend resets a charge point that is no wallbox of its own: its transactions end"
         );
+        // First: the answer is a promise.
         self.stop_all(reason);
+        self.answer(id, ACCEPTED);
         self.reset_at.get_or_insert(context.now.mono + RESET_AFTER);
     }
 }

@@ -223,20 +223,34 @@ impl Gateway {
         Some(self.transactions.called(id)?.0)
     }
 
-    /// Ends every transaction that this backend has; nobody waits for the answers.
+    /// Ends every transaction that this backend has, also if we are restarted meanwhile.
     pub(super) fn stop_all(&mut self, reason: StopReason) {
-        let open = self.transactions.open();
-        let open: Vec<_> = open
-            .map(|(number, known)| (number, known.address.clone(), known.connector))
-            .collect();
-        for (number, address, connector) in open {
-            let member = self.members.at(&address, connector);
-            let Some(evse) = member.map(|member| member.plan.evse.clone()) else {
-                continue;
-            };
+        let open: Vec<TransactionNumber> = self.transactions.open().map(|it| it.0).collect();
+        for number in open {
             if let Some(known) = self.transactions.get_mut(number) {
-                known.ended_as = Some(reason);
+                known.ended_as.get_or_insert(reason);
             }
+        }
+        self.remember_ended();
+        self.order_ends();
+    }
+
+    pub(super) fn remember_ended(&mut self) {
+        let ended = self.transactions.ended();
+        self.remember("ended", &ended);
+    }
+
+    /// Has those stopped that we ended; nobody waits for the answers.
+    pub(super) fn order_ends(&mut self) {
+        let open = self.transactions.open();
+        let ended: Vec<_> = open
+            .filter(|(_, known)| known.ended_as.is_some())
+            .filter_map(|(number, known)| {
+                let member = self.members.at(&known.address, known.connector)?;
+                Some((number, member.plan.evse.clone()))
+            })
+            .collect();
+        for (number, evse) in ended {
             self.next_order += 1;
             let order = Order {
                 id: self.next_order,

@@ -16,7 +16,7 @@ use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::timestamp;
 
 use super::gateway::{Asked, Gateway, Urgent};
-use super::io::Context;
+use super::io::{Context, Output};
 use super::members::WHOLE;
 
 /// A backend that names no interval, or an absurd one, is asked again after this.
@@ -267,6 +267,9 @@ impl Gateway {
         self.replay.insert(WHOLE);
         self.replay
             .extend(self.members.iter().map(|it| it.connector));
+        for evse in self.evses(false) {
+            self.output(Output::Reachable { evse });
+        }
     }
 
     /// Some backends forget who booted; others call everything that they do not like insecure. True

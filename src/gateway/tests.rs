@@ -92,6 +92,8 @@ struct Bench {
     refused: Vec<Deauthorize>,
     /// How the wallbox that is played behaves.
     conduct: Option<Conduct>,
+    /// Whose backend can be asked, each time that it begins.
+    reachable: Vec<EvseName>,
     closed: Vec<u16>,
     next_id: u32,
     schema: crate::schema::Checker,
@@ -128,6 +130,7 @@ impl Bench {
             ceilings: Vec::new(),
             refused: Vec::new(),
             conduct: None,
+            reachable: Vec::new(),
             closed: Vec::new(),
             next_id: 0,
             schema: crate::schema::Checker::new(),
@@ -209,6 +212,7 @@ impl Bench {
                 }
                 Output::Conduct { conduct, .. } => self.conduct = Some(conduct),
                 Output::Ping { .. } | Output::Metering { .. } => {}
+                Output::Reachable { evse } => self.reachable.push(evse),
                 Output::Close { code, .. } => self.closed.push(code),
                 Output::Reply { ticket, reply } => self.replies.push((ticket, reply)),
                 Output::Order { evse, order } => self.orders.push((evse, order)),

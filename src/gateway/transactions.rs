@@ -63,11 +63,13 @@ impl Known {
 pub(super) struct Transactions(BTreeMap<TransactionNumber, Known>);
 
 impl Transactions {
-    /// What the journal brought back; `refused` are those that the backend does not want.
+    /// What the journal brought back; `refused` are those that the backend does not want,
+    /// `ended` those that we ended, and why.
     pub(super) fn recover(
         identity: &Identity,
         recovered: &Recovered,
         refused: &[TransactionNumber],
+        ended: &BTreeMap<TransactionNumber, StopReason>,
     ) -> Self {
         let starts = recovered
             .entries
@@ -89,7 +91,7 @@ impl Transactions {
                 },
                 refused: refused.contains(&number),
                 over: transaction.is_none_or(|it| it.stopped.is_some()),
-                ended_as: None,
+                ended_as: ended.get(&number).copied(),
                 made_up: None,
             };
             Some((number, known))
@@ -135,6 +137,14 @@ impl Transactions {
     pub(super) fn refused(&self) -> Vec<TransactionNumber> {
         let refused = self.0.iter().filter(|(_, it)| it.refused);
         refused.map(|(number, _)| *number).collect()
+    }
+
+    /// Those that we ended, and why.
+    pub(super) fn ended(&self) -> BTreeMap<TransactionNumber, StopReason> {
+        let ended = self.0.iter();
+        ended
+            .filter_map(|(number, it)| Some((*number, it.ended_as?)))
+            .collect()
     }
 
     /// Those that are not over.

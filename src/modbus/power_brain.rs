@@ -160,12 +160,17 @@ impl<'a> Registers<'a> {
 
     /// Text of two characters a register, up to the first NUL, without blanks around it.
     pub fn text(&self, address: u16, count: u16) -> Option<String> {
+        let text = self.latin(address, count)?;
+        Some(text.chars().filter(char::is_ascii).collect())
+    }
+
+    /// Every byte a character: what is no text can be told from one.
+    fn latin(&self, address: u16, count: u16) -> Option<String> {
         let words: Option<Vec<u16>> = (address..address + count).map(|a| self.u16(a)).collect();
         let bytes = words?.into_iter().flat_map(u16::to_be_bytes);
         let text: String = bytes
             .take_while(|byte| *byte != 0)
             .map(char::from)
-            .filter(char::is_ascii)
             .collect();
         Some(text.trim().to_owned())
     }
@@ -324,7 +329,7 @@ impl Poll {
             limit: state.u16(LIMIT)?,
             enabled: state.u16(ENABLE)? != 0,
             signalled: milliamps(state.u16(SIGNALLED_CURRENT)?),
-            card: state.text(CARD, 15)?,
+            card: state.latin(CARD, 15)?,
             cards: state.u16(CARDS)?,
             has_meter: state.u16(HAS_METER)? != 0,
             switchable: state.u16(INPUTS)? & 1 << 8 != 0,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use tracing::error;
 
+use crate::charge_point::ChargePoint;
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
@@ -183,6 +184,11 @@ impl Site {
                     self.with_charge_point(now, place, |charge_point, context| {
                         charge_point.handle_conduct(context, conduct);
                     });
+                }
+            }
+            gateway::Output::Reachable { evse } => {
+                if let Some(&Place::ChargePoint(place)) = self.by_evse.get(&evse) {
+                    self.with_charge_point(now, place, ChargePoint::handle_reachable);
                 }
             }
             gateway::Output::Metering { evse, metering } => {
@@ -391,8 +397,7 @@ impl Site {
 
     /// Keeps a message of a wallbox, in the queue of its backend if it has one, together with
     /// what the wallbox's machine knows by it.
-    pub(super) fn file(&mut self, now: Now, entry: Entry, mut with: Vec<Record>) -> Seq {
-        self.last_entry.0 += 1;
+    pub(super) fn file(&mut self, now: Now, entry: Entry, with: Vec<Record>) -> Seq {
         let place = (entry.address.clone(), entry.connector);
         let index = self.by_member.get(&place).copied().or_else(|| {
             let mut members = self.by_member.iter();
@@ -401,19 +406,33 @@ impl Site {
                 .map(|(_, index)| *index)
                 .filter(|_| entry.connector == ConnectorId(0))
         });
-        let slot = index.and_then(|index| self.gateways.get_mut(index));
+        let slot = index.and_then(|index| self.gateways.get(index));
+        let identity = slot.map(|slot| slot.gateway.identity().clone());
+        self.file_for(now, index, identity, entry, with)
+    }
+
+    /// The same for a given backend, which need not be that of the wallbox.
+    pub(super) fn file_for(
+        &mut self,
+        now: Now,
+        gateway: Option<usize>,
+        identity: Option<Identity>,
+        entry: Entry,
+        mut with: Vec<Record>,
+    ) -> Seq {
+        self.last_entry.0 += 1;
         let filed = Filed {
             id: self.last_entry,
-            identity: slot.as_ref().map(|slot| slot.gateway.identity().clone()),
+            identity,
             entry,
         };
         with.push(Record::Entry(filed.clone()));
         let record = Record::Together(with);
         let seq = persist(&mut self.written, &mut self.outputs, record);
-        if let Some(slot) = slot {
+        if let Some(slot) = gateway.and_then(|index| self.gateways.get_mut(index)) {
             slot.gate.rest_on(seq);
         }
-        if let Some(index) = index {
+        if let Some(index) = gateway {
             self.with_gateway(now, index, |gateway, context| {
                 gateway.handle_entry(context, &filed);
             });

@@ -7,6 +7,7 @@ mod gate;
 mod gatewaying;
 mod hand_over;
 pub mod io;
+mod left_over;
 mod machine;
 mod memory;
 pub mod plan;

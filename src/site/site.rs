@@ -128,11 +128,13 @@ impl Site {
             outputs: VecDeque::new(),
             plan,
         };
-        site.note_orphans(recovered);
         // First: recovered transactions of devices are judged by them.
         for plan in site.plan.gateways.clone() {
             site.add_gateway(now, plan, recovered);
         }
+        let recovered = site.close_left_overs(now, recovered);
+        let recovered = recovered.as_ref();
+        site.note_orphans(recovered);
         for plan in site.plan.stations.clone() {
             site.add_station(plan, recovered);
         }

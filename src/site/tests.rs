@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use super::status::OcppServerStatus;
 use super::*;
+use crate::charge_point::ChargePointPlan;
+use crate::charge_point::plan::Metering;
 use crate::clock::{Mono, Now, Random};
-use crate::gateway::{BootPlan, GatewayPlan};
+use crate::gateway::{BootPlan, GatewayPlan, MemberPlan};
 use crate::ids::{ConnectorId, EntryId, LinkId};
 use crate::journal::{EntryKind, EntryState, Outline, Progress, Recovered};
 use crate::load::LoadPlan;
+use crate::ocpp::composite::Wiring;
+use crate::units::{MilliAmps, MilliVolts};
 
 /// No EVSE, and strangers may connect.
 fn site() -> Site {
@@ -16,12 +20,20 @@ fn site() -> Site {
 }
 
 fn site_with(gateways: Vec<GatewayPlan>, recovered: &Recovered) -> Site {
+    site_of(Vec::new(), gateways, recovered)
+}
+
+pub(super) fn site_of(
+    charge_points: Vec<ChargePointPlan>,
+    gateways: Vec<GatewayPlan>,
+    recovered: &Recovered,
+) -> Site {
     let load = LoadPlan::default();
     let plan = Plan {
         gateways,
         load,
         stations: Vec::new(),
-        charge_points: Vec::new(),
+        charge_points,
         meters: Vec::new(),
         measured_by: std::collections::BTreeMap::new(),
         authorization: AuthorizationPlan::default(),
@@ -30,7 +42,68 @@ fn site_with(gateways: Vec<GatewayPlan>, recovered: &Recovered) -> Site {
     Site::new(now(), plan, recovered, Random::new(1))
 }
 
-fn now() -> Now {
+/// A Modbus wallbox.
+pub(super) fn charge_point(address: &str, unit: u8) -> ChargePointPlan {
+    ChargePointPlan {
+        evse: "yard".into(),
+        address: address.into(),
+        unit,
+        phases: 3,
+        min: MilliAmps(6000),
+        max: MilliAmps(16_000),
+        failsafe: MilliAmps(6000),
+        voltage: MilliVolts(230_000),
+        fixed_id_tag: None,
+        open: false,
+        meter: Metering::Own,
+        observe: false,
+        backend: true,
+        rotation: None,
+    }
+}
+
+/// Its backend.
+pub(super) fn backend(client_id: &str, address: &str, unit: u32) -> GatewayPlan {
+    let member = MemberPlan {
+        evse: "yard".into(),
+        address: address.into(),
+        connector: ConnectorId(unit),
+        is_ocpp: false,
+        backend_connector: None,
+        min: MilliAmps(6000),
+        wiring: Wiring {
+            phases: 3,
+            voltage: MilliVolts(230_000),
+            max: MilliAmps(16_000),
+            switches_phases: false,
+        },
+        rotation: None,
+        offline_unknown_tags: false,
+    };
+    gateway_plan(client_id, vec![member])
+}
+
+fn gateway_plan(client_id: &str, members: Vec<MemberPlan>) -> GatewayPlan {
+    GatewayPlan {
+        url: "wss://backend.example/".to_owned(),
+        client_id: client_id.to_owned(),
+        members,
+        whole: None,
+        shares_wallbox: false,
+        leads: true,
+        serial_suffix: None,
+        security_profile: 2,
+        password: None,
+        boot: BootPlan::default(),
+        synthesize_stop: false,
+        allow_firmware: false,
+        queue_data_transfer: Vec::new(),
+        max_queue: 10,
+        observe: false,
+    }
+}
+
+pub(super) fn now() -> Now {
     Now {
         mono: Mono(Duration::from_secs(1)),
         wall: "2026-06-01T12:00:00Z".parse().unwrap(),
@@ -105,23 +178,7 @@ fn strangers_do_not_fill_the_memory() {
 
 #[test]
 fn what_a_backend_refused_for_good_is_an_error_of_the_status() {
-    let plan = GatewayPlan {
-        url: "wss://backend.example/".to_owned(),
-        client_id: "CP".to_owned(),
-        members: Vec::new(),
-        whole: None,
-        shares_wallbox: false,
-        leads: true,
-        serial_suffix: None,
-        security_profile: 2,
-        password: None,
-        boot: BootPlan::default(),
-        synthesize_stop: false,
-        allow_firmware: false,
-        queue_data_transfer: Vec::new(),
-        max_queue: 10,
-        observe: false,
-    };
+    let plan = gateway_plan("CP", Vec::new());
     let mut journal = Recovered::default();
     let errors = |journal: &Recovered| {
         let site = site_with(vec![plan.clone()], journal);

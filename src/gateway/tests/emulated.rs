@@ -209,6 +209,59 @@ fn a_reset_ends_transactions_and_the_connection_and_the_charge_point_comes_back(
 }
 
 #[test]
+fn a_reset_that_was_accepted_ends_its_transactions_after_our_restart_too() {
+    let mut bench = Bench::played(one());
+    bench.start(7);
+    bench.answer_everything();
+    bench.status_for("Reset", &json!({"type": "Hard"}));
+    bench.status_for("Reset", &json!({"type": "Soft"}));
+    let mut bench = bench.crash();
+    let (_, order) = bench.orders.pop().unwrap();
+    assert_eq!(order.action, "RemoteStopTransaction");
+    assert_eq!(order.transaction, Some(TransactionNumber(7)));
+    bench.entry(7, EntryKind::Stop, &stop_payload(7, "Remote"));
+    let mut bench = bench.crash();
+    bench.brains_come();
+    bench.up();
+    let asked = bench.answer_everything();
+    let (_, stop) = asked.iter().find(|it| it.0 == "StopTransaction").unwrap();
+    assert_eq!(stop["reason"], "HardReset", "the first was carried out");
+}
+
+#[test]
+fn what_a_reset_ended_is_kept_before_the_answer_leaves() {
+    let mut bench = Bench::played(one());
+    bench.start(7);
+    bench.answer_everything();
+    let said = json!([2, "r", "Reset", {"type": "Soft"}]).to_string();
+    let mut context = Context {
+        now: now_at(bench.time),
+        random: &mut bench.random,
+        offered: &bench.offered,
+    };
+    bench.gateway.handle_frame(&mut context, &said);
+    let outputs: Vec<Output> = std::iter::from_fn(|| bench.gateway.poll_output()).collect();
+    let kept = outputs
+        .iter()
+        .position(|it| matches!(it, Output::Persist(_)));
+    let sent = outputs
+        .iter()
+        .position(|it| matches!(it, Output::Send { .. }));
+    assert!(kept.is_some() && kept < sent, "{outputs:?}");
+}
+
+#[test]
+fn the_wallboxes_are_told_each_time_that_the_backend_can_be_asked() {
+    let mut bench = Bench::played(two());
+    assert_eq!(bench.reachable, ["left".into(), "right".into()]);
+    bench.down();
+    assert_eq!(bench.reachable.len(), 2);
+    bench.wait(400);
+    bench.connect();
+    assert_eq!(bench.reachable.len(), 4);
+}
+
+#[test]
 fn resets_without_end_put_nothing_off() {
     let mut bench = Bench::played(one());
     bench.wait(20);
