@@ -15,7 +15,7 @@ use super::charge_point::{Asked, ChargePoint, Context};
 use super::energy::EnergyRegister;
 use super::fail_safe::FailSafe;
 use super::plan::Metering;
-use super::session::Stage;
+use super::session::{Found, Stage};
 use super::setpoint::{Seen, Setpoint};
 use super::telling;
 
@@ -142,6 +142,7 @@ impl ChargePoint {
             self.close(context.now, running, ending);
         }
         self.memory.known.restarts = None;
+        self.memory.known.register = None;
         self.energy = EnergyRegister::default();
         self.fail_safe = FailSafe::default();
         self.setpoint.lost();
@@ -165,6 +166,7 @@ impl ChargePoint {
             self.told.heard.tell_anew();
         }
         if self.polling.arrive(now) {
+            self.unwatched = true;
             self.complaints.clear();
             self.meddled = false;
             self.memory.known.fallen_back = false;
@@ -195,10 +197,27 @@ impl ChargePoint {
         }
         self.image = Some(poll);
         self.see_plug(now, plugged);
+        if plugged.is_some() && std::mem::take(&mut self.unwatched) {
+            self.date_back();
+        }
         if let Some(card) = card.filter(|_| !self.plan.is_passive()) {
             self.present(now, card);
         }
         self.tell_took(true);
+    }
+
+    /// A car that left while the device was away was there when it was last seen.
+    fn date_back(&mut self) {
+        if let (Stage::Ending(running, ending), Some(false)) =
+            (&mut self.session.stage, self.session.plugged)
+        {
+            let received = running.transaction.received;
+            let seen = self.memory.known.seen.unwrap_or(received).max(received);
+            ending.found.get_or_insert(Found {
+                seen,
+                register: None,
+            });
+        }
     }
 
     /// The device refuses to read a block.

@@ -109,6 +109,8 @@ pub struct ChargePoint {
     pub(super) outputs_read: Option<Vec<u16>>,
     pub(super) defaults: Option<Defaults>,
     pub(super) meter_refused: bool,
+    /// It was away, and its plug has not been seen since.
+    pub(super) unwatched: bool,
     /// Why it is not there, as it was logged.
     pub(super) complaints: Vec<String>,
     /// Another device answers than before.
@@ -167,6 +169,7 @@ impl ChargePoint {
             outputs_read: None,
             defaults: None,
             meter_refused: false,
+            unwatched: false,
             complaints: Vec::new(),
             stranger: None,
             meddled: false,

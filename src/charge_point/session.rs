@@ -61,7 +61,7 @@ pub(super) struct Running {
 pub(super) struct Ending {
     pub(super) reason: StopReason,
     pub(super) tag: Option<IdTag>,
-    since: Mono,
+    pub(super) since: Mono,
     /// The car has left since: another may be plugged already.
     unplugged: bool,
     /// It ended while we were not there.
