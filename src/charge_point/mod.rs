@@ -33,6 +33,7 @@ mod card_reader;
 mod charge_point;
 mod energy;
 mod fail_safe;
+mod meter_watch;
 mod obeying;
 pub mod plan;
 mod polling;
