@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use tracing::{debug, info, warn};
 
-use crate::evse::Report;
+use crate::evse::{Measured, Report};
 use crate::modbus::power_brain::{
     AttachedMeter, Block, Defaults, Identity, Poll, RESTARTS, Registers, Write, milliamps,
 };
@@ -14,8 +14,9 @@ use crate::ocpp::messages::StopReason;
 use super::charge_point::{Asked, ChargePoint, Context};
 use super::energy::EnergyRegister;
 use super::fail_safe::FailSafe;
+use super::meter_watch::MeterWatch;
 use super::plan::Metering;
-use super::session::Stage;
+use super::session::{Found, Stage};
 use super::setpoint::{Seen, Setpoint};
 use super::telling;
 
@@ -104,6 +105,7 @@ impl ChargePoint {
             Block::Meter => {
                 let meter = AttachedMeter::decode(registers).zip(self.image.as_ref());
                 if let Some((meter, poll)) = meter {
+                    self.meter.take();
                     let measured = telling::measured(&self.plan, poll, &meter);
                     let running = self.session.transaction().is_some();
                     self.energy.read(context.now.mono, measured.energy, running);
@@ -142,7 +144,11 @@ impl ChargePoint {
             self.close(context.now, running, ending);
         }
         self.memory.known.restarts = None;
+        self.memory.known.register = None;
         self.energy = EnergyRegister::default();
+        self.meter = MeterWatch::default();
+        self.measured = Measured::default();
+        self.measured_at = None;
         self.fail_safe = FailSafe::default();
         self.setpoint.lost();
         self.cards.look_away();
@@ -153,6 +159,7 @@ impl ChargePoint {
         if before.is_some() && before != count {
             info!(evse = %self.plan.evse, restarts = count, "a wallbox was restarted");
             self.session.restarted = true;
+            self.meter.ask_at_once();
             self.setpoint.lost();
             self.cards.look_away();
             self.report(Report::Booted);
@@ -165,6 +172,8 @@ impl ChargePoint {
             self.told.heard.tell_anew();
         }
         if self.polling.arrive(now) {
+            self.unwatched = true;
+            self.meter.ask_at_once();
             self.complaints.clear();
             self.meddled = false;
             self.memory.known.fallen_back = false;
@@ -188,17 +197,36 @@ impl ChargePoint {
         let blind = poll.pilot_cut > 0 || self.wake_up.is_blind(now) || self.setpoint.is_blind(now);
         let plugged = poll.pilot.is_plugged().filter(|plugged| *plugged || !blind);
         let card = self.cards.see(now, &poll.card, poll.cards);
-        if telling::reads_meter(&self.plan, &poll) && !self.meter_refused {
-            self.polling.also(Block::Meter);
-        } else if self.plan.meter == Metering::Own {
-            self.energy.read(now, None, running);
+        if self.plan.meter == Metering::Own {
+            if self.meter.is_due(now, poll.has_meter) {
+                self.polling.also(Block::Meter);
+            } else {
+                self.energy.read(now, None, running);
+            }
         }
         self.image = Some(poll);
         self.see_plug(now, plugged);
+        if plugged.is_some() && std::mem::take(&mut self.unwatched) {
+            self.date_back();
+        }
         if let Some(card) = card.filter(|_| !self.plan.is_passive()) {
             self.present(now, card);
         }
         self.tell_took(true);
+    }
+
+    /// A car that left while the device was away was there when it was last seen.
+    fn date_back(&mut self) {
+        if let (Stage::Ending(running, ending), Some(false)) =
+            (&mut self.session.stage, self.session.plugged)
+        {
+            let received = running.transaction.received;
+            let seen = self.memory.known.seen.unwrap_or(received).max(received);
+            ending.found.get_or_insert(Found {
+                seen,
+                register: None,
+            });
+        }
     }
 
     /// The device refuses to read a block.
@@ -219,8 +247,9 @@ impl ChargePoint {
                 self.fail(context, &failure.to_string());
             }
             Block::Meter if illegal => {
-                warn!(evse = %self.plan.evse, why = %failure, "a wallbox says it has a meter and does not read it");
-                self.meter_refused = true;
+                if self.meter.refuse(context.now.mono) {
+                    warn!(evse = %self.plan.evse, why = %failure, "a wallbox says it has a meter and does not read it");
+                }
             }
             Block::Restarts | Block::Defaults | Block::Meter => {
                 debug!(evse = %self.plan.evse, block = ?block, why = %failure, "a wallbox does not read all registers");

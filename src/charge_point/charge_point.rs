@@ -18,6 +18,7 @@ use crate::units::MilliAmps;
 use super::card_reader::CardReader;
 use super::energy::EnergyRegister;
 use super::fail_safe::{self, FailSafe};
+use super::meter_watch::MeterWatch;
 use super::plan::{ChargePointPlan, Metering};
 use super::polling::Polling;
 use super::sampling::Sampling;
@@ -108,7 +109,9 @@ pub struct ChargePoint {
     /// The first part of a poll in two parts.
     pub(super) outputs_read: Option<Vec<u16>>,
     pub(super) defaults: Option<Defaults>,
-    pub(super) meter_refused: bool,
+    pub(super) meter: MeterWatch,
+    /// It was away, and its plug has not been seen since.
+    pub(super) unwatched: bool,
     /// Why it is not there, as it was logged.
     pub(super) complaints: Vec<String>,
     /// Another device answers than before.
@@ -165,7 +168,8 @@ impl ChargePoint {
             image: None,
             outputs_read: None,
             defaults: None,
-            meter_refused: false,
+            meter: MeterWatch::default(),
+            unwatched: false,
             complaints: Vec::new(),
             stranger: None,
             meddled: false,
@@ -360,6 +364,7 @@ impl ChargePoint {
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.step_session(context);
         self.note_absence(context.now.mono);
+        self.watch_meter(context.now.mono);
         self.sample(context.now);
         self.remember(context.now);
         self.tell(context.now);

@@ -37,6 +37,7 @@ mod charge_point;
 mod energy;
 mod fail_safe;
 mod left_over;
+mod meter_watch;
 mod obeying;
 pub mod plan;
 mod polling;

@@ -259,6 +259,8 @@ impl ChargePoint {
             received: now.wall,
         };
         if number.is_some() {
+            // Also while the device is away and another meter measures it.
+            self.memory.known.seen = self.memory.known.seen.max(Some(now.wall));
             self.memory.tell();
         }
         let with = Vec::new();
@@ -271,6 +273,7 @@ impl ChargePoint {
         &self,
         now: Now,
         transaction: &Transaction,
+        ended: Timestamp,
         register: Option<WattHours>,
     ) -> Vec<MeterValue<'static>> {
         let (sampled, aligned) = (&self.conduct.stop_sampled, &self.conduct.stop_aligned);
@@ -282,13 +285,21 @@ impl ChargePoint {
             || Snapshot::of_register(transaction.meter_start),
             |course| course.begin,
         );
-        let end = self.snapshot(now.mono).with_register(register);
+        let end = if now.wall.duration_since(ended).unsigned_abs() < LATE {
+            self.snapshot(now.mono).with_register(register)
+        } else {
+            Snapshot::of_register(register)
+        };
         let started = transaction.started.clone();
         let begin = begin.meter_value(started, &all, ReadingContext::TransactionBegin);
-        let stopped = timestamp::format(now.wall);
-        let end = end.meter_value(stopped, &all, ReadingContext::TransactionEnd);
+        let end = end.meter_value(
+            timestamp::format(ended),
+            &all,
+            ReadingContext::TransactionEnd,
+        );
         let collected = course.map(|course| course.collected.as_slice());
         let between = collected.unwrap_or_default().iter();
+        let between = between.filter(|(at, ..)| *at <= ended);
         let between = between.filter_map(|(at, context, snapshot)| {
             let list = if *context == ReadingContext::SampleClock {
                 aligned

@@ -13,7 +13,7 @@ use crate::units::{MilliAmps, MilliVolts, PerPhase, Watts};
 
 use super::charge_point::{ChargePoint, Output};
 use super::fail_safe;
-use super::plan::{ChargePointPlan, Metering};
+use super::plan::ChargePointPlan;
 use super::session::Stage;
 use super::status::{Condition, Heard, VENDOR};
 
@@ -143,7 +143,7 @@ impl ChargePoint {
             Stage::Running(_) if !poll.enabled => Some("no current is offered"),
             _ => None,
         };
-        if self.meter_refused && self.plan.meter == Metering::Own {
+        if self.meter.fails() {
             condition.error = ChargePointErrorCode::PowerMeterFailure;
         }
         condition
@@ -240,9 +240,4 @@ pub(super) fn measured(plan: &ChargePointPlan, poll: &Poll, meter: &AttachedMete
 fn current_of(power: Watts, voltage: MilliVolts) -> Option<MilliAmps> {
     let milliamps = i64::from(power.0) * 1_000_000 / i64::from(voltage.0.max(1));
     i32::try_from(milliamps).ok().map(MilliAmps)
-}
-
-/// Whether the device's own meter is read.
-pub(super) fn reads_meter(plan: &ChargePointPlan, poll: &Poll) -> bool {
-    plan.meter == Metering::Own && poll.has_meter
 }

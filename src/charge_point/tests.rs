@@ -75,6 +75,8 @@ struct Brain {
     /// Nothing can be read over the gap at 8089.
     has_gap: bool,
     has_meter: bool,
+    /// Its meter refuses to be read, with this exception.
+    meter_fails: Option<u8>,
     /// Requests fail like this.
     failure: Option<Failure>,
     writes: Vec<(u16, u16)>,
@@ -97,6 +99,7 @@ impl Brain {
             forgets: BTreeSet::new(),
             has_gap: false,
             has_meter: true,
+            meter_fails: None,
             failure: None,
             writes: Vec::new(),
             reads: 0,
@@ -166,9 +169,12 @@ impl Brain {
                 self.reads += 1;
                 let end = address + count;
                 let gap = self.has_gap && (*address..end).contains(&8089);
-                let meter = !self.has_meter && (8057..8070).contains(address);
-                if gap || meter {
+                let meter = (8057..8070).contains(address);
+                if gap || (meter && !self.has_meter) {
                     return Err(Failure::Exception(2));
+                }
+                if let Some(code) = self.meter_fails.filter(|_| meter) {
+                    return Err(Failure::Exception(code));
                 }
                 Ok((*address..end).map(|it| self.get(it)).collect())
             }

@@ -20,7 +20,7 @@ use super::charge_point::{ChargePoint, Context, Output};
 use super::plan::ChargePointPlan;
 use super::refusing::Refusal;
 use super::reserving::Reservation;
-use super::session::{Authorized, Ending, Found, Resumed, Running, Stage};
+use super::session::{Authorized, Ending, Resumed, Running, Stage};
 
 /// The register of a running transaction is kept this often at most …
 const KEPT_EVERY: Duration = Duration::from_mins(1);
@@ -65,7 +65,7 @@ pub(super) struct Memory {
     pub(super) known: Known,
     kept: Known,
     kept_at: Option<Mono>,
-    /// The backend was told of a time and a register: no stop may be older or less.
+    /// Somebody was told of a time and a register: no stop may be older or less, and no start less.
     is_told: bool,
 }
 
@@ -92,7 +92,7 @@ impl Memory {
         })
     }
 
-    /// A sample of the running transaction is on its way to the backend.
+    /// A sample or the stop of the running transaction is on its way.
     pub(super) fn tell(&mut self) {
         self.is_told = true;
     }
@@ -221,25 +221,21 @@ impl ChargePoint {
         }
     }
 
-    /// Ends a transaction with the last good register.
+    /// Ends a transaction with the last good register. Where nobody saw the end, it is over since
+    /// its car was last seen.
     pub(super) fn close(&mut self, now: Now, running: Running, ending: Ending) {
         let mut transaction = running.transaction;
-        let (ended, register) = match ending.found {
-            Some(Found {
-                seen,
-                register: Some(register),
-            }) => (seen, Some(register)),
-            Some(found) => (found.seen, self.energy.last()),
-            None => (now.wall, self.energy.last()),
-        };
-        let register = register.max(transaction.meter_start);
+        let found = ending.found.as_ref();
+        let ended = found.map_or(now.wall, |found| found.seen);
+        let register = found.and_then(|found| found.register);
+        let register = register.or(self.energy.last()).max(transaction.meter_start);
         let timestamp = timestamp::format(ended);
         self.memory.known.refusal = None;
         info!(
             evse = %self.plan.evse,
             transaction = transaction.number.0,
             reason = ending.reason.as_str(),
-            energy_wh = register.zip(transaction.meter_start).map(|(stop, start)| (stop - start).0),
+            energy_wh = register.map(|stop| (stop - transaction.meter_start.unwrap_or_default()).0),
             "a transaction ended"
         );
         let stop = StopTransaction {
@@ -248,7 +244,7 @@ impl ChargePoint {
             timestamp: timestamp.clone(),
             transaction_id: Some(transaction.wallbox_id),
             reason: Some(Cow::Borrowed(ending.reason.as_str())),
-            transaction_data: self.transaction_data(now, &transaction, register),
+            transaction_data: self.transaction_data(now, &transaction, ended, register),
         };
         transaction.stopped = Some(Stopped {
             meter_stop: register,
@@ -257,6 +253,10 @@ impl ChargePoint {
             received: now.wall,
         });
         self.keep(now, transaction, EntryKind::Stop, &stop);
+        self.energy.close(ending.since);
+        // The next one may begin after a restart, and without a good reading.
+        self.memory.known.register = self.energy.last();
+        self.memory.tell();
     }
 
     /// Keeps a transaction and the message that made it what it is.

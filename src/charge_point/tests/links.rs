@@ -193,6 +193,39 @@ fn who_left_while_the_link_was_lost_is_billed_by_the_register_found_afterwards()
     assert_eq!(bench.ending(), Some((reason, Some(6800))));
 }
 
+/// When the newest transaction ended.
+fn stopped_at(bench: &Bench) -> String {
+    let transaction = bench.transactions().pop().unwrap();
+    transaction.stopped.unwrap().timestamp
+}
+
+#[test]
+fn who_left_while_the_link_was_lost_left_when_the_car_was_last_seen() {
+    for (restarts, reason) in [(3, "EVDisconnected"), (4, "PowerLoss")] {
+        let mut bench = Bench::charging();
+        let seen = bench.time.as_secs() - 1000;
+        bench.brain.plugged = false;
+        bench.brain.set(8121, restarts);
+        lose(&mut bench, 600);
+        bench.run(12);
+        assert_eq!(bench.ending().unwrap().0, reason);
+        let stopped = stopped_at(&bench);
+        let range = at(seen - 1)..=at(seen + 1);
+        assert!(range.contains(&stopped), "{stopped}");
+    }
+}
+
+#[test]
+fn who_leaves_after_the_link_was_lost_leaves_then() {
+    let mut bench = Bench::charging();
+    lose(&mut bench, 600);
+    bench.run(12);
+    bench.unplug();
+    let now = bench.time.as_secs() - 1000;
+    let stopped = stopped_at(&bench);
+    assert!((at(now - 2)..=at(now)).contains(&stopped), "{stopped}");
+}
+
 #[test]
 fn who_ends_a_transaction_just_before_the_link_is_lost_is_billed_when_it_is_back() {
     let mut bench = Bench::new(listed());
@@ -366,4 +399,98 @@ fn the_register_is_kept_now_and_then_for_a_stop_after_a_power_cut() {
     }
     let kept = bench.records - before;
     assert!((8..=11).contains(&kept), "{kept} records in 10 minutes");
+}
+
+/// Its meter is not read, or read anew.
+fn blind(bench: &mut Bench, code: Option<u8>) {
+    bench.brain.meter_fails = code;
+}
+
+#[test]
+fn what_one_took_while_the_meter_was_not_read_nobody_else_pays() {
+    for code in [2, 4] {
+        for restarts in [false, true] {
+            let mut bench = Bench::charging_for_backend();
+            blind(&mut bench, Some(code));
+            bench.run(5);
+            bench.brain.energy = 8000;
+            bench.tap(CARD);
+            bench.run(15);
+            assert_eq!(bench.ending(), Some(("Local".to_owned(), Some(5000))));
+            bench.unplug();
+            if restarts {
+                bench = bench.restart();
+                bench.run(5);
+            }
+            bench.plug();
+            bench.tap(PARTNER);
+            bench.run(15);
+            assert_eq!(bench.open(), 1);
+            bench.brain.energy = 8100;
+            if restarts {
+                bench = bench.restart();
+                bench.run(5);
+            }
+            blind(&mut bench, None);
+            bench.run(65);
+            bench.brain.energy = 8190;
+            bench.run(2);
+            bench.unplug();
+            bench.run(12);
+            let start = bench.transactions().pop().unwrap().meter_start;
+            let stop = bench.ending().unwrap().1.map(WattHours);
+            let billed = stop.unwrap() - start.unwrap_or_default();
+            assert_eq!(billed, WattHours(90), "{code} {restarts}");
+        }
+    }
+}
+
+#[test]
+fn who_charges_while_the_meter_is_not_read_pays_for_what_it_says_afterwards() {
+    let mut bench = Bench::charging_for_backend();
+    bench.unplug();
+    blind(&mut bench, Some(4));
+    bench.run(5);
+    bench.plug();
+    bench.tap(CARD);
+    bench.run(15);
+    bench.brain.energy = 5900;
+    blind(&mut bench, None);
+    bench.run(2);
+    bench.unplug();
+    let start = bench.transactions().pop().unwrap().meter_start;
+    assert_eq!(start, Some(WattHours(5000)));
+    assert_eq!(bench.ending().unwrap().1, Some(5900));
+}
+
+#[test]
+fn the_next_one_begins_where_the_last_one_ended_also_after_our_restart() {
+    let mut bench = Bench::charging();
+    bench.brain.energy = 5040;
+    bench.unplug();
+    assert_eq!(bench.ending().unwrap().1, Some(5040));
+    blind(&mut bench, Some(4));
+    let mut bench = bench.restart();
+    bench.plug();
+    bench.run(15);
+    let start = bench.transactions().pop().unwrap().meter_start;
+    assert_eq!(start, Some(WattHours(5040)));
+}
+
+#[test]
+fn where_no_register_was_ever_read_the_first_one_is_where_it_began() {
+    let mut brain = Brain::new();
+    brain.has_meter = false;
+    brain.energy = 123_456;
+    let mut bench = Bench::with(plan(), brain, Recovered::default());
+    bench.run(2);
+    bench.plug();
+    bench.offer(16_000);
+    bench.run(2);
+    bench.brain.has_meter = true;
+    bench.run(2);
+    bench.brain.energy = 123_556;
+    bench.unplug();
+    assert_eq!(bench.entries[0].1["meterStart"], 0);
+    assert_eq!(bench.ending().unwrap().1, Some(100));
 }

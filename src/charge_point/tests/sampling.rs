@@ -320,6 +320,24 @@ fn after_a_restart_of_ours_the_begin_is_that_of_the_transaction() {
 }
 
 #[test]
+fn the_last_values_have_the_time_of_the_stop_also_where_nobody_saw_it() {
+    let mut bench = charging(Conduct {
+        stop_sampled: vec![ENERGY, POWER],
+        ..Conduct::default()
+    });
+    bench.brain.plugged = false;
+    bench.brain.failure = Some(Failure::Silent);
+    bench.run(60);
+    bench.brain.failure = None;
+    bench.run(12);
+    let data = transaction_data(&bench);
+    let last = data.last().unwrap();
+    assert_eq!(samples(last), [("Transaction.End", "5000")]);
+    let (_, stop) = bench.entries.last().unwrap();
+    assert_eq!(last["timestamp"], stop["timestamp"]);
+}
+
+#[test]
 fn a_stop_has_at_most_500_values_and_never_loses_begin_and_end() {
     let mut bench = charging(Conduct {
         sample_interval: Some(every(1)),

@@ -251,13 +251,69 @@ fn a_device_that_was_away_for_long_is_told_anew_and_one_that_was_not_is_not() {
 #[test]
 fn a_meter_that_cannot_be_read_is_a_warning_and_no_fault() {
     let mut bench = charging();
-    bench.charge_point.meter_refused = true;
+    bench.brain.meter_fails = Some(2);
     bench.run(2);
     let word = last(&bench);
     assert_eq!(
         (&word["status"], &word["errorCode"]),
         (&"Charging".into(), &"PowerMeterFailure".into())
     );
+}
+
+fn error_codes(bench: &Bench) -> Vec<&str> {
+    let words = bench.notices("StatusNotification").into_iter();
+    let words = words.filter(|word| word["connectorId"] == 1);
+    words
+        .map(|word| word["errorCode"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_meter_that_is_not_read_for_10_s_is_told_once_and_its_end_too() {
+    for code in [2, 4] {
+        let mut bench = charging();
+        bench.notices.clear();
+        bench.brain.meter_fails = Some(code);
+        bench.run(if code == 2 { 1 } else { 8 });
+        bench.run(4);
+        assert_eq!(error_codes(&bench), ["PowerMeterFailure"], "{code}");
+        let view = bench.charge_point.view();
+        let unknown = (view.measured.current, view.measured.power);
+        assert_eq!(unknown, (None, None), "what it draws is not known");
+        bench.run(20);
+        bench.brain.meter_fails = None;
+        bench.run(60);
+        assert_eq!(error_codes(&bench), ["PowerMeterFailure", "NoError"]);
+        assert_eq!(statuses(&bench), ["Charging"; 2]);
+        assert!(bench.charge_point.view().measured.current.is_some());
+    }
+}
+
+#[test]
+fn a_refused_meter_is_read_again_as_soon_as_the_device_is_back() {
+    let mut bench = charging();
+    bench.brain.meter_fails = Some(2);
+    bench.run(80);
+    assert_eq!(error_codes(&bench).last(), Some(&"PowerMeterFailure"));
+    bench.brain.failure = Some(Failure::Silent);
+    bench.run(5);
+    bench.brain.meter_fails = None;
+    bench.brain.failure = None;
+    bench.run(10);
+    assert_eq!(error_codes(&bench).last(), Some(&"NoError"));
+}
+
+#[test]
+fn a_meter_that_is_taken_away_is_told_and_a_wallbox_without_one_lacks_nothing() {
+    let mut bench = charging();
+    bench.brain.has_meter = false;
+    bench.run(12);
+    assert_eq!(error_codes(&bench).last(), Some(&"PowerMeterFailure"));
+    let mut brain = Brain::new();
+    brain.has_meter = false;
+    let mut bench = Bench::with(backed(), brain, Recovered::default());
+    bench.run(60);
+    assert_eq!(error_codes(&bench), ["NoError"]);
 }
 
 #[test]
