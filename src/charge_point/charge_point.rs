@@ -139,13 +139,12 @@ impl ChargePoint {
     pub fn new(now: Now, plan: ChargePointPlan, recovered: &Recovered) -> Self {
         let mut memory = Memory::recover(&plan, recovered);
         let transaction = transacting::recover(&plan, recovered);
-        match &transaction {
+        if transaction.is_some() {
             // What it used up may not have reached the disk with it.
-            Some(_) => memory.known.reservation = None,
-            None => {
-                memory.known.refusal = None;
-                memory.known.ending = None;
-            }
+            memory.known.reservation = None;
+        } else {
+            memory.known.refusal = None;
+            memory.known.ending = None;
         }
         let resumed = transaction
             .as_ref()
