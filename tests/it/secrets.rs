@@ -87,8 +87,12 @@ password-file = "password"
     fs::write(&site, &text).unwrap();
     fs::write(dir.path().join("password"), TO_THE_BACKEND).unwrap();
     let run = |words: &[&str]| {
-        let output = Command::new(BINARY).args(words).current_dir(dir.path());
-        let output = output.output().unwrap();
+        let mut command = Command::new(BINARY);
+        let output = command
+            .args(words)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
     let mut said = run(&["check", "--config", "site.toml"]);
@@ -112,6 +116,11 @@ password-file = "password"
     assert!(!upgrade(port, WRONG).1);
     let (mut wallbox, is_in) = upgrade(port, OURS);
     assert!(is_in);
+    let boot = r#"{"chargePointVendor":"a","chargePointModel":"b"}"#;
+    send(
+        &mut wallbox,
+        &format!(r#"[2,"0","BootNotification",{boot}]"#),
+    );
     let members = format!(r#"{{"key":"AuthorizationKey","value":"{NEW}"}}"#);
     send(
         &mut wallbox,
