@@ -1,11 +1,8 @@
 //! TLS for wallboxes: who we are, whom we let in, and what to say when it cannot work.
 
 use std::fmt::Write as _;
-use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -90,15 +87,12 @@ impl TlsServer {
             .await
             .map_err(HandshakeError::Failed)?;
         let suites = start.client_hello().cipher_suites().to_vec();
-        let mut answer = pin!(start.into_stream(self.config.clone()));
         let turn = self.turn.lock().await;
-        let signed = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        // This signs; the rest is waiting.
+        let answer = start.into_stream(self.config.clone());
         yield_now().await;
         drop(turn);
-        let accepted = match signed {
-            Poll::Ready(accepted) => accepted,
-            Poll::Pending => answer.await,
-        };
+        let accepted = answer.await;
         let stream = accepted.map_err(|error| self.failure(error, &suites))?;
         self.check_resumed(stream.get_ref().1)?;
         Ok(stream)
