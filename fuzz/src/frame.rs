@@ -4,7 +4,14 @@ use std::time::Duration;
 
 use chargewarden::clock::Mono;
 use chargewarden::ocpp::frame::{self, Frame};
-use chargewarden::ocpp::messages::{self, *};
+use chargewarden::ocpp::messages::{
+    self, Authorize, AuthorizeResponse, BootNotification, BootNotificationResponse,
+    ChangeAvailability, ChangeConfiguration, ClearChargingProfile, DataTransfer,
+    GetCompositeSchedule, GetCompositeScheduleResponse, GetConfiguration, GetConfigurationResponse,
+    HeartbeatResponse, MeterValues, RemoteStartTransaction, RemoteStopTransaction, Reset,
+    SendLocalList, SetChargingProfile, StartTransaction, StartTransactionResponse,
+    StatusNotification, StopTransaction, StopTransactionResponse, TriggerMessage, UnlockConnector,
+};
 use chargewarden::ocpp::rpc::{Received, Rpc};
 use chargewarden::ocpp::splice::{insert, is_unambiguous, splice, without};
 use serde_json::value::RawValue;

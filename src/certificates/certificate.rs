@@ -38,7 +38,7 @@ impl<'a> Certificate<'a> {
     /// Reads DER.
     ///
     /// # Errors
-    /// When it is no certificate, or there is more behind it.
+    /// When it is no certificate of v1 to v3, or there is more behind it.
     pub fn parse(der: &'a [u8]) -> Result<Self, NoCertificate> {
         let Ok((&[], x509)) = X509Certificate::from_der(der) else {
             return Err(NoCertificate);
@@ -50,7 +50,8 @@ impl<'a> Certificate<'a> {
         let is_one = x509.tbs_certificate.signature == x509.signature_algorithm;
         let key = &x509.tbs_certificate.subject_pki.subject_public_key;
         let whole_bytes = x509.signature_value.unused_bits == 0 && key.unused_bits == 0;
-        if !(is_one && whole_bytes) {
+        let is_known = x509.version().0 < 3;
+        if !(is_one && whole_bytes && is_known) {
             return Err(NoCertificate);
         }
         Ok(Self {
@@ -410,6 +411,17 @@ mod tests {
             assert!(Certificate::parse(&der[..length]).is_err(), "{length}");
         }
         assert!(Certificate::parse(&[&der[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_version_that_does_not_exist_is_no_certificate() {
+        const V3: &[u8] = &[0xA0, 3, 2, 1, 2];
+        let made = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+        let mut der = made.cert.der().to_vec();
+        let at = der.windows(V3.len()).position(|part| part == V3).unwrap();
+        assert!(Certificate::parse(&der).is_ok());
+        der[at + 4] = 3;
+        assert!(Certificate::parse(&der).is_err());
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! The files that the configuration names: passwords, certificates and keys.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::problem::{Report, Span};
@@ -126,14 +126,46 @@ fn unreadable(report: &Report<'_>, path: &Path, span: &Span, error: &io::Error) 
     report.problem(span, what, remedy);
 }
 
-/// Warns when everybody on the machine may read a secret.
+/// Warns when more people may read a secret than need to.
 fn warn_if_open(report: &Report<'_>, path: &Path, span: &Span) {
     let Ok(metadata) = std::fs::metadata(path) else {
         return;
     };
-    if metadata.permissions().mode() & 0o004 != 0 {
+    if let Some(remedy) = remedy_if_open(metadata.mode(), metadata.uid()) {
         let path = path.display();
-        let remedy = format!("chmod o= {path}");
-        report.warning(span, format!("{path} can be read by everybody"), remedy);
+        let what = format!("{path} can be read by others than its owner");
+        report.warning(span, what, format!("{remedy} {path}"));
+    }
+}
+
+/// The command that closes a file with a secret, where it is open. What belongs to root is read
+/// through its group; what belongs to the daemon needs no group.
+pub(crate) const fn remedy_if_open(mode: u32, owner: u32) -> Option<&'static str> {
+    match (owner, mode & 0o077, mode & 0o007) {
+        (_, 0, _) | (0, _, 0) => None,
+        (0, ..) => Some("chmod o="),
+        (..) => Some("chmod go="),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::remedy_if_open;
+
+    #[test]
+    fn a_secret_is_for_its_owner_and_with_root_for_a_group() {
+        const ROOT: u32 = 0;
+        const DAEMON: u32 = 990;
+        for (mode, owner, remedy) in [
+            (0o100_600, DAEMON, None),
+            (0o100_640, DAEMON, Some("chmod go=")),
+            (0o100_644, DAEMON, Some("chmod go=")),
+            (0o100_600, ROOT, None),
+            (0o100_640, ROOT, None),
+            (0o100_644, ROOT, Some("chmod o=")),
+            (0o100_602, ROOT, Some("chmod o=")),
+        ] {
+            assert_eq!(remedy_if_open(mode, owner), remedy, "{mode:o} {owner}");
+        }
     }
 }

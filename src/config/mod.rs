@@ -32,6 +32,7 @@ use toml::de::DeTable;
 pub use circuit::Circuit;
 pub use evse::{DEFAULT_STEP, Device, Evse, EvseMeter};
 pub use files::KeyPair;
+pub(crate) use files::remedy_if_open;
 pub use gateway::{Boot, Gateway, Trust};
 pub use manager::{DEFAULT_CONTROL_SOCKET, LoadManagement, Log, LogFormat, Manager, OnShutdown};
 pub use meter::{Meter, MeterDevice};

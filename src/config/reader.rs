@@ -210,7 +210,10 @@ impl<'a> Section<'a> {
         key: &'static str,
         choices: &[(&'static str, T)],
     ) -> Value<T> {
-        let Some(value) = self.take(key, "") else {
+        let Some(value) = self.take(
+            key,
+            "write one of the words that config/chargewarden.toml lists",
+        ) else {
             return Value::Absent;
         };
         let found = as_text(value.get_ref())

@@ -39,14 +39,8 @@ pub enum LogError {
 ///
 /// [`LogError::Level`].
 pub fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    // It warns of every byte of garbage on a serial line; we say once what is wrong.
-    let quiet = if level.contains("tokio_modbus") {
-        ""
-    } else {
-        ",tokio_modbus=off"
-    };
     EnvFilter::builder()
-        .parse(format!("{level}{quiet}"))
+        .parse(level)
         .map_err(|source| LogError::Level {
             level: level.to_owned(),
             source,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+use tokio::task::yield_now;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::Acceptor;
@@ -35,6 +37,7 @@ pub struct TlsServer {
     config: Arc<ServerConfig>,
     algorithm: SignatureAlgorithm,
     clients: Option<Arc<ClientVerifier>>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl TlsServer {
@@ -57,6 +60,7 @@ impl TlsServer {
             config: Arc::new(builder.with_cert_resolver(identity.resolver())),
             algorithm: identity.algorithm(),
             clients,
+            turn: Arc::default(),
         })
     }
 
@@ -70,6 +74,9 @@ impl TlsServer {
 
     /// Performs the handshake on a connection whose first byte is still unread.
     ///
+    /// After a power cut all wallboxes come at once. Only one of them at a time is answered with a
+    /// signature, which takes milliseconds, and then everybody else has their turn: timers too.
+    ///
     /// # Errors
     /// When the client goes away, is not trusted, or speaks no TLS, or none that is spoken here.
     pub async fn accept<S>(&self, stream: S) -> Result<TlsStream<S>, HandshakeError>
@@ -80,7 +87,12 @@ impl TlsServer {
             .await
             .map_err(HandshakeError::Failed)?;
         let suites = start.client_hello().cipher_suites().to_vec();
-        let accepted = start.into_stream(self.config.clone()).await;
+        let turn = self.turn.lock().await;
+        // This signs; the rest is waiting.
+        let answer = start.into_stream(self.config.clone());
+        yield_now().await;
+        drop(turn);
+        let accepted = answer.await;
         let stream = accepted.map_err(|error| self.failure(error, &suites))?;
         self.check_resumed(stream.get_ref().1)?;
         Ok(stream)

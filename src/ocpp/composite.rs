@@ -195,6 +195,8 @@ impl InstalledProfiles {
         while let Some(time) = at.filter(|time| *time < until) {
             steps += 1;
             let period = self.period(connector, from, time, unit, started, rules);
+            // Of two changes within a second the later one counts.
+            periods.pop_if(|last| last.start_period == period.start_period);
             let changed = periods.last().is_none_or(|last| {
                 (last.limit, last.number_phases) != (period.limit, period.number_phases)
             });

@@ -10,6 +10,9 @@ use super::lenient::{self, FromToken, Token};
 /// Before this a charge point's clock was never set (2020-01-01T00:00:00Z).
 const CLOCKS_ARE_SET_SINCE: i64 = 1_577_836_800;
 
+/// 0000-01-01T00:00:00Z: what is earlier has no year of four digits.
+const YEAR_ZERO: i64 = -62_167_219_200;
+
 /// Reads RFC 3339 and what the field makes of it: any fraction, `+01:00`, `+0100`, `+01`, lower
 /// case, a blank instead of `T`, no seconds, no zone (which means UTC).
 pub fn parse_lenient(text: &str) -> Option<Timestamp> {
@@ -22,14 +25,11 @@ pub fn parse_lenient(text: &str) -> Option<Timestamp> {
     let zone_at = rest.find(['Z', 'z', '+', '-', ' ']).unwrap_or(rest.len());
     let (time, zone) = rest.split_at_checked(zone_at)?;
     let local = DateTime::from_parts(date, parse_time(time)?);
-    let offset = parse_zone(zone.trim())?;
+    let zone = parse_zone(zone.trim())?;
     // Quirk: backends: the last second of the year 9999 means never.
-    let end = if local.year() > 0 {
-        Timestamp::MAX
-    } else {
-        Timestamp::MIN
-    };
-    Some(offset.to_timestamp(local).unwrap_or(end))
+    let never = (local.year() > 0).then_some(Timestamp::MAX);
+    let time = zone.to_timestamp(local).ok().or(never)?;
+    (time.as_second() >= YEAR_ZERO).then_some(time)
 }
 
 fn parse_date(text: &str) -> Option<Date> {
@@ -221,6 +221,7 @@ mod tests {
             "15.01.2026 10:00:00",
             "2026-01-1äT10:00:00Z",
             "9999-12-31T23:59:59-12:00",
+            "0000-01-01T00:59:59+01:00",
         ] {
             assert_eq!(parse_lenient(text), None, "{text}");
         }

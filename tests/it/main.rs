@@ -26,6 +26,7 @@ mod quirks;
 mod reload;
 mod schema;
 mod schema_bites;
+mod secrets;
 mod seeds;
 mod server_sockets;
 mod service;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ use super::words;
 use crate::certificates::{Certificate, alternative_for_people, fingerprint, name_for_people};
 use crate::cli::grid::clean;
 use crate::cli::{exit, output};
+use crate::config;
 use crate::daemon::clock::Clock;
 
 type Rows = Vec<(&'static str, String)>;
@@ -36,8 +37,8 @@ pub(super) fn show(paths: &[PathBuf]) -> ExitCode {
             Ok(bytes) => {
                 let found = found(&name, &bytes);
                 let secret = found.iter().any(|it| matches!(it.what, What::Key(_)));
-                if secret && is_open(path) {
-                    open_to_others.push(name);
+                if let Some(remedy) = remedy_if_open(path).filter(|_| secret) {
+                    open_to_others.push((name, remedy));
                 }
                 all.push(found);
             }
@@ -48,10 +49,10 @@ pub(super) fn show(paths: &[PathBuf]) -> ExitCode {
         }
     }
     let mut text = render(&all, Clock::start().now().wall);
-    for name in open_to_others {
+    for (name, remedy) in open_to_others {
         let _ = writeln!(
             text,
-            "\nwarning: {name} holds a private key and others may read it: chmod 600 {name}"
+            "\nwarning: {name} holds a private key and others may read it: {remedy} {name}"
         );
     }
     let printed = output::print(text.trim_start());
@@ -63,8 +64,9 @@ pub(super) fn show(paths: &[PathBuf]) -> ExitCode {
     }
 }
 
-fn is_open(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|it| it.permissions().mode() & 0o077 != 0)
+fn remedy_if_open(path: &Path) -> Option<&'static str> {
+    let metadata = fs::metadata(path).ok()?;
+    config::remedy_if_open(metadata.mode(), metadata.uid())
 }
 
 /// The text for all files.

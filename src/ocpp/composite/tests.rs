@@ -298,6 +298,19 @@ fn e10_a_profile_ends_when_its_validity_ends() {
 }
 
 #[test]
+fn of_two_changes_within_a_second_the_later_one_is_told() {
+    let mut lab = Lab::new();
+    lab.tx(0, json!({}), periods(&[(0, 16.0)]));
+    for (level, limit, until) in [
+        (1, 6.0, "2026-01-15T10:20:00.7Z"),
+        (2, 7.0, "2026-01-15T10:20:00.3Z"),
+    ] {
+        lab.tx(level, json!({"validTo": until}), periods(&[(0, limit)]));
+    }
+    assert_eq!(lab.composite(C1), "0:7, 1200:16");
+}
+
+#[test]
 fn e11_a_period_that_begins_after_the_duration_is_never_used() {
     let mut lab = Lab::new();
     let (kind, start) = absolute("2026-01-15T10:00:00Z");
