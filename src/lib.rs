@@ -15,6 +15,7 @@
 //! | [`charge_point`] | one [`ChargePoint`](charge_point::ChargePoint) per Modbus wallbox |
 //! | [`gateway`] | one gateway for each charge point that a billing backend knows |
 //! | [`site`] | the one pure machine that holds every decision: routing, the gate, tag list, status |
+//! | [`certificates`] | X.509 v1 and v3: reading them, whom to trust, who we are |
 //! | [`config`] | the file: model, loading with positions, checks; builds the plan |
 //! | [`net`] | upgrade, WebSocket, TLS, as server and as client |
 //! | [`store`] | SQLite: schema, queries, one writer thread |
@@ -31,9 +32,11 @@
 //! 3. sleep until `poll_timeout()` or until something arrives, whichever is first.
 //!
 //! Imports go one way and `tests/it/architecture.rs` keeps them so: `units, ids, clock → ocpp →
-//! evse, journal, modbus → {load, central_system, charge_point, gateway} → site → {config, net, store} → daemon → cli`.
+//! evse, journal, modbus → {load, central_system, charge_point, gateway} → site → certificates →
+//! {config, net, store} → daemon → cli`.
 
 pub mod central_system;
+pub mod certificates;
 pub mod charge_point;
 pub mod cli;
 pub mod clock;

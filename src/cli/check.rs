@@ -10,8 +10,8 @@ use super::{exit, output};
 use crate::central_system::plan::{Kind, Purpose, Unit};
 use crate::config::duration::Written;
 use crate::config::{
-    self, Circuit, Config, Device, Evse, EvseMeter, Gateway, LoadManagement, TlsMode, Trust,
-    Warning,
+    self, Circuit, ClientName, Config, Device, Evse, EvseMeter, Gateway, LoadManagement, TlsMode,
+    Trust, Warning,
 };
 use crate::gateway::GatewayPlan;
 use crate::ids::IdTag;
@@ -115,8 +115,12 @@ fn server(config: &Config) -> String {
         (Some(pair), _) => parts.push(format!("certificate {}", pair.certificate.display())),
         (None, _) => parts.push("self-signed certificate".to_owned()),
     }
-    if !server.client_ca.is_empty() {
-        parts.push("client certificates".to_owned());
+    match (server.client_ca.is_empty(), server.client_name) {
+        (true, _) => {}
+        (false, ClientName::Any) => parts.push("client certificates".to_owned()),
+        (false, ClientName::ChargeBoxId) => {
+            parts.push("client certificates that name the ChargeBox ID".to_owned());
+        }
     }
     if server.accept_unknown {
         parts.push("unknown wallboxes are shown".to_owned());

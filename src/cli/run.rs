@@ -8,9 +8,9 @@ use tracing::{error, info, warn};
 
 use super::{exit, output};
 use crate::config::{self, Config, Warning};
-use crate::daemon::{Daemon, StartError, logging};
+use crate::daemon::{Daemon, KeyringError, StartError, logging};
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT; SIGHUP means new certificates.
 pub(super) fn run(path: &Path) -> ExitCode {
     let (config, warnings) = match config::load(path) {
         Ok(understood) => understood,
@@ -43,9 +43,7 @@ async fn serve(config: &Config, warnings: &[Warning]) -> ExitCode {
     for warning in warnings {
         warn!(warning = %warning, "the configuration works, but look at this");
     }
-    let signals = signal(SignalKind::terminate())
-        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt): (Signal, Signal) = match signals {
+    let (mut terminate, mut interrupt, mut hang_up) = match signals() {
         Ok(signals) => signals,
         Err(error) => {
             error!(%error, "signals cannot be received");
@@ -56,12 +54,33 @@ async fn serve(config: &Config, warnings: &[Warning]) -> ExitCode {
         Ok(daemon) => daemon,
         Err(error) => return not_started(&error),
     };
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: shutting down"),
-        _ = interrupt.recv() => info!("SIGINT: shutting down"),
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {
+                info!("SIGTERM: shutting down");
+                break;
+            }
+            _ = interrupt.recv() => {
+                info!("SIGINT: shutting down");
+                break;
+            }
+            _ = hang_up.recv() => {
+                info!("SIGHUP: reading certificates and keys again");
+                daemon.reload_certificates();
+            }
+        }
     }
     daemon.stop().await;
     ExitCode::SUCCESS
+}
+
+/// SIGTERM, SIGINT and SIGHUP.
+fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    ))
 }
 
 fn not_started(error: &StartError) -> ExitCode {
@@ -76,10 +95,7 @@ fn not_started(error: &StartError) -> ExitCode {
         StartError::Store(_)
         | StartError::Listen(_)
         | StartError::Control(_)
-        | StartError::SelfSigned(_) => exit::CANNOT_CREATE,
-        StartError::Read { .. }
-        | StartError::Url(_)
-        | StartError::TlsClient(_)
-        | StartError::Certificate { .. } => exit::CONFIG,
+        | StartError::Keyring(KeyringError::SelfSigned(_)) => exit::CANNOT_CREATE,
+        StartError::Url(_) | StartError::Keyring(_) => exit::CONFIG,
     })
 }

@@ -4,12 +4,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
-
 use super::problem::{Report, Span};
 use super::value::Value;
+use crate::certificates::{self, Identity, IdentityError, PemError};
 
 /// A certificate chain and its private key, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +38,10 @@ pub(super) fn read_secret(report: &Report<'_>, path: &Path, span: &Span) -> Opti
 
 /// Reports a PEM file that holds no certificate.
 pub(super) fn check_certificates(report: &Report<'_>, path: &Path, span: &Span) -> Option<()> {
-    certificates(report, path, span).map(|_| ())
+    read(report, path, span, |file| {
+        certificates::certificates(file).map(drop)
+    })
+    .map(drop)
 }
 
 /// `certificate` and `private-key`: both or neither, readable, and belonging together.
@@ -64,84 +64,60 @@ pub(super) fn key_pair(
         }
         (Value::Absent | Value::Broken, _) | (_, Value::Broken) => return None,
     };
-    let chain = certificates(report, certificate, &certificate.span);
-    let key = public_key(report, private_key, &private_key.span);
-    let (chain, key) = (chain?, key?);
-
-    // A certificate holds the public key in the very bytes that rustls derives from the private
-    // one. Looking for them, where rustls' own comparison parses, also serves X.509 v1.
-    let own = chain.first()?;
-    if !own.windows(key.len()).any(|part| part == key) {
-        let what = format!(
-            "the key does not belong to the certificate {}",
-            certificate.display()
-        );
-        let remedy = "name the key that the certificate was made for; the own certificate comes \
-                      first in its file";
-        report.problem(&private_key.span, what, remedy);
-        return None;
+    let chain = read(report, certificate, &certificate.span, |file| {
+        certificates::certificates(file).map(drop)
+    });
+    let key = read(report, private_key, &private_key.span, |file| {
+        certificates::private_key(file).map(drop)
+    });
+    if key.is_some() {
+        warn_if_open(report, private_key, &private_key.span);
     }
-    Some(KeyPair {
-        certificate: certificate.value.clone(),
-        private_key: private_key.value.clone(),
-    })
+    let Err(error) = Identity::from_pem(&chain?, &key?) else {
+        return Some(KeyPair {
+            certificate: certificate.value.clone(),
+            private_key: private_key.value.clone(),
+        });
+    };
+    match error {
+        IdentityError::Certificate(why) => bad(report, certificate, &certificate.span, why),
+        IdentityError::Key(why) => bad(report, private_key, &private_key.span, why),
+        IdentityError::Mismatch => {
+            let what = format!(
+                "the key does not belong to the certificate {}",
+                certificate.display()
+            );
+            let remedy = "name the key that the certificate was made for";
+            report.problem(&private_key.span, what, remedy);
+        }
+    }
+    None
 }
 
-fn certificates(
+/// A file that passes its check.
+fn read(
     report: &Report<'_>,
     path: &Path,
     span: &Span,
-) -> Option<Vec<CertificateDer<'static>>> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    match read {
-        Ok(chain) if !chain.is_empty() => Some(chain),
-        Ok(_) | Err(pem::Error::NoItemsFound) => {
-            let what = format!("{} holds no certificate", path.display());
-            let remedy = "name a PEM file with -----BEGIN CERTIFICATE-----";
-            report.problem(span, what, remedy);
-            None
-        }
+    check: impl Fn(&[u8]) -> Result<(), PemError>,
+) -> Option<Vec<u8>> {
+    let file = match std::fs::read(path) {
+        Ok(file) => file,
         Err(error) => {
-            pem_problem(report, path, span, &error);
-            None
-        }
-    }
-}
-
-/// The `SubjectPublicKeyInfo` (DER) that belongs to a private key.
-fn public_key(report: &Report<'_>, path: &Path, span: &Span) -> Option<Vec<u8>> {
-    const REMEDY: &str = "name a PEM file with an RSA, P-256, P-384 or Ed25519 key that has no \
-                          passphrase";
-    let key = match PrivateKeyDer::from_pem_file(path) {
-        Ok(key) => key,
-        Err(pem::Error::NoItemsFound) => {
-            let what = format!("{} holds no private key", path.display());
-            report.problem(span, what, REMEDY);
-            return None;
-        }
-        Err(error) => {
-            pem_problem(report, path, span, &error);
+            unreadable(report, path, span, &error);
             return None;
         }
     };
-    warn_if_open(report, path, span);
-    let public = any_supported_type(&key)
-        .ok()
-        .and_then(|key| Some(key.public_key()?.to_vec()));
-    if public.is_none() {
-        let what = format!("the key in {} cannot be used", path.display());
-        report.problem(span, what, REMEDY);
-    }
-    public
+    let checked = check(&file);
+    checked
+        .map_err(|why| bad(report, path, span, why))
+        .is_ok()
+        .then_some(file)
 }
 
-fn pem_problem(report: &Report<'_>, path: &Path, span: &Span, error: &pem::Error) {
-    if let pem::Error::Io(error) = error {
-        unreadable(report, path, span, error);
-    } else {
-        let what = format!("{} is no good PEM file", path.display());
-        report.problem(span, what, "name a PEM file");
-    }
+fn bad(report: &Report<'_>, path: &Path, span: &Span, why: PemError) {
+    let what = format!("{} {why}", path.display());
+    report.problem(span, what, why.remedy());
 }
 
 fn unreadable(report: &Report<'_>, path: &Path, span: &Span, error: &io::Error) {

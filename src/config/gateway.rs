@@ -124,6 +124,10 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
         let remedy = "add ca with the backend's root certificate, or ca = \"system\"";
         report.warning(&span, what, remedy);
     }
+    if gateway.url.starts_with("ws:") && gateway.password.is_some() {
+        let what = "the password crosses the network in clear text";
+        report.warning(&span, what, "write wss:// if the backend has it");
+    }
     At {
         value: gateway,
         span,

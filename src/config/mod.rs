@@ -38,7 +38,7 @@ pub use meter::{Meter, MeterDevice};
 pub use modbus::{ModbusAddress, Parity};
 pub use problem::{Finding, Place, Problems, Warning};
 pub use secret::Secret;
-pub use server::{Server, TlsMode};
+pub use server::{ClientName, Server, TlsMode};
 
 use self::names::Names;
 use self::problem::Report;
@@ -217,20 +217,12 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
 /// meter or a backend are covered by these.
 fn unsupported(config: &Config) -> Vec<String> {
     let mut parts = Vec::new();
-    if !config.server.client_ca.is_empty() {
-        parts.push("ocpp-server.client-ca".to_owned());
-    }
     for evse in &config.evses {
         let name = &evse.name;
         let is_ocpp = matches!(evse.device, Device::Ocpp(_));
         // With an OCPP wallbox it is the tag of a start that we ask for.
         if is_ocpp && evse.fixed_id_tag.is_some() && !evse.profile.remote_start {
             parts.push(format!("fixed-id-tag of {name} without remote-start"));
-        }
-        if let Some(gateway) = &evse.gateway {
-            if gateway.ca != Trust::Anyone || gateway.key_pair.is_some() {
-                parts.push(format!("ca and certificate of the gateway of {name}"));
-            }
         }
     }
     parts

@@ -28,6 +28,8 @@ pub struct Server {
     pub key_pair: Option<KeyPair>,
     /// PEM files; if there are any, wss clients must present a certificate of one of them.
     pub client_ca: Vec<PathBuf>,
+    /// Whom a client certificate must name.
+    pub client_name: ClientName,
     /// Unknown ChargeBox IDs may connect and are shown, never charged.
     pub accept_unknown: bool,
     /// What `BootNotification` is answered with.
@@ -51,6 +53,15 @@ pub enum TlsMode {
     On,
 }
 
+/// `ocpp-server.client-name`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientName {
+    /// Anybody: whoever has a certificate may call itself as it likes.
+    Any,
+    /// The ChargeBox ID of the wallbox that presents it.
+    ChargeBoxId,
+}
+
 impl TlsMode {
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
@@ -67,6 +78,7 @@ pub(super) fn read(file: &mut Section<'_>) -> Server {
     let mut section = file.table_or_empty("ocpp-server", "[ocpp-server]");
     let s = &mut section;
     let (tls, client_ca) = read_tls(s);
+    let client_name = read_client_name(s, &client_ca);
     let server = Server {
         address: read_address(s),
         port: read_port(s),
@@ -75,6 +87,7 @@ pub(super) fn read(file: &mut Section<'_>) -> Server {
         passwords: BTreeMap::new(),
         key_pair: read_key_pair(s),
         client_ca,
+        client_name,
         accept_unknown: s.flag("accept-unknown").or(false),
         heartbeat_interval: whole_seconds(s, "heartbeat-interval", 86_400)
             .or(Duration::from_mins(5)),
@@ -157,6 +170,25 @@ fn read_tls(s: &mut Section<'_>) -> (TlsMode, Vec<PathBuf>) {
         }
     }
     (tls.or(TlsMode::On), client_ca)
+}
+
+fn read_client_name(s: &mut Section<'_>, client_ca: &[PathBuf]) -> ClientName {
+    let names = [
+        ("any", ClientName::Any),
+        ("charge-box-id", ClientName::ChargeBoxId),
+    ];
+    let name = s.choice("client-name", &names);
+    if let Value::Given(at) = &name
+        && at.value == ClientName::ChargeBoxId
+        && client_ca.is_empty()
+    {
+        s.report.problem(
+            &at.span,
+            "client-name is about client certificates, and without client-ca none is asked for",
+            "add client-ca, or leave client-name out",
+        );
+    }
+    name.or(ClientName::Any)
 }
 
 /// OCPP counts these intervals in whole seconds.

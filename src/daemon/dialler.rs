@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::field::{Field, ToLink};
 use super::link::{Ending, Link, LinkIds, Peer};
@@ -14,7 +14,7 @@ use super::listener::Deadlines;
 use crate::gateway::DialFailure;
 use crate::gateway::keys::Credential;
 use crate::ids::{GatewayId, LinkId};
-use crate::net::client::{Connected, DialError, Target, TlsClient, Trust, connect};
+use crate::net::client::{Connected, DialError, Target, TlsClient, connect};
 use crate::net::directory::Password;
 
 /// Where a backend is and how it is reached.
@@ -54,6 +54,8 @@ impl Diallers {
                 deadlines,
                 links: links.clone(),
                 warned: warned.clone(),
+                shown: None,
+                exposed: false,
             };
             tasks.spawn(dialler.run(asked));
             ask
@@ -83,11 +85,18 @@ struct Dialler {
     links: LinkIds,
     /// That any certificate is taken is said once for all backends.
     warned: Arc<Once>,
+    /// Where and with which certificate the backend was seen last, where any is taken.
+    shown: Option<(String, String)>,
+    /// That the password is sent in clear text was said.
+    exposed: bool,
 }
 
 impl Dialler {
-    async fn run(self, mut asked: mpsc::Receiver<Option<Password>>) {
+    async fn run(mut self, mut asked: mpsc::Receiver<Option<Password>>) {
         while let Some(Some(password)) = self.cancel.run_until_cancelled(asked.recv()).await {
+            if password.is_some() {
+                self.warn_of_clear_text();
+            }
             let target = self.backend.target.clone().with_password(password);
             // On the heap, because it is large and gone when the link begins.
             let tls = &self.backend.tls;
@@ -100,14 +109,47 @@ impl Dialler {
         }
     }
 
-    async fn carry(&self, connected: Connected) {
-        if connected.fingerprint.is_some() && self.backend.tls.trust() == Trust::Anyone {
-            self.warned.call_once(|| {
-                warn!(
-                    "any certificate is accepted from backends without ca: whoever redirects the \
-                     connection can pretend to be the backend"
-                );
-            });
+    fn warn_of_clear_text(&mut self) {
+        if !self.backend.target.tls() && !self.exposed {
+            self.exposed = true;
+            warn!(
+                url = self.backend.target.url(),
+                client_id = self.backend.target.client_id(),
+                "the password crosses the network in clear text: use wss:// if the backend has it"
+            );
+        }
+    }
+
+    /// Where any certificate is taken, another one than before is the only sign of an impostor.
+    fn look_at(&mut self, url: &str, fingerprint: &str) {
+        self.warned.call_once(|| {
+            warn!(
+                "any certificate is accepted from backends without ca: whoever redirects the \
+                 connection can pretend to be the backend"
+            );
+        });
+        let now = (url.to_owned(), fingerprint.to_owned());
+        if let Some((place, before)) = &self.shown
+            && place == url
+            && before != fingerprint
+        {
+            error!(
+                url,
+                client_id = self.backend.target.client_id(),
+                before,
+                now = fingerprint,
+                "the backend shows another certificate than before: ask its operator whether it \
+                 was renewed, or somebody else answers in its place; ca ends the doubt"
+            );
+        }
+        self.shown = Some(now);
+    }
+
+    async fn carry(&mut self, connected: Connected) {
+        if let Some(fingerprint) = &connected.fingerprint
+            && self.backend.tls.trusts_anyone()
+        {
+            self.look_at(&connected.url, fingerprint);
         }
         let link = Link {
             id: self.links.next(),

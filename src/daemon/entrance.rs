@@ -16,12 +16,13 @@ use tracing::{debug, info, warn};
 
 use super::admission::Ticket;
 use super::field::{Field, ToLink};
+use super::guesses::Guesses;
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::{Settings, Tls};
 use super::rate_limited::RateLimited;
 use crate::ids::{ChargeBoxId, LinkId};
 use crate::net::handshake::{Oddity, Progress, Refusal, Verdict, judge, read_head};
-use crate::net::tls::{HandshakeError, TlsServer};
+use crate::net::tls::{ClientCertificate, HandshakeError, TlsServer};
 use crate::net::transport::Transport;
 use crate::net::websocket::{WebSocket, drain};
 
@@ -36,6 +37,14 @@ pub(super) struct Entrance {
     cancel: CancellationToken,
     links: LinkIds,
     said: RateLimited,
+    guesses: Guesses,
+}
+
+/// A connection, with TLS or without.
+struct Secured {
+    transport: Transport,
+    /// What the client presented.
+    certificate: Option<ClientCertificate>,
 }
 
 /// A request that arrived, and how it was judged.
@@ -50,11 +59,14 @@ struct Judged {
 struct Wallbox {
     address: ChargeBoxId,
     peer: SocketAddr,
+    /// The subject of its certificate.
+    certificate: Option<String>,
 }
 
 /// A connection that passed the upgrade.
 struct Guest {
     address: ChargeBoxId,
+    certificate: Option<String>,
     socket: WebSocket<Transport>,
 }
 
@@ -71,6 +83,7 @@ impl Entrance {
             cancel,
             links,
             said: RateLimited::default(),
+            guesses: Guesses::default(),
         }
     }
 
@@ -92,6 +105,7 @@ impl Entrance {
             peer: Wallbox {
                 address: guest.address,
                 peer,
+                certificate: guest.certificate,
             },
             field: self.field.clone(),
             cancel: self.cancel.clone(),
@@ -115,16 +129,20 @@ impl Entrance {
     async fn open(&self, stream: TcpStream, peer: SocketAddr) -> Option<Guest> {
         // Without it frames wait for each other's acknowledgement; it still works, only slower.
         let _ = stream.set_nodelay(true);
-        let transport = self.secure(stream, peer).await?;
+        let Secured {
+            transport,
+            certificate,
+        } = self.secure(stream, peer).await?;
+        let names = certificate.as_ref().map(|it| it.names.as_slice());
         let request = timeout(
             self.settings.deadlines.upgrade,
-            self.read_request(transport),
+            self.read_request(transport, names),
         );
         let Ok(Some(judged)) = request.await else {
             debug!(%peer, "gone or too slow before its request was complete");
             return None;
         };
-        match judged.verdict {
+        match self.throttle(peer, judged.verdict) {
             Verdict::Accept {
                 address,
                 unknown,
@@ -140,12 +158,17 @@ impl Entrance {
                 let socket = self
                     .switch(judged.transport, judged.early, &response)
                     .await?;
-                Some(Guest { address, socket })
+                Some(Guest {
+                    address,
+                    certificate: certificate.map(|it| it.subject),
+                    socket,
+                })
             }
             Verdict::AcceptThenClose {
                 response,
                 code,
                 why,
+                address: _,
             } => {
                 self.refused(peer, &why);
                 let socket = self
@@ -170,8 +193,35 @@ impl Entrance {
         }
     }
 
+    /// Lets nobody go on guessing passwords.
+    fn throttle(&self, peer: SocketAddr, verdict: Verdict) -> Verdict {
+        let directory = &self.settings.directory;
+        // All that are unknown share a password, so they share the guesses.
+        let guessed = |id: &ChargeBoxId| {
+            let known = directory.known.get_key_value(id).map(|(id, _)| id);
+            known.cloned().unwrap_or_else(|| ChargeBoxId::from(""))
+        };
+        let is_heard = match &verdict {
+            Verdict::Refuse {
+                why: Refusal::WrongPassword(id),
+                ..
+            } => self.guesses.wrong(peer.ip(), &guessed(id)),
+            Verdict::Accept { address, .. } | Verdict::AcceptThenClose { address, .. } => {
+                directory.password_of(address).is_none()
+                    || !self.guesses.are_too_many(peer.ip(), &guessed(address))
+            }
+            Verdict::Refuse { .. } => true,
+        };
+        if is_heard {
+            return verdict;
+        }
+        let why = Refusal::TooManyGuesses;
+        let response = why.response();
+        Verdict::Refuse { response, why }
+    }
+
     /// Tells TLS from plain HTTP by the first byte.
-    async fn secure(&self, stream: TcpStream, peer: SocketAddr) -> Option<Transport> {
+    async fn secure(&self, stream: TcpStream, peer: SocketAddr) -> Option<Secured> {
         let mut first = [0];
         let peeked = timeout(self.settings.deadlines.first_byte, stream.peek(&mut first)).await;
         if !matches!(peeked, Ok(Ok(1))) {
@@ -179,7 +229,10 @@ impl Entrance {
             return None;
         }
         match (&self.settings.tls, first == [TLS_HANDSHAKE]) {
-            (Tls::Off | Tls::Detect(_), false) => Some(Transport::Plain(stream)),
+            (Tls::Off | Tls::Detect(_), false) => Some(Secured {
+                transport: Transport::Plain(stream),
+                certificate: None,
+            }),
             (Tls::Detect(server) | Tls::On(server), true) => {
                 self.handshake(server, stream, peer).await
             }
@@ -201,10 +254,17 @@ impl Entrance {
         server: &TlsServer,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> Option<Transport> {
+    ) -> Option<Secured> {
         let handshake = timeout(self.settings.deadlines.tls, server.accept(stream));
         match Box::pin(handshake).await {
-            Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream.into()))),
+            Ok(Ok(stream)) => Some(Secured {
+                certificate: ClientCertificate::of(&stream),
+                transport: Transport::Tls(Box::new(stream.into())),
+            }),
+            Ok(Err(why @ (HandshakeError::NoCertificate | HandshakeError::Distrusted(_)))) => {
+                self.refused(peer, &why);
+                None
+            }
             Ok(Err(HandshakeError::NothingInCommon {
                 error,
                 offered,
@@ -229,7 +289,11 @@ impl Entrance {
     }
 
     /// Reads a request head and judges it; `None` if the peer goes first.
-    async fn read_request(&self, mut transport: Transport) -> Option<Judged> {
+    async fn read_request(
+        &self,
+        mut transport: Transport,
+        certificate: Option<&[String]>,
+    ) -> Option<Judged> {
         let mut head = Vec::with_capacity(1024);
         loop {
             if matches!(transport.read_buf(&mut head).await, Ok(0) | Err(_)) {
@@ -239,7 +303,8 @@ impl Entrance {
                 Progress::Incomplete => continue,
                 Progress::Complete(length) => {
                     let early = head.split_off(length);
-                    (judge(&head, &self.settings.directory), early)
+                    let directory = &self.settings.directory;
+                    (judge(&head, directory, certificate), early)
                 }
                 Progress::TooLarge => {
                     let why = Refusal::TooLarge;
@@ -306,7 +371,13 @@ impl Peer for Wallbox {
     }
 
     fn log_up(&self, link: LinkId) {
-        info!(charge_point = %self.address, peer = %self.peer, %link, "connected");
+        info!(
+            charge_point = %self.address,
+            peer = %self.peer,
+            %link,
+            certificate = self.certificate,
+            "connected"
+        );
     }
 
     fn log_down(&self, link: LinkId, ending: &Ending) {

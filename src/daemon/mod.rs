@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
-//! | `listener`, `admission`, `entrance` | who may connect, and the way in |
+//! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
+//! | `keyring` | certificates and keys: read, read again, watched for their end |
 //! | `control` | the control socket |
 //! | `field` | what the tasks tell each other |
 //! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
@@ -17,7 +18,9 @@ pub mod control;
 pub mod dialler;
 mod entrance;
 pub mod field;
+mod guesses;
 pub mod host;
+mod keyring;
 pub mod link;
 pub mod listener;
 pub mod logging;
@@ -27,4 +30,5 @@ mod site_task;
 mod start;
 pub mod systemd;
 
+pub use keyring::KeyringError;
 pub use start::{Daemon, StartError};

@@ -1,12 +1,10 @@
 //! Puts the tasks together, and ends them.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,17 +13,15 @@ use tracing::{error, info, warn};
 use super::clock::Clock;
 use super::control::{ControlError, ControlSocket};
 use super::dialler::{Backend, Diallers};
+use super::keyring::{Keyring, KeyringError};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
 use super::modbus::Lines;
 use super::site_task::{Leave, SiteTask};
-use super::{host, systemd};
+use super::systemd;
 use crate::clock::Random;
-use crate::config::{self, Config, KeyPair, OnShutdown, Server, TlsMode};
-use crate::gateway::GatewayPlan;
-use crate::net::client::{NotAUrl, Target, TlsClient, Trust};
+use crate::config::{self, ClientName, Config, OnShutdown};
+use crate::net::client::{NotAUrl, Target, TlsClient};
 use crate::net::directory::{Directory, Password};
-use crate::net::self_signed::{self, Origin, SelfSignedError};
-use crate::net::tls::{TlsError, TlsServer};
 use crate::site::{HandOver, Site};
 use crate::store::{self, StoreError};
 
@@ -47,31 +43,12 @@ pub enum StartError {
     /// The control socket cannot be had.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The self-signed certificate can neither be read nor made.
+    /// A certificate or a key cannot be used.
     #[error(transparent)]
-    SelfSigned(#[from] SelfSignedError),
+    Keyring(#[from] KeyringError),
     /// The address of a backend is none.
     #[error(transparent)]
     Url(#[from] NotAUrl),
-    /// TLS towards backends cannot be had.
-    #[error("TLS towards backends cannot be set up")]
-    TlsClient(#[from] TlsError),
-    /// The configured certificate cannot be read.
-    #[error("{}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The configured certificate does not serve.
-    #[error("{}", path.display())]
-    Certificate {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: TlsError,
-    },
 }
 
 /// A running daemon.
@@ -80,6 +57,7 @@ pub struct Daemon {
     port: u16,
     tasks: TaskTracker,
     leave: Leave,
+    reload: Arc<Notify>,
     shutdown: CancellationToken,
 }
 
@@ -103,8 +81,8 @@ impl Daemon {
                 "the journal was damaged: a new one was begun, open transactions are lost"
             );
         }
-        let tls = tls(&config.server, state_dir, clock)?;
-        let listener = Listener::bind(settings(config, tls))?;
+        let keyring = Keyring::load(config, clock)?;
+        let listener = Listener::bind(settings(config, keyring.tls()))?;
         let control = ControlSocket::bind(&config.manager.control_socket)?;
         let leave = Leave {
             how: hand_over(config.manager.on_shutdown),
@@ -117,7 +95,7 @@ impl Daemon {
         let mut random = Random::new(seed());
         let lines = Lines::start(config, &mut random, &to_site, &tasks, &shutdown);
         let diallers = Diallers::new(
-            backends(config)?,
+            backends(&keyring)?,
             &to_site,
             &tasks,
             &shutdown,
@@ -139,6 +117,8 @@ impl Daemon {
             shutdown: shutdown.clone(),
         };
         tasks.spawn(site_task.run());
+        let reload = Arc::new(Notify::new());
+        tasks.spawn(keyring.run(clock, reload.clone(), shutdown.clone()));
         tasks.spawn(control.run(to_site.clone(), shutdown.clone()));
         tasks.spawn(listener.run(to_site, tasks.clone(), shutdown.clone()));
         tasks.close();
@@ -154,6 +134,7 @@ impl Daemon {
             port,
             tasks,
             leave,
+            reload,
             shutdown,
         })
     }
@@ -161,6 +142,11 @@ impl Daemon {
     /// The port that wallboxes connect to.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Reads certificates and keys again. Connections that stand are not touched.
+    pub fn reload_certificates(&self) {
+        self.reload.notify_one();
     }
 
     /// Leaves every wallbox as `on-shutdown` says, says goodbye and writes what is left to the
@@ -215,6 +201,7 @@ fn settings(config: &Config, tls: Tls) -> Settings {
             .collect(),
         password: server.password.as_ref().map(password),
         accept_unknown: server.accept_unknown,
+        certificate_names_id: server.client_name == ClientName::ChargeBoxId,
     };
     Settings {
         address: server.address,
@@ -228,62 +215,13 @@ fn settings(config: &Config, tls: Tls) -> Settings {
 }
 
 /// Where the backends are, in the order of their gateways.
-fn backends(config: &Config) -> Result<Vec<Backend>, StartError> {
-    let tls = TlsClient::new(Trust::Anyone).map_err(TlsError::Tls)?;
-    let backend = |plan: &GatewayPlan| {
-        let mut gateways = config.evses.iter().filter_map(|evse| evse.gateway.as_ref());
-        let same = |it: &&config::Gateway| it.url == plan.url && it.client_id == plan.client_id;
-        let append_id = gateways.find(same).is_none_or(|it| it.append_id);
-        let target = Target::new(&plan.url, &plan.client_id, append_id);
+fn backends(keyring: &Keyring) -> Result<Vec<Backend>, StartError> {
+    let backend = |(gateway, tls): (&config::Gateway, &TlsClient)| {
+        let target = Target::new(&gateway.url, &gateway.client_id, gateway.append_id);
         Ok(Backend {
             target: target.map_err(StartError::Url)?,
             tls: tls.clone(),
         })
     };
-    config.plan.gateways.iter().map(backend).collect()
-}
-
-fn tls(server: &Server, state_dir: &Path, clock: Clock) -> Result<Tls, StartError> {
-    match server.tls {
-        TlsMode::Off => Ok(Tls::Off),
-        TlsMode::Detect => Ok(Tls::Detect(certificate(server, state_dir, clock)?)),
-        TlsMode::On => Ok(Tls::On(certificate(server, state_dir, clock)?)),
-    }
-}
-
-fn certificate(server: &Server, state_dir: &Path, clock: Clock) -> Result<TlsServer, StartError> {
-    if let Some(pair) = &server.key_pair {
-        return configured(pair);
-    }
-    let own = self_signed::load_or_make(
-        state_dir,
-        &host::name(),
-        &host::addresses(),
-        clock.now().wall,
-    )?;
-    match own.origin {
-        Origin::Kept => {}
-        Origin::Made => {
-            info!(directory = %state_dir.display(), "a self-signed certificate was made");
-        }
-        Origin::MadeAnew(why) => warn!(
-            why = why.as_str(),
-            "the self-signed certificate was damaged and made anew: wallboxes that store it need the new one"
-        ),
-    }
-    Ok(own.server)
-}
-
-fn configured(pair: &KeyPair) -> Result<TlsServer, StartError> {
-    let read = |path: &PathBuf| {
-        fs::read(path).map_err(|source| StartError::Read {
-            path: path.clone(),
-            source,
-        })
-    };
-    let (chain, key) = (read(&pair.certificate)?, read(&pair.private_key)?);
-    TlsServer::from_pem(&chain, &key).map_err(|source| StartError::Certificate {
-        path: pair.certificate.clone(),
-        source,
-    })
+    keyring.backends().map(backend).collect()
 }

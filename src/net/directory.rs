@@ -17,6 +17,8 @@ pub struct Directory {
     pub password: Option<Password>,
     /// Lets unknown charge points connect, too.
     pub accept_unknown: bool,
+    /// A client certificate must name the ChargeBox ID of whoever presents it.
+    pub certificate_names_id: bool,
 }
 
 impl Directory {
@@ -34,6 +36,13 @@ impl Directory {
             (Some(known), None) => Some(known),
             _ => None,
         }
+    }
+
+    /// May a certificate that names these be presented by this charge point? An id in a certificate
+    /// is understood as one in a URL is.
+    pub fn lets_certificate(&self, names: &[String], id: &ChargeBoxId) -> bool {
+        let is_id = |name: &String| name == id.as_str() || self.find(name) == Some(id);
+        !self.certificate_names_id || names.iter().any(is_id)
     }
 
     /// What this charge point must present; `None`: nothing.
@@ -172,6 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_lets_in_whom_it_names_if_that_is_asked_for() {
+        let id = ChargeBoxId::from("CB-1");
+        let mut directory = Directory {
+            known: ["CB-1", "Box", "BOX"]
+                .map(|id| (ChargeBoxId::from(id), None))
+                .into(),
+            ..Directory::default()
+        };
+        let names = |names: &[&str]| names.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
+        assert!(directory.lets_certificate(&[], &id));
+        directory.certificate_names_id = true;
+        assert!(directory.lets_certificate(&names(&["x", "CB-1"]), &id));
+        assert!(directory.lets_certificate(&names(&["cb-1"]), &id));
+        assert!(!directory.lets_certificate(&names(&["CB-2", "CB-1 "]), &id));
+        assert!(!directory.lets_certificate(&[], &id));
+        assert!(!directory.lets_certificate(&names(&["Box"]), &"BOX".into()));
+    }
+
+    #[test]
     fn its_own_password_replaces_the_one_of_the_server() {
         let own = ChargeBoxId::from("own");
         let other = ChargeBoxId::from("other");
@@ -182,7 +210,7 @@ mod tests {
             ]
             .into(),
             password: Some(Password::new("b")),
-            accept_unknown: false,
+            ..Directory::default()
         };
         assert!(directory.password_of(&own).unwrap().accepts(b"a"));
         assert!(!directory.password_of(&own).unwrap().accepts(b"b"));

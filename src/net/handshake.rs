@@ -30,6 +30,8 @@ pub enum Verdict {
     },
     /// It is let in and the WebSocket is closed at once (OCPP-J 1.6 §3.3).
     AcceptThenClose {
+        /// Who it is.
+        address: ChargeBoxId,
         /// What it is answered.
         response: Vec<u8>,
         /// The WebSocket close code.
@@ -119,9 +121,15 @@ pub enum Refusal {
     /// A password is asked for and none was sent.
     #[error("a password is required")]
     NoPassword,
-    /// Another password than the configured one.
+    /// Another password than the configured one, sent by this charge point.
     #[error("wrong password")]
-    WrongPassword,
+    WrongPassword(ChargeBoxId),
+    /// Too many wrong passwords: none is heard for a while.
+    #[error("too many wrong passwords: wait a minute")]
+    TooManyGuesses,
+    /// Its certificate names others; whom, for the log.
+    #[error("the client certificate names {0}, not this ChargeBox ID")]
+    OtherCertificate(String),
     /// None of the offered subprotocols is OCPP 1.6.
     #[error("none of the offered WebSocket subprotocols is ocpp1.6")]
     Subprotocol,
@@ -140,10 +148,11 @@ impl Refusal {
             | Self::IdNotText
             | Self::TlsOnly
             | Self::Subprotocol => ("400 Bad Request", ""),
-            Self::NoPassword | Self::WrongPassword => (
+            Self::NoPassword | Self::WrongPassword(_) => (
                 "401 Unauthorized",
                 "WWW-Authenticate: Basic realm=\"ocpp\"\r\n",
             ),
+            Self::OtherCertificate(_) => ("403 Forbidden", ""),
             Self::NoId | Self::UnknownId(_) => ("404 Not Found", ""),
             Self::Method => ("405 Method Not Allowed", "Allow: GET\r\n"),
             Self::NotWebSocket => ("426 Upgrade Required", "Upgrade: websocket\r\n"),
@@ -151,6 +160,7 @@ impl Refusal {
                 "426 Upgrade Required",
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             ),
+            Self::TooManyGuesses => ("429 Too Many Requests", "Retry-After: 60\r\n"),
             Self::TooLarge => ("431 Request Header Fields Too Large", ""),
             Self::HttpVersion => ("505 HTTP Version Not Supported", ""),
         };
@@ -164,9 +174,10 @@ impl Refusal {
     }
 }
 
-/// Judges a complete head (as [`read_head`] found it).
-pub fn judge(head: &[u8], directory: &Directory) -> Verdict {
-    match try_judge(head, directory) {
+/// Judges a complete head (as [`read_head`] found it). `certificate` is whom a client certificate
+/// names, where one was presented.
+pub fn judge(head: &[u8], directory: &Directory, certificate: Option<&[String]>) -> Verdict {
+    match try_judge(head, directory, certificate) {
         Ok(verdict) => verdict,
         Err(why) => Verdict::Refuse {
             response: why.response(),
@@ -175,7 +186,11 @@ pub fn judge(head: &[u8], directory: &Directory) -> Verdict {
     }
 }
 
-fn try_judge(head: &[u8], directory: &Directory) -> Result<Verdict, Refusal> {
+fn try_judge(
+    head: &[u8],
+    directory: &Directory,
+    certificate: Option<&[String]>,
+) -> Result<Verdict, Refusal> {
     let request = Request::parse(head).ok_or(Refusal::NotHttp)?;
     let mut warnings = Vec::new();
     let key = websocket_key(&request, &mut warnings)?;
@@ -189,6 +204,12 @@ fn try_judge(head: &[u8], directory: &Directory) -> Result<Verdict, Refusal> {
     };
     if address.as_str() != id {
         warnings.push(Oddity::Case);
+    }
+    if let Some(names) = certificate
+        && !directory.lets_certificate(names, &address)
+    {
+        let names: Vec<_> = names.iter().map(|name| for_people(name)).collect();
+        return Err(Refusal::OtherCertificate(names.join(", ")));
     }
     authorize(&request, directory, &address, &mut warnings)?;
     match subprotocol(&request) {
@@ -208,6 +229,7 @@ fn try_judge(head: &[u8], directory: &Directory) -> Result<Verdict, Refusal> {
             })
         }
         Subprotocol::Foreign => Ok(Verdict::AcceptThenClose {
+            address,
             response: switching_protocols(key, None),
             code: 1002,
             why: Refusal::Subprotocol,
@@ -316,7 +338,7 @@ fn authorize(
         .ok_or(Refusal::NoPassword)?;
     let (user, sent) = user_and_password(&sent, address).ok_or(Refusal::NoPassword)?;
     if !password.accepts(sent) {
-        return Err(Refusal::WrongPassword);
+        return Err(Refusal::WrongPassword(address.clone()));
     }
     // Quirk: innogy eBox and simulators: other user names than the ChargeBox ID.
     if !user.eq_ignore_ascii_case(address.as_str().as_bytes()) {

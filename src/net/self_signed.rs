@@ -13,7 +13,7 @@ use rcgen::{
 };
 use thiserror::Error;
 
-use super::tls::{TlsError, TlsServer};
+use crate::certificates::{Identity, IdentityError};
 
 /// Name of the certificate in the state directory.
 pub const CERTIFICATE: &str = "server.crt";
@@ -28,8 +28,8 @@ const EARLIEST: Date = date(2026, 1, 1);
 /// The pair as it was found or made.
 #[derive(Debug)]
 pub struct SelfSigned {
-    /// Answers with it.
-    pub server: TlsServer,
+    /// Certificate and key.
+    pub identity: Identity,
     /// What happened.
     pub origin: Origin,
 }
@@ -61,7 +61,7 @@ pub enum SelfSignedError {
     Make(#[from] rcgen::Error),
     /// What was made does not serve.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Identity(#[from] IdentityError),
 }
 
 /// Loads the pair of the state directory, or makes one: EC P-256, ten years, for the host name,
@@ -81,11 +81,11 @@ pub fn load_or_make(
         (None, None) => None,
         (Some(_), None) => Some(format!("{KEY} is missing")),
         (None, Some(_)) => Some(format!("{CERTIFICATE} is missing")),
-        (Some(chain), Some(secret)) => match TlsServer::from_pem(chain, secret) {
-            Ok(server) => {
+        (Some(chain), Some(secret)) => match Identity::from_pem(chain, secret) {
+            Ok(identity) => {
                 key.hide()?;
                 let origin = Origin::Kept;
-                return Ok(SelfSigned { server, origin });
+                return Ok(SelfSigned { identity, origin });
             }
             Err(error) => Some(error.to_string()),
         },
@@ -93,12 +93,12 @@ pub fn load_or_make(
     certificate.set_aside()?;
     key.set_aside()?;
     let (chain, secret) = make(host_name, addresses, now)?;
-    let server = TlsServer::from_pem(chain.as_bytes(), secret.as_bytes())?;
+    let identity = Identity::from_pem(chain.as_bytes(), secret.as_bytes())?;
     // The key first: a certificate alone would look as if its key had been lost.
     key.write(secret.as_bytes(), 0o600)?;
     certificate.write(chain.as_bytes(), 0o644)?;
     let origin = why.map_or(Origin::Made, Origin::MadeAnew);
-    Ok(SelfSigned { server, origin })
+    Ok(SelfSigned { identity, origin })
 }
 
 /// Certificate and key as PEM.

@@ -1,92 +1,94 @@
-//! TLS for wallboxes: certificate and key as they come, and what to say when it cannot work.
+//! TLS for wallboxes: who we are, whom we let in, and what to say when it cannot work.
 
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls_pki_types::pem::{self, PemObject as _};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
-use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{self, CipherSuite, ServerConfig, SignatureAlgorithm};
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::{
+    self, CipherSuite, HandshakeKind, ServerConfig, ServerConnection, SignatureAlgorithm,
+};
 use tokio_rustls::server::TlsStream;
 
-/// Why a certificate and its key cannot serve.
+use crate::certificates::{
+    Certificate, ClientVerifier, Distrust, Identity, IdentityError, Roots, distrust_in,
+};
+
+/// Why there is no TLS.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// The certificate file is no PEM.
-    #[error("certificate: {0}")]
-    Certificate(pem::Error),
-    /// The certificate file holds no certificate.
-    #[error("no certificate in the certificate file")]
-    NoCertificate,
-    /// The key file holds no private key.
-    #[error("private key: {0}")]
-    Key(pem::Error),
-    /// The key is of a kind that cannot be used.
-    #[error("private key: {0}")]
-    KeyKind(rustls::Error),
-    /// The key is not that of the first certificate.
-    #[error("the private key does not belong to the (first) certificate")]
-    Mismatch,
+    /// A certificate and its key are of no use.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The TLS library refuses.
     #[error("{0}")]
     Tls(rustls::Error),
 }
 
-/// Answers TLS handshakes with one certificate.
+/// Answers TLS handshakes. Clones are one: what is replaced in one of them is so in all.
 #[derive(Debug, Clone)]
-pub struct TlsServer {
+pub struct TlsServer(Arc<Mutex<Arc<Serving>>>);
+
+/// What handshakes are answered with.
+#[derive(Debug)]
+struct Serving {
     config: Arc<ServerConfig>,
     algorithm: SignatureAlgorithm,
+    clients: Option<Arc<ClientVerifier>>,
 }
 
 impl TlsServer {
-    /// Makes a server (TLS 1.2 and 1.3) of a PEM chain, leaf first, and its PEM key.
+    /// Makes a server (TLS 1.2 and 1.3). With `clients`, each must present a certificate that is
+    /// one of these or chains to one. Protocols of ALPN are neither asked for nor refused.
     ///
-    /// X.509 v1 certificates, as the common openssl recipe makes them, serve as well: nothing of a
-    /// certificate is looked at but its key. Protocols of ALPN are neither asked for nor refused.
+    /// # Errors
+    /// When the TLS library refuses.
+    pub fn new(identity: &Identity, clients: Option<Arc<Roots>>) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Tls)?;
+        let clients = clients.map(|roots| Arc::new(ClientVerifier::new(roots)));
+        let builder = match &clients {
+            Some(clients) => builder.with_client_cert_verifier(clients.clone()),
+            None => builder.with_no_client_auth(),
+        };
+        let serving = Serving {
+            config: Arc::new(builder.with_cert_resolver(identity.resolver())),
+            algorithm: identity.algorithm(),
+            clients,
+        };
+        Ok(Self(Arc::new(Mutex::new(Arc::new(serving)))))
+    }
+
+    /// Makes a server of a PEM chain and its PEM key that asks for no certificates.
     ///
     /// # Errors
     /// When there is no certificate or key, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(TlsError::Certificate)?;
-        let leaf = chain.first().ok_or(TlsError::NoCertificate)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
-        let provider = Arc::new(ring::default_provider());
-        let key = provider
-            .key_provider
-            .load_private_key(key)
-            .map_err(TlsError::KeyKind)?;
-        if let Some(public) = key.public_key()
-            && !holds_key(leaf, &public)
-        {
-            return Err(TlsError::Mismatch);
-        }
-        let algorithm = key.algorithm();
-        // The checked ways into rustls parse the certificate and refuse v1.
-        let resolver = Resolver(Arc::new(CertifiedKey::new(chain, key)));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Tls)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
-        Ok(Self {
-            config: Arc::new(config),
-            algorithm,
-        })
+        Self::new(&Identity::from_pem(chain, key)?, None)
+    }
+
+    /// Answers from now on as `other` does; connections that stand are not touched. Sessions from
+    /// before are not resumed: they belong to what was.
+    pub fn replace(&self, other: &Self) {
+        let serving = other.serving();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = serving;
+    }
+
+    fn serving(&self) -> Arc<Serving> {
+        let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        serving.clone()
     }
 
     /// Performs the handshake on a connection whose first byte is still unread.
     ///
     /// # Errors
-    /// When the client goes away, or speaks no TLS, or none that is spoken here.
+    /// When the client goes away, is not trusted, or speaks no TLS, or none that is spoken here.
     pub async fn accept<S>(&self, stream: S) -> Result<TlsStream<S>, HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -95,17 +97,68 @@ impl TlsServer {
             .await
             .map_err(HandshakeError::Failed)?;
         let suites = start.client_hello().cipher_suites().to_vec();
-        let accepted = start.into_stream(self.config.clone()).await;
-        accepted.map_err(|error| {
-            if is_incompatible(&error) {
-                HandshakeError::NothingInCommon {
-                    error,
-                    offered: names(&suites),
-                    advice: advice(&suites, self.algorithm),
-                }
-            } else {
-                HandshakeError::Failed(error)
-            }
+        let serving = self.serving();
+        let accepted = start.into_stream(serving.config.clone()).await;
+        let stream = accepted.map_err(|error| serving.failure(error, &suites))?;
+        serving.check_resumed(stream.get_ref().1)?;
+        Ok(stream)
+    }
+}
+
+impl Serving {
+    fn failure(&self, error: io::Error, suites: &[CipherSuite]) -> HandshakeError {
+        if let Some(why) = distrust_in(&error) {
+            return HandshakeError::Distrusted(why.clone());
+        }
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::NoCertificatesPresented) => HandshakeError::NoCertificate,
+            Some(rustls::Error::PeerIncompatible(_)) => HandshakeError::NothingInCommon {
+                error,
+                offered: names(suites),
+                advice: advice(suites, self.algorithm),
+            },
+            _ => HandshakeError::Failed(error),
+        }
+    }
+
+    /// A resumed session shows the certificate of its first handshake, and nobody has looked at it
+    /// since: it may have ended.
+    fn check_resumed(&self, session: &ServerConnection) -> Result<(), HandshakeError> {
+        let (Some(clients), Some(HandshakeKind::Resumed)) =
+            (&self.clients, session.handshake_kind())
+        else {
+            return Ok(());
+        };
+        let Some(now) = self.config.time_provider.current_time() else {
+            return Ok(());
+        };
+        let chain = session.peer_certificates().unwrap_or_default();
+        let Some((leaf, beside)) = chain.split_first() else {
+            return Err(HandshakeError::NoCertificate);
+        };
+        let verified = clients.verify(leaf, beside, now);
+        verified.map_err(HandshakeError::Distrusted)
+    }
+}
+
+/// Whom the certificate of a client names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Its subject, for the log.
+    pub subject: String,
+    /// Its common names and DNS names.
+    pub names: Vec<String>,
+}
+
+impl ClientCertificate {
+    /// What the client of this connection presented.
+    pub fn of<S>(stream: &TlsStream<S>) -> Option<Self> {
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates()?.first()?;
+        let certificate = Certificate::parse(leaf).ok()?;
+        Some(Self {
+            subject: certificate.subject(),
+            names: certificate.names(),
         })
     }
 }
@@ -123,16 +176,18 @@ pub enum HandshakeError {
         /// What the installer can do about it.
         advice: &'static str,
     },
+    /// The client presents no certificate, and must.
+    #[error(
+        "no certificate was presented, and client-ca demands one: give the wallbox a certificate \
+         and its key"
+    )]
+    NoCertificate,
+    /// The client presents a certificate that is not trusted.
+    #[error(transparent)]
+    Distrusted(Distrust),
     /// Anything else.
     #[error("{0}")]
     Failed(io::Error),
-}
-
-fn is_incompatible(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref())
-        .is_some_and(|error| matches!(error, rustls::Error::PeerIncompatible(_)))
 }
 
 fn names(suites: &[CipherSuite]) -> String {
@@ -160,62 +215,9 @@ fn advice(suites: &[CipherSuite], key: SignatureAlgorithm) -> &'static str {
     }
 }
 
-#[derive(Debug)]
-struct Resolver(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for Resolver {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.clone())
-    }
-}
-
-/// Looks for the public key in the certificate by its last bytes: that needs no parser, so it
-/// works for v1, and does not depend on how the algorithm in front of them is encoded.
-fn holds_key(certificate: &[u8], public: &[u8]) -> bool {
-    const TELLING: usize = 64;
-    let tail = public
-        .get(public.len().saturating_sub(TELLING)..)
-        .unwrap_or_default();
-    !tail.is_empty() && certificate.windows(tail.len()).any(|part| part == tail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const V1_CERTIFICATE: &[u8] = include_bytes!("../../tests/it/fixtures/v1.crt");
-    const V1_KEY: &[u8] = include_bytes!("../../tests/it/fixtures/v1.key");
-
-    #[test]
-    fn a_certificate_of_x509_v1_serves() {
-        let server = TlsServer::from_pem(V1_CERTIFICATE, V1_KEY).unwrap();
-        assert_eq!(server.algorithm, SignatureAlgorithm::ECDSA);
-    }
-
-    #[test]
-    fn a_key_of_another_certificate_does_not_serve() {
-        let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
-        assert!(matches!(
-            TlsServer::from_pem(V1_CERTIFICATE, other.as_bytes()),
-            Err(TlsError::Mismatch)
-        ));
-    }
-
-    #[test]
-    fn missing_and_damaged_files_are_told_apart() {
-        assert!(matches!(
-            TlsServer::from_pem(b"", V1_KEY),
-            Err(TlsError::NoCertificate)
-        ));
-        assert!(matches!(
-            TlsServer::from_pem(&V1_CERTIFICATE[..200], V1_KEY),
-            Err(TlsError::Certificate(_))
-        ));
-        assert!(matches!(
-            TlsServer::from_pem(V1_CERTIFICATE, V1_CERTIFICATE),
-            Err(TlsError::Key(_))
-        ));
-    }
 
     #[test]
     fn suites_are_named_as_the_standard_names_them() {

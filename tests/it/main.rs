@@ -13,6 +13,7 @@ mod architecture;
 mod backend_sockets;
 mod cascade;
 mod charge_point;
+mod certificates;
 mod child;
 mod commands;
 mod config;

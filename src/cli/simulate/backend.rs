@@ -131,7 +131,7 @@ It prints what charge points send (>) and what they are sent (<), and takes comm
 pub(in crate::cli) fn backend(args: &BackendArgs) -> ExitCode {
     let tls = match args.tls.as_deref().map(certificate).transpose() {
         Ok(tls) => tls,
-        Err(error) => return cannot_create(&error),
+        Err(error) => return cannot_create(error.as_ref()),
     };
     let mut backend = Backend::new(plan(args), Random::new(seed()));
     backend.inspect(|entry| {
@@ -225,7 +225,7 @@ fn keyboard() -> mpsc::Receiver<String> {
     lines
 }
 
-fn certificate(directory: &Path) -> Result<TlsServer, SelfSignedError> {
+fn certificate(directory: &Path) -> Result<TlsServer, Box<dyn std::error::Error>> {
     let now = Clock::start().now().wall;
     std::fs::create_dir_all(directory).map_err(|error| SelfSignedError::File {
         path: directory.to_owned(),
@@ -233,7 +233,7 @@ fn certificate(directory: &Path) -> Result<TlsServer, SelfSignedError> {
     })?;
     let addresses = host::addresses();
     let own = self_signed::load_or_make(directory, &host::name(), &addresses, now)?;
-    Ok(own.server)
+    Ok(TlsServer::new(&own.identity, None)?)
 }
 
 fn cannot_create(error: &dyn std::error::Error) -> ExitCode {

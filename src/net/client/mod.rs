@@ -4,11 +4,10 @@
 //! |---|---|
 //! | `url`, `target` | where a backend is, who calls, and where a redirect leads; pure |
 //! | `upgrade` | what is asked and how the answer is judged; pure |
-//! | `tls`, `public_key` | TLS, and which server certificates it takes |
+//! | `tls` | TLS, and who we are there |
 //! | `connect` | all of it over a socket, with deadlines |
 
 mod connect;
-mod public_key;
 mod target;
 mod tls;
 mod upgrade;
@@ -16,5 +15,5 @@ mod url;
 
 pub use connect::{Connected, DialError, PATIENCE, Step, connect};
 pub use target::{Credentials, NotAUrl, RedirectError, Target};
-pub use tls::{TlsClient, Trust};
+pub use tls::TlsClient;
 pub use upgrade::{Answer, Key, Misfit, Subprotocol, judge, request};

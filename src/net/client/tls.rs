@@ -1,75 +1,105 @@
 //! TLS towards a backend.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ring::digest;
-use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::client::danger::{
-    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-};
-use tokio_rustls::rustls::crypto::{self, WebPkiSupportedAlgorithms, ring as provider};
-use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
-};
+use tokio_rustls::rustls::crypto::ring as provider;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, Error, HandshakeKind};
 
-use super::public_key::PublicKey;
+use crate::certificates::{self, Distrust, Identity, ServerVerifier, Trust, distrust_in};
 
-/// Which server certificates are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// Any: only who listens in is kept out, not who pretends to be the backend.
-    Anyone,
-}
-
-/// Opens TLS connections (1.2 and 1.3).
+/// Opens TLS connections (1.2 and 1.3). Clones are one: what is replaced in one of them is so in
+/// all.
 #[derive(Debug, Clone)]
-pub struct TlsClient {
+pub struct TlsClient(Arc<Mutex<Arc<Calling>>>);
+
+/// What handshakes are begun with.
+#[derive(Debug)]
+struct Calling {
     config: Arc<ClientConfig>,
     trust: Trust,
 }
 
 impl TlsClient {
-    /// Makes a client that takes these certificates and shows none of its own.
+    /// Makes a client that takes these certificates, and shows its own where it has one.
     ///
     /// # Errors
     /// When the TLS library refuses.
-    pub fn new(trust: Trust) -> Result<Self, Error> {
-        let provider = Arc::new(provider::default_provider());
-        let verifier = match trust {
-            Trust::Anyone => AnyCertificate(provider.signature_verification_algorithms),
-        };
-        let config = ClientConfig::builder_with_provider(provider)
+    pub fn new(trust: Trust, identity: Option<&Identity>) -> Result<Self, Error> {
+        let verifier = Arc::new(ServerVerifier::new(trust.clone()));
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Ok(Self {
-            config: Arc::new(config),
-            trust,
-        })
+            .with_custom_certificate_verifier(verifier);
+        let config = match identity {
+            Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
+            None => builder.with_no_client_auth(),
+        };
+        let config = Arc::new(config);
+        let calling = Arc::new(Calling { config, trust });
+        Ok(Self(Arc::new(Mutex::new(calling))))
     }
 
-    /// Which server certificates it takes.
-    pub const fn trust(&self) -> Trust {
-        self.trust
+    /// Calls from now on as `other` does; connections that stand are not touched.
+    pub fn replace(&self, other: &Self) {
+        let calling = other.calling();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = calling;
+    }
+
+    /// Whether any server certificate is taken.
+    pub fn trusts_anyone(&self) -> bool {
+        matches!(self.calling().trust, Trust::Anyone)
+    }
+
+    fn calling(&self) -> Arc<Calling> {
+        let calling = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calling.clone()
     }
 
     /// Performs the handshake with this host (a name or an IP address).
     ///
     /// # Errors
-    /// When the host has no possible name, or the handshake comes to nothing.
+    /// When the host has no possible name or is not trusted, or the handshake comes to nothing.
     pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
-        let connector = TlsConnector::from(self.config.clone());
-        connector.connect(name, stream).await
+        let calling = self.calling();
+        let connector = TlsConnector::from(calling.config.clone());
+        let stream = connector.connect(name.clone(), stream).await;
+        let stream = stream.map_err(|error| match distrust_in(&error) {
+            Some(why) => io::Error::other(why.clone()),
+            None => error,
+        })?;
+        let checked = calling.check_resumed(stream.get_ref().1, &name);
+        checked.map_err(io::Error::other)?;
+        Ok(stream)
+    }
+}
+
+impl Calling {
+    /// A resumed session shows the certificate of its first handshake, and nobody has looked at it
+    /// since: it may have ended.
+    fn check_resumed(
+        &self,
+        session: &ClientConnection,
+        host: &ServerName<'_>,
+    ) -> Result<(), Distrust> {
+        if session.handshake_kind() != Some(HandshakeKind::Resumed) {
+            return Ok(());
+        }
+        let Some(now) = self.config.time_provider.current_time() else {
+            return Ok(());
+        };
+        let chain = session.peer_certificates().unwrap_or_default();
+        let (leaf, beside) = chain.split_first().ok_or(Distrust::Unreadable)?;
+        self.trust.verify(leaf, beside, host, now)
     }
 }
 
@@ -77,76 +107,14 @@ impl TlsClient {
 pub(super) fn fingerprint<S>(stream: &TlsStream<S>) -> Option<String> {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates()?.first()?;
-    let hash = digest::digest(&digest::SHA256, leaf);
-    let pairs: Vec<_> = hash.as_ref().iter().map(|it| format!("{it:02X}")).collect();
-    Some(pairs.join(":"))
-}
-
-/// Takes every certificate, also of X.509 v1, but only from who has its key.
-#[derive(Debug)]
-struct AnyCertificate(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    /// With TLS 1.2 a scheme does not name the curve: the algorithm is the one that fits the key.
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let key = key_of(certificate)?;
-        let (_, algorithms) = self
-            .0
-            .mapping
-            .iter()
-            .find(|(scheme, _)| *scheme == signed.scheme)
-            .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-        algorithms
-            .iter()
-            .find(|algorithm| algorithm.public_key_alg_id().as_ref() == key.algorithm)
-            .and_then(|algorithm| {
-                let verified = algorithm.verify_signature(key.key, message, signed.signature());
-                verified.ok()
-            })
-            .map(|()| HandshakeSignatureValid::assertion())
-            .ok_or_else(|| CertificateError::BadSignature.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let info = SubjectPublicKeyInfoDer::from(key_of(certificate)?.info);
-        crypto::verify_tls13_signature_with_raw_key(message, &info, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
-fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
-    PublicKey::of(certificate).ok_or_else(|| CertificateError::BadEncoding.into())
+    Some(certificates::fingerprint(leaf))
 }
 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
-    use rustls_pki_types::PrivateKeyDer;
     use rustls_pki_types::pem::PemObject as _;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
@@ -194,7 +162,7 @@ mod tests {
     }
 
     async fn meet(server: TlsAcceptor) -> io::Result<TlsStream<DuplexStream>> {
-        let client = TlsClient::new(Trust::Anyone).unwrap();
+        let client = TlsClient::new(Trust::Anyone, None).unwrap();
         let (ours, theirs) = duplex(64 * 1024);
         let echo = async {
             if let Ok(mut stream) = server.accept(theirs).await {
@@ -244,19 +212,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_fingerprint_is_that_which_openssl_prints() {
-        let stream = meet(server(&TLS13, v1(), key(V1_KEY))).await.unwrap();
-        let fingerprint = fingerprint(&stream).unwrap();
-        assert_eq!(
-            fingerprint,
-            "CA:98:73:C6:1A:15:9C:66:E5:E6:B5:45:1B:13:B1:C0:\
-             BC:83:F2:16:CC:5F:DB:99:B7:7B:A1:54:45:B7:84:EE"
-        );
-    }
-
-    #[tokio::test]
     async fn what_is_no_host_name_is_an_error() {
-        let client = TlsClient::new(Trust::Anyone).unwrap();
+        let client = TlsClient::new(Trust::Anyone, None).unwrap();
         let (ours, _theirs) = duplex(64);
         assert!(client.connect("no host", ours).await.is_err());
     }

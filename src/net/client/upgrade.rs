@@ -202,7 +202,7 @@ mod tests {
         let request = request(&target, &key(), Credentials::AsWritten);
         let Verdict::Accept {
             response, warnings, ..
-        } = handshake::judge(request.as_bytes(), &directory)
+        } = handshake::judge(request.as_bytes(), &directory, None)
         else {
             panic!("refused");
         };

@@ -15,8 +15,7 @@ fn directory() -> Directory {
             (ChargeBoxId::from("a:b"), Some(Password::new("c"))),
         ]
         .into(),
-        password: None,
-        accept_unknown: false,
+        ..Directory::default()
     }
 }
 
@@ -77,7 +76,7 @@ impl Ask {
     }
 
     fn judged(&self) -> Outcome {
-        outcome(judge(self.head().as_bytes(), &directory()))
+        outcome(judge(self.head().as_bytes(), &directory(), None))
     }
 }
 
@@ -135,7 +134,7 @@ fn let_in(address: &str) -> Outcome {
 #[test]
 fn the_accept_key_is_that_of_the_rfc() {
     let head = Ask::get("/CB-1").head();
-    let Verdict::Accept { response, .. } = judge(head.as_bytes(), &directory()) else {
+    let Verdict::Accept { response, .. } = judge(head.as_bytes(), &directory(), None) else {
         panic!("refused")
     };
     let text = String::from_utf8(response).unwrap();
@@ -229,7 +228,7 @@ fn an_unknown_id_is_let_in_where_that_is_allowed() {
         password: Some(Password::new("p")),
         ..directory()
     };
-    let verdict = |ask: Ask| judge(ask.head().as_bytes(), &open);
+    let verdict = |ask: Ask| judge(ask.head().as_bytes(), &open, None);
     let Verdict::Accept {
         address, unknown, ..
     } = verdict(Ask::get("/new").basic("new:p"))
@@ -340,7 +339,7 @@ fn bare_line_feeds_end_lines_too() {
     let head = Ask::get("/CB-1").head().replace("\r\n", "\n");
     assert_eq!(read_head(head.as_bytes()), Progress::Complete(head.len()));
     assert_eq!(
-        outcome(judge(head.as_bytes(), &directory())),
+        outcome(judge(head.as_bytes(), &directory(), None)),
         let_in("CB-1")
     );
 }
@@ -427,19 +426,22 @@ fn a_missing_or_wrong_password_gets_401_and_is_asked_for() {
             Refusal::NoPassword,
         ),
         (Ask::get("/locked").basic("locked"), Refusal::NoPassword),
-        (Ask::get("/locked").basic("locked:"), Refusal::WrongPassword),
+        (
+            Ask::get("/locked").basic("locked:"),
+            Refusal::WrongPassword("locked".into()),
+        ),
         (
             Ask::get("/locked").basic("locked:wrong"),
-            Refusal::WrongPassword,
+            Refusal::WrongPassword("locked".into()),
         ),
         (
             Ask::get("/locked").basic([b"locked:", &bytes[..]].concat()),
-            Refusal::WrongPassword,
+            Refusal::WrongPassword("locked".into()),
         ),
     ] {
         assert_eq!(ask.judged(), Outcome::Out(401, why), "{}", ask.head());
     }
-    let text = String::from_utf8(Refusal::WrongPassword.response()).unwrap();
+    let text = String::from_utf8(Refusal::WrongPassword("locked".into()).response()).unwrap();
     assert!(text.contains("\r\nWWW-Authenticate: Basic realm=\"ocpp\"\r\n"));
     assert!(!text.contains(PASSWORD));
 }
@@ -513,7 +515,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_judge_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
         let _ = read_head(&bytes);
-        let _ = judge(&bytes, &directory());
+        let _ = judge(&bytes, &directory(), None);
     }
 
     #[test]
@@ -527,7 +529,7 @@ proptest! {
         let open = Directory { accept_unknown: true, ..directory() };
         let (Verdict::Accept { response, .. }
         | Verdict::AcceptThenClose { response, .. }
-        | Verdict::Refuse { response, .. }) = judge(head.as_bytes(), &open);
+        | Verdict::Refuse { response, .. }) = judge(head.as_bytes(), &open, None);
         let text = String::from_utf8(response).unwrap();
         let (head, _) = text.split_once("\r\n\r\n").unwrap();
         prop_assert!(head.lines().count() <= 6);

@@ -45,6 +45,7 @@ pub fn listen(
         known: BTreeMap::new(),
         password: password.map(Password::new),
         accept_unknown: true,
+        certificate_names_id: false,
     };
     Listener::bind(Settings {
         address: address.ip(),

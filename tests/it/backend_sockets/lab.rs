@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use chargewarden::certificates::Trust;
 use chargewarden::daemon::dialler::{Backend, Diallers};
 use chargewarden::daemon::field::{Field, ToLink};
 use chargewarden::daemon::link::LinkIds;
@@ -10,7 +11,7 @@ use chargewarden::daemon::listener::Deadlines;
 use chargewarden::gateway::DialFailure;
 use chargewarden::gateway::keys::Credential;
 use chargewarden::ids::{GatewayId, LinkId};
-use chargewarden::net::client::{Target, TlsClient, Trust};
+use chargewarden::net::client::{Target, TlsClient};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -127,7 +128,7 @@ pub(crate) struct Link {
 pub(crate) fn backend(url: &str) -> Backend {
     Backend {
         target: Target::new(url, "CB-1", true).unwrap(),
-        tls: TlsClient::new(Trust::Anyone).unwrap(),
+        tls: TlsClient::new(Trust::Anyone, None).unwrap(),
     }
 }
 

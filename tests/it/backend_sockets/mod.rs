@@ -1,6 +1,6 @@
 //! Real sockets: how we call a backend, and what it can do to us.
 
-mod lab;
+pub(crate) mod lab;
 mod links;
 mod redirects;
 mod tls;

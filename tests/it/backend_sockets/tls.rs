@@ -19,7 +19,7 @@ fn self_signed() -> TlsServer {
     let directory = tempfile::tempdir().unwrap();
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let made = self_signed::load_or_make(directory.path(), "elsewhere", &[], now);
-    made.unwrap().server
+    TlsServer::new(&made.unwrap().identity, None).unwrap()
 }
 
 #[tokio::test]

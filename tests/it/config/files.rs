@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use chargewarden::config::{self, Config, Problems, TlsMode, Trust, Warning};
+use chargewarden::config::{self, ClientName, Config, Problems, TlsMode, Trust, Warning};
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
@@ -227,7 +227,7 @@ fn client_ca_turns_tls_on_unless_the_file_says_otherwise() {
     let load = |tls: &str| site.load(&format!("[ocpp-server]\nclient-ca = [\"ca.crt\"]\n{tls}\n"));
     let (config, warnings) = load("").unwrap();
     assert_eq!((config.server.tls, warnings.len()), (TlsMode::On, 0));
-    assert!(config.refusal().unwrap().ends_with("ocpp-server.client-ca"));
+    assert_eq!(config.refusal(), None);
     let (config, warnings) = load("tls = \"detect\"").unwrap();
     assert_eq!((config.server.tls, warnings.len()), (TlsMode::Detect, 1));
     assert_eq!(
@@ -238,6 +238,50 @@ fn client_ca_turns_tls_on_unless_the_file_says_otherwise() {
         site.server("client-ca = [\"ca.key\"]"),
         ["ca.key holds no certificate"]
     );
+}
+
+#[test]
+fn client_name_is_about_client_certificates() {
+    let site = Site::new();
+    site.certificate("ca");
+    let load = |lines: &str| site.load(&format!("[ocpp-server]\n{lines}\n"));
+    let name = |lines: &str| load(lines).unwrap().0.server.client_name;
+    assert_eq!(name("client-ca = [\"ca.crt\"]"), ClientName::Any);
+    let both = "client-ca = [\"ca.crt\"]\nclient-name = \"charge-box-id\"";
+    assert_eq!(name(both), ClientName::ChargeBoxId);
+    assert_eq!(name("client-name = \"any\""), ClientName::Any);
+    assert_eq!(
+        site.server("client-name = \"charge-box-id\""),
+        ["client-name is about client certificates, and without client-ca none is asked for"]
+    );
+    assert_eq!(site.server("client-name = \"serial\"").len(), 1);
+}
+
+#[test]
+fn a_key_with_a_passphrase_is_told_from_none() {
+    let site = Site::new();
+    let locked =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    site.certificate("a").write("locked.key", locked);
+    let text = "[ocpp-server]\ncertificate = \"a.crt\"\nprivate-key = \"locked.key\"\n";
+    let problem = site.load(text).unwrap_err().0.remove(0);
+    assert!(problem.what.contains("with a passphrase"), "{problem:?}");
+    assert!(problem.remedy.contains("openssl pkey -in"), "{problem:?}");
+}
+
+#[test]
+fn a_password_to_a_backend_in_clear_text_is_worth_a_warning() {
+    let site = Site::new();
+    let warnings = |url: &str| {
+        let gateway = format!(
+            "[evse.gateway]\nurl = \"{url}\"\nclient-id = \"B\"\nca = \"system\"\npassword = \"p\"\n"
+        );
+        site.load(&gateway).unwrap().1
+    };
+    assert_eq!(warnings("wss://b.example"), []);
+    let warnings = warnings("ws://b.example");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].to_string().contains("in clear text"));
 }
 
 #[test]

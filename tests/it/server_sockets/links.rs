@@ -4,6 +4,8 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use chargewarden::daemon::field::{Field, ToLink};
 use chargewarden::daemon::listener::Listener;
 use chargewarden::net::directory::Directory;
@@ -251,4 +253,24 @@ async fn a_dropped_connection_is_a_down() {
     assert_eq!(lab.down().await, up.link);
     sleep(Duration::from_millis(50)).await;
     assert!(lab.field.try_recv().is_err(), "only one Down");
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_is_soon_not_heard_and_others_are() {
+    let mut lab = Lab::new();
+    let basic = |password: &str| {
+        let sent = BASE64_STANDARD.encode(format!("locked:{password}"));
+        format!("{PROTOCOL}Authorization: Basic {sent}\r\n")
+    };
+    let ask = async |password: &str| {
+        let mut client = lab.tcp().await;
+        client.ask("/locked", &basic(password)).await.status
+    };
+    for _ in 0..10 {
+        assert_eq!(ask("wrong").await, 401);
+    }
+    for password in ["wrong", PASSWORD] {
+        assert_eq!(ask(password).await, 429, "the answer tells nothing");
+    }
+    lab.still_serves("CB-1").await;
 }

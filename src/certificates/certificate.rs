@@ -1,0 +1,427 @@
+//! What a certificate says (RFC 5280 §4.1).
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use ring::digest;
+use rustls_pki_types::SignatureVerificationAlgorithm;
+use thiserror::Error;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use x509_parser::asn1_rs::{Any, FromDer as _};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
+use x509_parser::extensions::GeneralName;
+use x509_parser::objects::{oid_registry, oid2sn};
+use x509_parser::public_key::PublicKey;
+use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Name;
+
+use super::distrust::Distrust;
+use super::roots::Usage;
+
+/// A name goes into the log and may come from anybody.
+const LONGEST_NAME: usize = 200;
+/// Fewer bits of RSA are not taken.
+const FEWEST_BITS: usize = 2048;
+
+/// A certificate of X.509 v1 or v3.
+#[derive(Debug, Clone)]
+pub struct Certificate<'a> {
+    x509: X509Certificate<'a>,
+    key_algorithm: &'a [u8],
+    signature_algorithm: &'a [u8],
+}
+
+/// It is no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("no X.509 certificate")]
+pub struct NoCertificate;
+
+impl<'a> Certificate<'a> {
+    /// Reads DER.
+    ///
+    /// # Errors
+    /// When it is no certificate, or there is more behind it.
+    pub fn parse(der: &'a [u8]) -> Result<Self, NoCertificate> {
+        let Ok((&[], x509)) = X509Certificate::from_der(der) else {
+            return Err(NoCertificate);
+        };
+        let signature_algorithm = second_element(der).ok_or(NoCertificate)?;
+        let key_algorithm =
+            first_element(x509.tbs_certificate.subject_pki.raw).ok_or(NoCertificate)?;
+        // It stands inside and outside of what is signed, and may not differ (RFC 5280 §4.1.1.2).
+        let is_one = x509.tbs_certificate.signature == x509.signature_algorithm;
+        let key = &x509.tbs_certificate.subject_pki.subject_public_key;
+        let whole_bytes = x509.signature_value.unused_bits == 0 && key.unused_bits == 0;
+        if !(is_one && whole_bytes) {
+            return Err(NoCertificate);
+        }
+        Ok(Self {
+            x509,
+            key_algorithm,
+            signature_algorithm,
+        })
+    }
+
+    /// 1 to 3.
+    pub fn version(&self) -> u32 {
+        self.x509.version().0.saturating_add(1)
+    }
+
+    /// Whom it is for, for people: `CN=…, O=…`.
+    pub fn subject(&self) -> String {
+        for_people(self.x509.subject())
+    }
+
+    /// Who made it, for people.
+    pub fn issuer(&self) -> String {
+        for_people(self.x509.issuer())
+    }
+
+    /// Not good before.
+    pub fn not_before(&self) -> Timestamp {
+        timestamp(self.x509.validity().not_before)
+    }
+
+    /// Not good after.
+    pub fn not_after(&self) -> Timestamp {
+        timestamp(self.x509.validity().not_after)
+    }
+
+    /// Whom it names in its common names and DNS names, as a charge point or a host would be named.
+    pub fn names(&self) -> Vec<String> {
+        let common = self.x509.subject().iter_common_name();
+        let common = common.filter_map(|it| it.as_str().ok().map(str::to_owned));
+        let dns = self.alternative_names().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
+        common.chain(dns).collect()
+    }
+
+    /// The hosts of its `subjectAltName`: DNS names and IP addresses.
+    pub fn hosts(&self) -> Vec<String> {
+        self.alternative_names()
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some(clean(name)),
+                GeneralName::IPAddress(octets) => ip_address(octets).map(|it| it.to_string()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn alternative_names(&self) -> impl Iterator<Item = &GeneralName<'a>> {
+        let extension = self.x509.subject_alternative_name().ok().flatten();
+        let names = extension.map_or(&[][..], |it| &it.value.general_names);
+        names.iter()
+    }
+
+    /// All of it.
+    pub(super) fn der(&self) -> &'a [u8] {
+        self.x509.as_raw()
+    }
+
+    /// `SubjectPublicKeyInfo`, DER.
+    pub(super) fn key_info(&self) -> &'a [u8] {
+        self.x509.tbs_certificate.subject_pki.raw
+    }
+
+    /// The key itself.
+    pub(super) fn key(&self) -> &[u8] {
+        &self
+            .x509
+            .tbs_certificate
+            .subject_pki
+            .subject_public_key
+            .data
+    }
+
+    /// What is inside the `AlgorithmIdentifier` of the key.
+    pub(super) const fn key_algorithm(&self) -> &'a [u8] {
+        self.key_algorithm
+    }
+
+    /// The subject, DER.
+    pub(super) fn subject_der(&self) -> &'a [u8] {
+        self.x509.tbs_certificate.subject.as_raw()
+    }
+
+    /// The issuer, DER.
+    pub(super) fn issuer_der(&self) -> &'a [u8] {
+        self.x509.tbs_certificate.issuer.as_raw()
+    }
+
+    /// Whether it says that it may sign others: v1 says nothing, and v3 not always.
+    pub(super) fn authority(&self) -> Option<bool> {
+        let constraints = self.x509.basic_constraints().ok()??;
+        Some(constraints.value.ca)
+    }
+
+    /// How many authorities may stand below it.
+    pub(super) fn path_length(&self) -> Option<u32> {
+        let constraints = self.x509.basic_constraints().ok()??;
+        constraints.value.path_len_constraint
+    }
+
+    /// Whether its key may sign certificates, as far as `keyUsage` says something.
+    pub(super) fn key_signs(&self) -> bool {
+        match self.x509.key_usage() {
+            Ok(usage) => usage.is_none_or(|it| it.value.key_cert_sign()),
+            Err(_) => false,
+        }
+    }
+
+    /// Whether it restricts the names below it.
+    pub(super) fn constrains_names(&self) -> bool {
+        !matches!(self.x509.name_constraints(), Ok(None))
+    }
+
+    /// Whether it may be used for this, as far as `extendedKeyUsage` says something.
+    pub(super) fn serves(&self, usage: Usage) -> bool {
+        match self.x509.extended_key_usage() {
+            Ok(None) => true,
+            Ok(Some(listed)) => {
+                listed.value.any
+                    || match usage {
+                        Usage::Server => listed.value.server_auth,
+                        Usage::Client => listed.value.client_auth,
+                    }
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The name of an extension that must be understood and is not.
+    pub(super) fn critical_stranger(&self) -> Option<String> {
+        // Those looked at here, the two key identifiers, and policies, of which none is asked for.
+        const UNDERSTOOD: [&str; 7] = [
+            "2.5.29.14",
+            "2.5.29.15",
+            "2.5.29.17",
+            "2.5.29.19",
+            "2.5.29.32",
+            "2.5.29.35",
+            "2.5.29.37",
+        ];
+        self.x509
+            .extensions()
+            .iter()
+            .filter(|it| it.critical)
+            .map(|it| it.oid.to_id_string())
+            .find(|oid| !UNDERSTOOD.contains(&oid.as_str()))
+    }
+
+    /// Whether this moment lies in its validity.
+    ///
+    /// # Errors
+    /// When it has ended or not begun.
+    pub(super) fn check_validity(&self, now: Timestamp) -> Result<(), Distrust> {
+        let (subject, from, until) = (self.subject(), self.not_before(), self.not_after());
+        if now > until {
+            Err(Distrust::Expired { subject, until })
+        } else if now < from {
+            Err(Distrust::NotYetValid { subject, from, now })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the key of `issuer` has signed it; the names are not looked at.
+    ///
+    /// # Errors
+    /// When it has not, or in a way that is not taken.
+    pub(super) fn check_signature(&self, issuer: &Certificate<'_>) -> Result<(), Distrust> {
+        let algorithms = default_provider().signature_verification_algorithms.all;
+        let by_name = |it: &&&dyn SignatureVerificationAlgorithm| {
+            it.signature_alg_id().as_ref() == self.signature_algorithm
+        };
+        if !algorithms.iter().any(|it| by_name(&it)) {
+            return Err(Distrust::Algorithm {
+                subject: self.subject(),
+                algorithm: self.algorithm_name(),
+            });
+        }
+        let message = self.x509.tbs_certificate.as_ref();
+        let signature = &self.x509.signature_value.data;
+        let verified = algorithms
+            .iter()
+            .filter(by_name)
+            .filter(|it| it.public_key_alg_id().as_ref() == issuer.key_algorithm)
+            .any(|it| {
+                let verified = it.verify_signature(issuer.key(), message, signature);
+                verified.is_ok()
+            });
+        if verified {
+            Ok(())
+        } else if issuer.is_weak() {
+            Err(Distrust::WeakKey {
+                subject: issuer.subject(),
+            })
+        } else {
+            Err(Distrust::NotSigned {
+                subject: self.subject(),
+                issuer: issuer.subject(),
+            })
+        }
+    }
+
+    /// Whether its own key has signed it.
+    pub(super) fn is_self_signed(&self) -> bool {
+        self.subject_der() == self.issuer_der() && self.check_signature(self).is_ok()
+    }
+
+    fn is_weak(&self) -> bool {
+        match self.x509.public_key().parsed() {
+            Ok(PublicKey::RSA(key)) => key.key_size() < FEWEST_BITS,
+            _ => false,
+        }
+    }
+
+    fn algorithm_name(&self) -> String {
+        let oid = &self.x509.signature_algorithm.algorithm;
+        oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
+    }
+}
+
+/// The SHA-256 of a certificate, as `openssl x509 -fingerprint -sha256` prints it.
+pub fn fingerprint(der: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, der);
+    let mut text = String::new();
+    for byte in hash.as_ref() {
+        let colon = if text.is_empty() { "" } else { ":" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{colon}{byte:02X}");
+    }
+    text
+}
+
+/// What is inside the first element of a SEQUENCE.
+fn first_element(der: &[u8]) -> Option<&[u8]> {
+    let (_, sequence) = Any::from_der(der).ok()?;
+    let (_, first) = Any::from_der(sequence.data).ok()?;
+    Some(first.data)
+}
+
+/// What is inside the second element of a SEQUENCE.
+fn second_element(der: &[u8]) -> Option<&[u8]> {
+    let (_, sequence) = Any::from_der(der).ok()?;
+    let (rest, _) = Any::from_der(sequence.data).ok()?;
+    let (_, second) = Any::from_der(rest).ok()?;
+    Some(second.data)
+}
+
+fn for_people(name: &X509Name<'_>) -> String {
+    let text: Result<String, X509Error> = name.to_string_with_registry(oid_registry());
+    match text {
+        Ok(text) if text.is_empty() => "(no name)".to_owned(),
+        Ok(text) => clean(&text),
+        Err(_) => "(a name that is no text)".to_owned(),
+    }
+}
+
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .take(LONGEST_NAME)
+        .collect()
+}
+
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(octets).map(IpAddr::from);
+    v4.or(v6).ok()
+}
+
+/// Times beyond the calendar are those at its end: nobody lives to see the difference.
+fn timestamp(time: ASN1Time) -> Timestamp {
+    let seconds = time.timestamp();
+    let end = if seconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    Timestamp::from_second(seconds).unwrap_or(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData as _, SanType};
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    const V1: &[u8] = include_bytes!("../../tests/it/fixtures/v1.crt");
+
+    fn v1() -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(V1).unwrap()
+    }
+
+    #[test]
+    fn a_v1_certificate_says_what_it_can() {
+        let der = v1();
+        let certificate = Certificate::parse(&der).unwrap();
+        assert_eq!(certificate.version(), 1);
+        assert_eq!(certificate.subject(), "CN=wallbox central");
+        assert_eq!(certificate.names(), ["wallbox central"]);
+        assert_eq!(certificate.hosts(), [""; 0]);
+        assert_eq!(certificate.authority(), None);
+        assert!(certificate.is_self_signed());
+    }
+
+    #[test]
+    fn a_v3_certificate_says_whom_it_names() {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["pi.example".to_owned()]).unwrap();
+        let names = [SanType::IpAddress([10, 0, 0, 1].into())];
+        params.subject_alt_names.extend(names);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Köln\u{1b}[31m");
+        let made = params.self_signed(&key).unwrap();
+        let certificate = Certificate::parse(made.der()).unwrap();
+        assert_eq!(certificate.version(), 3);
+        assert_eq!(certificate.hosts(), ["pi.example", "10.0.0.1"]);
+        assert_eq!(certificate.names(), ["Köln\u{1b}[31m", "pi.example"]);
+        let subject = certificate.subject();
+        assert!(subject.ends_with("Köln\u{FFFD}[31m"), "{subject}");
+        assert_eq!(certificate.key_info(), key.subject_public_key_info());
+        assert_eq!(certificate.key(), key.der_bytes());
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_which_openssl_prints() {
+        assert_eq!(
+            fingerprint(&v1()),
+            "CA:98:73:C6:1A:15:9C:66:E5:E6:B5:45:1B:13:B1:C0:\
+             BC:83:F2:16:CC:5F:DB:99:B7:7B:A1:54:45:B7:84:EE"
+        );
+    }
+
+    #[test]
+    fn half_a_certificate_and_more_than_one_are_none() {
+        let der = v1();
+        for length in 0..der.len() {
+            assert!(Certificate::parse(&der[..length]).is_err(), "{length}");
+        }
+        assert!(Certificate::parse(&[&der[..], &[0]].concat()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_certificate_makes_us_not_panic(at in 0..300_usize, byte: u8) {
+            let mut der = v1().to_vec();
+            let same = der.get(at).is_none_or(|it| *it == byte);
+            if let Some(hit) = der.get_mut(at) {
+                *hit = byte;
+            }
+            if let Ok(certificate) = Certificate::parse(&der) {
+                let _ = (certificate.subject(), certificate.issuer(), certificate.names());
+                let _ = (certificate.not_before(), certificate.not_after());
+                prop_assert!(same || !certificate.is_self_signed());
+            }
+        }
+    }
+}

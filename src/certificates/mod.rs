@@ -1,0 +1,28 @@
+//! Certificates: what they say, whom to trust, and who we are.
+//!
+//! TLS libraries refuse X.509 v1, but that is what the common openssl recipe makes: its configuration
+//! asks for extensions in a place where openssl does not look. So a certificate is read and judged
+//! here, for both legs, and the TLS library does the rest. Pure but for the signatures, which the
+//! algorithms of the TLS library verify: no file, no socket, no clock.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `pem` | certificates and keys out of files, and what to do where there are none |
+//! | `certificate` | what a certificate says |
+//! | `identity` | who we are: a chain and the key that belongs to it |
+//! | `roots`, `distrust` | whom we trust: the judge of chains, and its reasons |
+//! | `verifier` | how the TLS library asks the judge |
+
+mod certificate;
+mod distrust;
+mod identity;
+mod pem;
+mod roots;
+mod verifier;
+
+pub use certificate::{Certificate, NoCertificate, fingerprint};
+pub use distrust::Distrust;
+pub use identity::{Identity, IdentityError};
+pub use pem::{PemError, certificates, private_key};
+pub use roots::{Roots, Usage, Verified};
+pub use verifier::{ClientVerifier, ServerVerifier, Trust, distrust_in};

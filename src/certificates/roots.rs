@@ -1,0 +1,259 @@
+//! Whom we trust, and the judge of chains.
+//!
+//! The rules, for v1 and v3 alike:
+//!
+//! - A certificate is trusted that stands in the list itself, or whose chain leads to one that does.
+//!   Each link is judged by whose key signed it. The classic recipe gives root and leaf the same
+//!   subject easily, so a leaf that looks self-signed need not be.
+//! - All of the chain must be valid now, the root too.
+//! - Who signs others must say so: `basicConstraints` with `CA:true`, and `keyUsage` with
+//!   `keyCertSign` if there is one. X.509 v1 cannot say so. It is taken as a leaf, and as an
+//!   authority only where it stands in the list and has signed itself, as a root does: otherwise every
+//!   leaf of the recipe could issue certificates in the name of everybody else.
+//! - A leaf that stands in the list vouches for itself alone.
+//! - What is critical and unknown, and any restriction of names, ends it.
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+
+use super::certificate::Certificate;
+use super::distrust::Distrust;
+
+/// Authorities in a chain.
+const DEEPEST: u32 = 8;
+/// Signatures that are verified for one chain: a hostile one could offer thousands of ways.
+const MOST_SIGNATURES: u32 = 64;
+
+/// What a certificate is presented as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// By a backend.
+    Server,
+    /// By a wallbox.
+    Client,
+}
+
+/// How a certificate came to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    /// It is in the list itself: whatever host it names, it is this one that is meant.
+    Listed,
+    /// It chains to one that is.
+    Chained,
+}
+
+/// The certificates that are trusted.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    list: &'static str,
+    roots: Vec<Root>,
+}
+
+#[derive(Debug, Clone)]
+struct Root {
+    der: CertificateDer<'static>,
+    subject: Vec<u8>,
+    /// May others come from it? If not, what it lacks.
+    signs: Result<(), &'static str>,
+}
+
+impl Roots {
+    /// Takes what can be read of these. `list` is how people know them: a key of the configuration.
+    pub fn new(
+        list: &'static str,
+        certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Self {
+        let root = |der: CertificateDer<'static>| {
+            let certificate = Certificate::parse(&der).ok()?;
+            let signs = match certificate.authority() {
+                None if !certificate.is_self_signed() => {
+                    Err("it is in the list and vouches for itself alone, because it is no root")
+                }
+                None | Some(true) => may_sign(&certificate),
+                Some(false) => Err("its basicConstraints say so"),
+            };
+            let subject = certificate.subject_der().to_vec();
+            Some(Root {
+                der,
+                subject,
+                signs,
+            })
+        };
+        Self {
+            list,
+            roots: certificates.into_iter().filter_map(root).collect(),
+        }
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Whether nobody is trusted.
+    pub const fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// Judges a certificate, with what came beside it in any order.
+    ///
+    /// # Errors
+    /// The rule that it broke.
+    pub fn verify(
+        &self,
+        leaf: &[u8],
+        beside: &[CertificateDer<'_>],
+        usage: Usage,
+        now: Timestamp,
+    ) -> Result<Verified, Distrust> {
+        let certificate = Certificate::parse(leaf).map_err(|_| Distrust::Unreadable)?;
+        certificate.check_validity(now)?;
+        if self.roots.iter().any(|root| root.der.as_ref() == leaf) {
+            return Ok(Verified::Listed);
+        }
+        check_extensions(&certificate, usage)?;
+        let beside = beside
+            .iter()
+            .filter_map(|der| Certificate::parse(der).ok())
+            .collect();
+        let mut search = Search {
+            roots: self,
+            beside,
+            usage,
+            now,
+            signatures: MOST_SIGNATURES,
+        };
+        search.climb(&certificate, 0)?;
+        Ok(Verified::Chained)
+    }
+
+    fn stranger(&self, certificate: &Certificate<'_>) -> Distrust {
+        let (subject, issuer) = (certificate.subject(), certificate.issuer());
+        let list = self.list;
+        if certificate.subject_der() == certificate.issuer_der() {
+            Distrust::Stranger { subject, list }
+        } else {
+            Distrust::UnknownIssuer {
+                subject,
+                issuer,
+                list,
+            }
+        }
+    }
+}
+
+/// The search for a way from a certificate to a root.
+struct Search<'a> {
+    roots: &'a Roots,
+    beside: Vec<Certificate<'a>>,
+    usage: Usage,
+    now: Timestamp,
+    /// How many signatures may still be verified.
+    signatures: u32,
+}
+
+impl Search<'_> {
+    /// Looks for the issuer of a certificate that has so many authorities below it.
+    fn climb(&mut self, below: &Certificate<'_>, authorities: u32) -> Result<(), Distrust> {
+        if authorities > DEEPEST {
+            return Err(too_long(below));
+        }
+        let mut why = None;
+        let roots = self.roots;
+        for root in &roots.roots {
+            if root.subject != below.issuer_der() {
+                continue;
+            }
+            let issuer = Certificate::parse(&root.der).map_err(|_| Distrust::Unreadable)?;
+            match self.step(below, &issuer, root.signs, authorities) {
+                Ok(()) => return Ok(()),
+                Err(error) => why = why.or(Some(error)),
+            }
+        }
+        for at in 0..self.beside.len() {
+            let Some(issuer) = self.beside.get(at) else {
+                break;
+            };
+            // A root leads nowhere by itself.
+            if issuer.subject_der() != below.issuer_der() || issuer.der() == below.der() {
+                continue;
+            }
+            let issuer = issuer.clone();
+            let signs = match issuer.authority() {
+                Some(true) => may_sign(&issuer),
+                Some(false) => Err("its basicConstraints say so"),
+                None if issuer.version() < 3 => Err("X.509 v1 cannot say that it is one"),
+                None => Err("it has no basicConstraints"),
+            };
+            let step = self.step(below, &issuer, signs, authorities);
+            match step.and_then(|()| self.climb(&issuer, authorities + 1)) {
+                Ok(()) => return Ok(()),
+                Err(error) => why = why.or(Some(error)),
+            }
+        }
+        Err(why.unwrap_or_else(|| roots.stranger(below)))
+    }
+
+    /// Judges one link of the chain.
+    fn step(
+        &mut self,
+        below: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+        signs: Result<(), &'static str>,
+        authorities: u32,
+    ) -> Result<(), Distrust> {
+        let Some(signatures) = self.signatures.checked_sub(1) else {
+            return Err(too_long(below));
+        };
+        self.signatures = signatures;
+        below.check_signature(issuer)?;
+        signs.map_err(|why| Distrust::NoAuthority {
+            subject: below.subject(),
+            issuer: issuer.subject(),
+            why,
+            list: self.roots.list,
+        })?;
+        if issuer.path_length().is_some_and(|most| authorities > most) {
+            return Err(too_long(below));
+        }
+        issuer.check_validity(self.now)?;
+        check_extensions(issuer, self.usage)
+    }
+}
+
+fn too_long(certificate: &Certificate<'_>) -> Distrust {
+    Distrust::TooLong {
+        subject: certificate.subject(),
+    }
+}
+
+fn may_sign(certificate: &Certificate<'_>) -> Result<(), &'static str> {
+    if !certificate.key_signs() {
+        Err("its keyUsage does not contain keyCertSign")
+    } else if certificate.constrains_names() {
+        Err("it restricts the names below it (nameConstraints), which is not understood here")
+    } else {
+        Ok(())
+    }
+}
+
+fn check_extensions(certificate: &Certificate<'_>, usage: Usage) -> Result<(), Distrust> {
+    let subject = || certificate.subject();
+    if let Some(extension) = certificate.critical_stranger() {
+        return Err(Distrust::Extension {
+            subject: subject(),
+            extension,
+        });
+    }
+    if certificate.serves(usage) {
+        return Ok(());
+    }
+    let purpose = match usage {
+        Usage::Server => "servers (serverAuth)",
+        Usage::Client => "clients (clientAuth)",
+    };
+    Err(Distrust::Purpose {
+        subject: subject(),
+        purpose,
+    })
+}

@@ -1,0 +1,8 @@
+//! Certificates as installers make them with openssl: judged, read, and over sockets.
+
+mod backends;
+mod chains;
+mod daemon;
+mod files;
+mod openssl;
+mod wallboxes;
