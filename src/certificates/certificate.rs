@@ -117,6 +117,11 @@ impl<'a> Certificate<'a> {
         names.iter()
     }
 
+    /// Its number, big-endian.
+    pub(super) fn raw_serial(&self) -> &'a [u8] {
+        self.x509.tbs_certificate.raw_serial()
+    }
+
     /// All of it.
     pub(super) fn der(&self) -> &'a [u8] {
         self.x509.as_raw()

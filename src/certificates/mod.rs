@@ -8,7 +8,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `pem` | certificates and keys out of files, and what to do where there are none |
-//! | `certificate` | what a certificate says |
+//! | `certificate`, `naming` | what a certificate says, and how it is named to others |
 //! | `identity` | who we are: a chain and the key that belongs to it |
 //! | `roots`, `distrust` | whom we trust: the judge of chains, and its reasons |
 //! | `verifier` | how the TLS library asks the judge |
@@ -16,6 +16,7 @@
 mod certificate;
 mod distrust;
 mod identity;
+mod naming;
 mod pem;
 mod roots;
 mod verifier;
@@ -23,6 +24,7 @@ mod verifier;
 pub use certificate::{Certificate, NoCertificate, fingerprint};
 pub use distrust::Distrust;
 pub use identity::{Identity, IdentityError};
+pub use naming::Sha2;
 pub use pem::{PemError, certificates, private_key};
 pub use roots::{Roots, Usage, Verified};
 pub use verifier::{ClientVerifier, ServerVerifier, Trust, distrust_in};

@@ -21,6 +21,7 @@ use crate::store::{Outcome, Writer};
 use super::clock::Clock;
 use super::dialler::Diallers;
 use super::field::{Field, ToLink};
+use super::keyring;
 use super::modbus::Lines;
 use super::systemd;
 
@@ -222,8 +223,11 @@ impl SiteTask {
                 Output::Send { link, text } => {
                     tell(links, link, ToLink::Text(text));
                 }
-                Output::Dial { gateway, password } => {
-                    self.diallers.dial(gateway, password.as_ref());
+                Output::Dial { gateway, login } => self.diallers.dial(gateway, login),
+                Output::Request { gateway, subject } => {
+                    let requested = keyring::request(subject);
+                    let input = Input::Requested { gateway, requested };
+                    self.site.handle(self.clock.now(), input);
                 }
                 Output::Modbus { device, request } => self.lines.ask(device, request),
                 Output::Ping { link } => tell(links, link, ToLink::Ping),

@@ -34,6 +34,8 @@ impl Gateway {
             "BootNotification" => {}
             "StatusNotification" => self.take_status(notice),
             "GetConfiguration" => self.take_keys(&notice.payload),
+            "SecurityEventNotification" if speaks => self.hear_event(&notice.payload),
+            "SecurityEventNotification" => {}
             _ if notice.evse.is_none() && !(speaks && self.plan.leads) => {}
             _ => {
                 // One that we play says nothing else unless the backend asks for it.
@@ -87,7 +89,7 @@ impl Gateway {
         }
     }
 
-    fn tell(&mut self, word: Urgent) {
+    pub(super) fn tell(&mut self, word: Urgent) {
         self.urgent.push_back(word);
         if self.urgent.len() > URGENT {
             let oldest = self

@@ -127,6 +127,8 @@ impl Gateway {
         self.replay.clear();
         self.triggered.clear();
         self.reset_at = None;
+        self.come_back_at = None;
+        self.leave_events();
         self.orders.clear();
         self.parts.clear();
         self.probe = None;
@@ -321,6 +323,7 @@ impl Gateway {
             // It lives, and did not answer that message: that was an attempt.
             self.attempt_failed(now, entry, "no answer in time");
         }
+        self.renew_certificate(now);
         let answer = result.ok();
         let answer = answer.and_then(|raw| messages::parse::<HeartbeatResponse>(raw).ok());
         if let Some(answer) = answer {

@@ -53,6 +53,7 @@ pub(super) fn plan(members: Vec<MemberPlan>) -> GatewayPlan {
         leads: true,
         serial_suffix: None,
         security_profile: 0,
+        has_ca: false,
         password: None,
         boot: BootPlan::default(),
         synthesize_stop: false,
@@ -81,7 +82,9 @@ struct Bench {
     dials: u32,
     persisted: u32,
     /// The last one that was dialled with.
-    password: Option<keys::Credential>,
+    login: security::Login,
+    /// Whom certificates were to name.
+    subjects: Vec<security::Subject>,
     /// What was sent and not looked at yet.
     sent: VecDeque<Value>,
     /// The same as text, all of it.
@@ -120,7 +123,8 @@ impl Bench {
             link: 0,
             dials: 0,
             persisted: 0,
-            password: None,
+            login: security::Login::default(),
+            subjects: Vec::new(),
             sent: VecDeque::new(),
             wire: Vec::new(),
             replies: Vec::new(),
@@ -196,10 +200,11 @@ impl Bench {
                     let found = entries.iter().filter_map(found).collect();
                     self.act(|gateway, context| gateway.handle_fetched(context, found));
                 }
-                Output::Dial { password } => {
+                Output::Dial { login } => {
                     self.dials += 1;
-                    self.password = password;
+                    self.login = login;
                 }
+                Output::Request(subject) => self.subjects.push(subject),
                 Output::Send { text, .. } => {
                     if !self.verbatim {
                         self.schema.sent(&text);

@@ -7,6 +7,7 @@ pub mod client;
 pub mod directory;
 pub mod handshake;
 pub mod http;
+pub mod issue;
 pub mod self_signed;
 pub mod tls;
 pub mod transport;

@@ -114,6 +114,7 @@ fn what_a_backend_refused_for_good_is_an_error_of_the_status() {
         leads: true,
         serial_suffix: None,
         security_profile: 2,
+        has_ca: false,
         password: None,
         boot: BootPlan::default(),
         synthesize_stop: false,

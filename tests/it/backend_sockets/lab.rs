@@ -161,7 +161,12 @@ impl Lab {
     }
 
     pub(crate) fn dial(&self) {
-        self.diallers.dial(GATEWAY, self.password.as_ref());
+        let password = self.password.clone();
+        let login = Login {
+            password,
+            ..Login::default()
+        };
+        self.diallers.dial(GATEWAY, login);
     }
 
     pub(crate) async fn event(&mut self) -> Field {

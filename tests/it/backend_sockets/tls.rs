@@ -57,7 +57,7 @@ async fn the_log_says_whom_we_reached_and_warns_once_but_shows_no_secret() {
     let mut lab = Lab::with(backends, Duration::from_secs(9));
     for gateway in [GatewayId(0), GatewayId(1)] {
         lab.diallers
-            .dial(gateway, Some(&Credential::new(*b"s3cret")));
+            .dial(gateway, login.clone());
         let up = server.up().await;
         let link = lab.dialled().await;
         drop(link.outbox);
@@ -114,7 +114,7 @@ async fn a_link_of_ours_and_one_of_a_wallbox_have_different_numbers() {
         &server.links,
     );
     let (_wallbox, up) = server.wallbox("CB-1").await;
-    diallers.dial(GatewayId(0), None);
+    diallers.dial(GatewayId(0), Login::default());
     let _socket = backend_server.call().await.upgrade(PROTOCOL, b"").await;
     let told = crate::server_sockets::lab::soon("Dialled", field.recv()).await;
     let Some(Field::Dialled { link, .. }) = told else {

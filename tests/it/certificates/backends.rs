@@ -185,7 +185,11 @@ async fn a_password_in_clear_text_is_worth_one_warning() {
         Some(Credential::new(*b"s3cret")),
         Some(Credential::new(*b"s3cret")),
     ] {
-        lab.diallers.dial(GATEWAY, password.as_ref());
+        let login = Login {
+            password,
+            ..Login::default()
+        };
+        lab.diallers.dial(GATEWAY, login);
         let socket = server.call().await.upgrade(PROTOCOL, b"").await;
         lab.dialled().await;
         drop(socket);
