@@ -126,7 +126,7 @@ fn through_the_daemon(queue: &[Queued]) -> Outcome<Duration> {
     file(&config, queue)?;
     let (runtime, messages) = (tokio::runtime::Runtime::new()?, queue.len());
     let heard = runtime.block_on(async {
-        let daemon = Daemon::start(&config)?;
+        let daemon = Daemon::start(&config, None)?;
         let heard = tokio::task::spawn_blocking(move || listen(&listener, messages)).await;
         daemon.stop().await;
         heard?

@@ -1,5 +1,6 @@
 //! The command line: what is typed, and what is printed for people.
 
+mod cert;
 mod check;
 mod columns;
 pub mod control_client;
@@ -10,6 +11,7 @@ mod grid;
 pub mod limit;
 pub mod output;
 mod probe;
+mod reload;
 mod run;
 mod simulate;
 pub mod status;
@@ -38,6 +40,8 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Evse(EvseCommand::Enable(args)) => evse::evse(&args.at.socket, &args.name, true),
         Command::Evse(EvseCommand::Disable(args)) => evse::evse(&args.at.socket, &args.name, false),
         Command::Limit(args) => limit::limit(&args.at.socket, &args.circuit, args.signal),
+        Command::Reload(args) => reload::reload(&args.socket),
+        Command::Cert(command) => cert::cert(command),
         Command::Probe(args) => probe::probe(&args),
         Command::Demo => demo::demo(),
         Command::Simulate(SimulateCommand::Wallbox(args)) => simulate::wallbox(&args),
@@ -91,7 +95,7 @@ Examples:
   chargewarden status --watch
   chargewarden status --json | jq '.evses[] | {name, offered_a, reason}'")]
     Status(StatusArgs),
-    /// Switches an EVSE on or off until the next restart
+    /// Switches an EVSE on or off until the next reload or restart
     ///
     /// `disable` leaves the EVSE with what `manager.when-disabled` says; `enable` lets it take part
     /// again.
@@ -110,6 +114,26 @@ Examples:
   chargewarden limit house on
   chargewarden limit house off")]
     Limit(LimitArgs),
+    /// Lets the running daemon read its configuration file again, like SIGHUP
+    ///
+    /// The file is judged whole first: with a mistake in it nothing changes, the mistakes are
+    /// printed and the exit code is 78. Transactions, queues and limits go on, and wallboxes stay
+    /// connected unless passwords or TLS changed. What was enabled and disabled by command is
+    /// forgotten. Says which changed keys wait for a restart.
+    #[command(after_long_help = "\
+Examples:
+  chargewarden check && chargewarden reload
+  sudo systemctl reload chargewarden")]
+    Reload(ControlSocket),
+    /// Certificates: a self-signed one, a request (CSR), and what a PEM file holds
+    ///
+    /// Needs neither a configuration nor a running daemon. X.509 v1 certificates, as short openssl
+    /// recipes make them, are understood too.
+    #[command(
+        subcommand,
+        after_long_help = "Example:\n  chargewarden cert show server.crt server.key"
+    )]
+    Cert(cert::CertCommand),
     /// Reads a Power Brain or a meter once and prints every value
     ///
     /// Finds out what the device is: a Power Brain, an Eastron SDM630 or SDM72, or a SunSpec meter.
@@ -179,7 +203,7 @@ enum EvseCommand {
     /// It gets its share as soon as the others have made room for it.
     #[command(after_long_help = "Example:\n  chargewarden evse enable garage-left")]
     Enable(EvseArgs),
-    /// Takes an EVSE out, until the next restart
+    /// Takes an EVSE out, until the next reload or restart
     ///
     /// It is left with what manager.when-disabled says; a session goes on with that. To keep it
     /// out, write enabled = false into its [[evse]].

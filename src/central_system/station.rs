@@ -364,6 +364,11 @@ impl Station {
         self.link
     }
 
+    /// Whether neither side of the link waits for an answer.
+    pub fn is_at_rest(&self) -> bool {
+        self.rpc.is_at_rest()
+    }
+
     /// What the status shows of a connector.
     pub fn view(&self, id: ConnectorId) -> Option<ConnectorView<'_>> {
         self.connectors.get(&id).map(|connector| ConnectorView {

@@ -1,7 +1,6 @@
 //! What a certificate says (RFC 5280 §4.1).
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use jiff::Timestamp;
 use ring::digest;
@@ -10,18 +9,15 @@ use thiserror::Error;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use x509_parser::asn1_rs::{Any, FromDer as _};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
-use x509_parser::x509::X509Name;
 
 use super::distrust::Distrust;
+use super::names::{self, name_for_people};
 use super::roots::Usage;
 
-/// A name goes into the log and may come from anybody.
-const LONGEST_NAME: usize = 200;
 /// Fewer bits of RSA are not taken.
 const FEWEST_BITS: usize = 2048;
 
@@ -71,12 +67,12 @@ impl<'a> Certificate<'a> {
 
     /// Whom it is for, for people: `CN=…, O=…`.
     pub fn subject(&self) -> String {
-        for_people(self.x509.subject())
+        name_for_people(self.x509.subject())
     }
 
     /// Who made it, for people.
     pub fn issuer(&self) -> String {
-        for_people(self.x509.issuer())
+        name_for_people(self.x509.issuer())
     }
 
     /// Not good before.
@@ -102,16 +98,11 @@ impl<'a> Certificate<'a> {
 
     /// The hosts of its `subjectAltName`: DNS names and IP addresses.
     pub fn hosts(&self) -> Vec<String> {
-        self.alternative_names()
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some(clean(name)),
-                GeneralName::IPAddress(octets) => ip_address(octets).map(|it| it.to_string()),
-                _ => None,
-            })
-            .collect()
+        self.alternative_names().filter_map(names::host).collect()
     }
 
-    fn alternative_names(&self) -> impl Iterator<Item = &GeneralName<'a>> {
+    /// Its `subjectAltName`.
+    pub(crate) fn alternative_names(&self) -> impl Iterator<Item = &GeneralName<'a>> {
         let extension = self.x509.subject_alternative_name().ok().flatten();
         let names = extension.map_or(&[][..], |it| &it.value.general_names);
         names.iter()
@@ -120,6 +111,11 @@ impl<'a> Certificate<'a> {
     /// Its number, big-endian.
     pub(super) fn raw_serial(&self) -> &'a [u8] {
         self.x509.tbs_certificate.raw_serial()
+    }
+
+    /// What the parser makes of it.
+    pub(crate) const fn x509(&self) -> &X509Certificate<'a> {
+        &self.x509
     }
 
     /// All of it.
@@ -133,7 +129,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The key itself.
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         &self
             .x509
             .tbs_certificate
@@ -170,20 +166,49 @@ impl<'a> Certificate<'a> {
     }
 
     /// Whether its key may sign certificates, as far as `keyUsage` says something.
-    pub(super) fn key_signs(&self) -> bool {
+    fn key_signs(&self) -> bool {
         match self.x509.key_usage() {
             Ok(usage) => usage.is_none_or(|it| it.value.key_cert_sign()),
             Err(_) => false,
         }
     }
 
+    /// Whether it vouches for others where it stands in a list. X.509 v1 cannot say that it may, so
+    /// there it must be a root.
+    ///
+    /// # Errors
+    /// What it lacks.
+    pub(crate) fn vouches_from_a_list(&self) -> Result<(), &'static str> {
+        match self.authority() {
+            None if !self.is_self_signed() => {
+                Err("it is in the list and vouches for itself alone, because it is no root")
+            }
+            None | Some(true) => self.may_sign(),
+            Some(false) => Err("its basicConstraints say so"),
+        }
+    }
+
+    /// Whether nothing that it says keeps it from vouching for others, `basicConstraints` aside.
+    ///
+    /// # Errors
+    /// What does.
+    pub(super) fn may_sign(&self) -> Result<(), &'static str> {
+        if !self.key_signs() {
+            Err("its keyUsage does not contain keyCertSign")
+        } else if self.constrains_names() {
+            Err("it restricts the names below it (nameConstraints), which is not understood here")
+        } else {
+            Ok(())
+        }
+    }
+
     /// Whether it restricts the names below it.
-    pub(super) fn constrains_names(&self) -> bool {
+    fn constrains_names(&self) -> bool {
         !matches!(self.x509.name_constraints(), Ok(None))
     }
 
     /// Whether it may be used for this, as far as `extendedKeyUsage` says something.
-    pub(super) fn serves(&self, usage: Usage) -> bool {
+    pub(crate) fn serves(&self, usage: Usage) -> bool {
         match self.x509.extended_key_usage() {
             Ok(None) => true,
             Ok(Some(listed)) => {
@@ -198,7 +223,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The name of an extension that must be understood and is not.
-    pub(super) fn critical_stranger(&self) -> Option<String> {
+    pub(crate) fn critical_stranger(&self) -> Option<String> {
         // Those looked at here, the two key identifiers, and policies, of which none is asked for.
         const UNDERSTOOD: [&str; 7] = [
             "2.5.29.14",
@@ -236,7 +261,7 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// When it has not, or in a way that is not taken.
-    pub(super) fn check_signature(&self, issuer: &Certificate<'_>) -> Result<(), Distrust> {
+    pub(crate) fn check_signature(&self, issuer: &Certificate<'_>) -> Result<(), Distrust> {
         let algorithms = default_provider().signature_verification_algorithms.all;
         let by_name = |it: &&&dyn SignatureVerificationAlgorithm| {
             it.signature_alg_id().as_ref() == self.signature_algorithm
@@ -272,7 +297,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// Whether its own key has signed it.
-    pub(super) fn is_self_signed(&self) -> bool {
+    pub(crate) fn is_self_signed(&self) -> bool {
         self.subject_der() == self.issuer_der() && self.check_signature(self).is_ok()
     }
 
@@ -314,28 +339,6 @@ fn second_element(der: &[u8]) -> Option<&[u8]> {
     let (rest, _) = Any::from_der(sequence.data).ok()?;
     let (_, second) = Any::from_der(rest).ok()?;
     Some(second.data)
-}
-
-fn for_people(name: &X509Name<'_>) -> String {
-    let text: Result<String, X509Error> = name.to_string_with_registry(oid_registry());
-    match text {
-        Ok(text) if text.is_empty() => "(no name)".to_owned(),
-        Ok(text) => clean(&text),
-        Err(_) => "(a name that is no text)".to_owned(),
-    }
-}
-
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-        .take(LONGEST_NAME)
-        .collect()
-}
-
-fn ip_address(octets: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-    let v6 = <[u8; 16]>::try_from(octets).map(IpAddr::from);
-    v4.or(v6).ok()
 }
 
 /// Times beyond the calendar are those at its end: nobody lives to see the difference.

@@ -7,24 +7,29 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `pem` | certificates and keys out of files, and what to do where there are none |
-//! | `certificate`, `naming` | what a certificate says, and how it is named to others |
+//! | `blocks`, `pem` | certificates and keys out of files, and what to do where there are none |
+//! | `certificate`, `names`, `naming` | what a certificate says, and how it is named to others |
 //! | `identity` | who we are: a chain and the key that belongs to it |
 //! | `roots`, `distrust` | whom we trust: the judge of chains, and its reasons |
 //! | `verifier` | how the TLS library asks the judge |
 
+mod blocks;
 mod certificate;
 mod distrust;
 mod identity;
+mod names;
 mod naming;
 mod pem;
 mod roots;
 mod verifier;
 
+pub(crate) use blocks::{Block, Content, blocks};
 pub use certificate::{Certificate, NoCertificate, fingerprint};
 pub use distrust::Distrust;
 pub use identity::{Identity, IdentityError};
+pub(crate) use names::{alternative_for_people, name_for_people};
 pub use naming::Sha2;
+pub(crate) use pem::Kind;
 pub use pem::{PemError, certificates, private_key};
 pub use roots::{Roots, Usage, Verified};
 pub use verifier::{ClientVerifier, ServerVerifier, Trust, distrust_in};

@@ -1,9 +1,11 @@
 //! Certificates and keys out of PEM files.
 
-use rustls_pki_types::pem::{self, PemObject as _};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+};
 use thiserror::Error;
 
+use super::blocks::{Block, Content, blocks};
 use super::certificate::Certificate;
 
 /// Why a file is of no use. The text goes on behind the name of the file.
@@ -22,8 +24,8 @@ pub enum PemError {
     #[error("holds a private key with a passphrase, which nobody could type in when this starts")]
     Encrypted,
     /// The frame is broken, or what is in it is not base64.
-    #[error("is no good PEM file")]
-    Damaged,
+    #[error("is damaged: {0}")]
+    Damaged(&'static str),
     /// What calls itself a certificate is none.
     #[error("holds something that calls itself a certificate and is none")]
     NotX509,
@@ -48,7 +50,7 @@ impl PemError {
             Self::Encrypted => {
                 "take the passphrase away: openssl pkey -in FILE -out NEW, then chmod 600 NEW"
             }
-            Self::Damaged => "name a PEM file",
+            Self::Damaged(_) => "copy the file again, as a file and not as text",
             Self::NotX509 => "export the certificate once more, or ask whoever made it",
         }
     }
@@ -59,15 +61,19 @@ impl PemError {
 /// # Errors
 /// When there is none, or one of them cannot be read.
 pub fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file).collect();
-    match read {
-        Ok(found) if found.is_empty() => Err(missing(file, PemError::NoCertificate)),
-        Ok(found) => {
-            let readable = found.iter().all(|it| Certificate::parse(it).is_ok());
-            readable.then_some(found).ok_or(PemError::NotX509)
+    let mut found = Vec::new();
+    for block in blocks(&String::from_utf8_lossy(file)) {
+        if Kind::of(&block) != Some(Kind::Certificate) {
+            continue;
         }
-        Err(_) => Err(PemError::Damaged),
+        let der = CertificateDer::from(der(block)?);
+        Certificate::parse(&der).map_err(|_| PemError::NotX509)?;
+        found.push(der);
     }
+    if found.is_empty() {
+        return Err(missing(file, PemError::NoCertificate));
+    }
+    Ok(found)
 }
 
 /// The first private key of a PEM file: PKCS#1, PKCS#8 or SEC1.
@@ -75,20 +81,56 @@ pub fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 /// When there is none, or it has a passphrase.
 pub fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    // The two ways to say so: PKCS#8, and the older one with a header in front of the key.
-    let has_passphrase = [
-        &b"-----BEGIN ENCRYPTED PRIVATE KEY-----"[..],
-        b"Proc-Type: 4,ENCRYPTED",
-    ]
-    .iter()
-    .any(|mark| file.windows(mark.len()).any(|part| part == *mark));
-    if has_passphrase {
-        return Err(PemError::Encrypted);
+    for block in blocks(&String::from_utf8_lossy(file)) {
+        return match Kind::of(&block) {
+            None | Some(Kind::Certificate | Kind::Request) => continue,
+            Some(Kind::Encrypted) => Err(PemError::Encrypted),
+            Some(Kind::Pkcs1) => der(block).map(|it| PrivatePkcs1KeyDer::from(it).into()),
+            Some(Kind::Pkcs8) => der(block).map(|it| PrivatePkcs8KeyDer::from(it).into()),
+            Some(Kind::Sec1) => der(block).map(|it| PrivateSec1KeyDer::from(it).into()),
+        };
     }
-    PrivateKeyDer::from_pem_slice(file).map_err(|error| match error {
-        pem::Error::NoItemsFound => missing(file, PemError::NoKey),
-        _ => PemError::Damaged,
-    })
+    Err(missing(file, PemError::NoKey))
+}
+
+/// What a block says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A certificate.
+    Certificate,
+    /// A request for one.
+    Request,
+    /// A private key in PKCS#8.
+    Pkcs8,
+    /// A private key in PKCS#1: RSA.
+    Pkcs1,
+    /// A private key in SEC1: on an elliptic curve.
+    Sec1,
+    /// A private key in PKCS#8 with a passphrase.
+    Encrypted,
+}
+
+impl Kind {
+    /// `None` for everything that has no use here.
+    pub(crate) fn of(block: &Block) -> Option<Self> {
+        match block.label.as_str() {
+            "CERTIFICATE" | "X509 CERTIFICATE" => Some(Self::Certificate),
+            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Some(Self::Request),
+            "PRIVATE KEY" => Some(Self::Pkcs8),
+            "RSA PRIVATE KEY" => Some(Self::Pkcs1),
+            "EC PRIVATE KEY" => Some(Self::Sec1),
+            "ENCRYPTED PRIVATE KEY" => Some(Self::Encrypted),
+            _ => None,
+        }
+    }
+}
+
+fn der(block: Block) -> Result<Vec<u8>, PemError> {
+    match block.content {
+        Content::Der(der) => Ok(der),
+        Content::Encrypted => Err(PemError::Encrypted),
+        Content::Damaged(why) => Err(PemError::Damaged(why)),
+    }
 }
 
 /// DER begins with a SEQUENCE of more than 255 bytes, which no text does.
@@ -106,6 +148,8 @@ mod tests {
     const V1: &[u8] = include_bytes!("../../tests/it/fixtures/v1.crt");
     const V1_KEY: &[u8] = include_bytes!("../../tests/it/fixtures/v1.key");
 
+    const CUT: &str = "it has no end: the file was cut off, or not copied whole";
+
     #[test]
     fn what_stands_around_a_certificate_is_passed_over() {
         let file = [b"Bag Attributes\n  x: y\n", V1_KEY, V1, b"\nbye\n", V1].concat();
@@ -120,7 +164,7 @@ mod tests {
         for (file, why) in [
             (&b""[..], PemError::NoCertificate),
             (V1_KEY, PemError::NoCertificate),
-            (&V1[..200], PemError::Damaged),
+            (&V1[..200], PemError::Damaged(CUT)),
             (lie, PemError::NotX509),
             (&der, PemError::Der),
         ] {
@@ -129,9 +173,9 @@ mod tests {
         for (file, why) in [
             (&b""[..], PemError::NoKey),
             (V1, PemError::NoKey),
-            (&V1_KEY[..100], PemError::Damaged),
+            (&V1_KEY[..100], PemError::Damaged(CUT)),
             (
-                b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,1\n\nAA==\n",
+                b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,1\n\nAA==\n-----END RSA PRIVATE KEY-----\n",
                 PemError::Encrypted,
             ),
             (

@@ -65,13 +65,7 @@ impl Roots {
     ) -> Self {
         let root = |der: CertificateDer<'static>| {
             let certificate = Certificate::parse(&der).ok()?;
-            let signs = match certificate.authority() {
-                None if !certificate.is_self_signed() => {
-                    Err("it is in the list and vouches for itself alone, because it is no root")
-                }
-                None | Some(true) => may_sign(&certificate),
-                Some(false) => Err("its basicConstraints say so"),
-            };
+            let signs = certificate.vouches_from_a_list();
             let subject = certificate.subject_der().to_vec();
             Some(Root {
                 der,
@@ -188,7 +182,7 @@ impl Search<'_> {
             }
             let issuer = issuer.clone();
             let signs = match issuer.authority() {
-                Some(true) => may_sign(&issuer),
+                Some(true) => issuer.may_sign(),
                 Some(false) => Err("its basicConstraints say so"),
                 None if issuer.version() < 3 => Err("X.509 v1 cannot say that it is one"),
                 None => Err("it has no basicConstraints"),
@@ -232,16 +226,6 @@ impl Search<'_> {
 fn too_long(certificate: &Certificate<'_>) -> Distrust {
     Distrust::TooLong {
         subject: certificate.subject(),
-    }
-}
-
-fn may_sign(certificate: &Certificate<'_>) -> Result<(), &'static str> {
-    if !certificate.key_signs() {
-        Err("its keyUsage does not contain keyCertSign")
-    } else if certificate.constrains_names() {
-        Err("it restricts the names below it (nameConstraints), which is not understood here")
-    } else {
-        Ok(())
     }
 }
 

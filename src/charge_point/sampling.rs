@@ -258,6 +258,9 @@ impl ChargePoint {
             payload: messages::write(&message),
             received: now.wall,
         };
+        if number.is_some() {
+            self.memory.tell();
+        }
         let with = Vec::new();
         self.output(Output::File { entry, with });
     }
@@ -344,7 +347,7 @@ mod tests {
     #[test]
     fn of_intervals_that_nobody_saw_one_sample_is_made() {
         let mut course = course(0);
-        let every = Some(Duration::from_secs(60));
+        let every = Some(Duration::from_mins(1));
         let seconds = [100, 1000, 1001, 1059, 1060];
         let due = seconds.map(|second| course.is_due(at(second), every));
         assert_eq!(due, [false, true, false, false, true]);

@@ -132,8 +132,7 @@ const fn followers(of: ChargePointStatus) -> &'static [ChargePointStatus] {
             Unavailable,
             Faulted,
         ],
-        Finishing => &[Available, Preparing, Unavailable, Faulted],
-        Reserved => &[Available, Preparing, Unavailable, Faulted],
+        Finishing | Reserved => &[Available, Preparing, Unavailable, Faulted],
         Unavailable => &[
             Available,
             Preparing,

@@ -63,6 +63,8 @@ pub(super) struct Memory {
     pub(super) known: Known,
     kept: Known,
     kept_at: Option<Mono>,
+    /// The backend was told of a time and a register: no stop may be older or less.
+    is_told: bool,
 }
 
 impl Memory {
@@ -77,7 +79,13 @@ impl Memory {
             kept: known.clone(),
             known,
             kept_at: None,
+            is_told: false,
         }
+    }
+
+    /// A sample of the running transaction is on its way to the backend.
+    pub(super) fn tell(&mut self) {
+        self.is_told = true;
     }
 
     /// What is to be kept now, if anything.
@@ -96,7 +104,9 @@ impl Memory {
             seen: self.known.seen,
             ..self.kept.clone()
         };
-        if self.known == new && !(moved && rested) && !long_ago {
+        let is_told = std::mem::take(&mut self.is_told);
+        let changed = self.known != new;
+        if !(changed || (moved && rested) || long_ago || is_told) {
             return None;
         }
         self.kept = self.known.clone();

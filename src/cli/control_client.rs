@@ -53,6 +53,9 @@ pub enum ClientError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The daemon has read its configuration again and found mistakes.
+    #[error("the new configuration is wrong, and nothing was changed:\n{}", .0.trim_end())]
+    Misconfigured(String),
     /// The daemon says no.
     #[error("the daemon refuses: {0}")]
     Refused(String),
@@ -64,6 +67,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => exit::UNAVAILABLE.into(),
             Self::NoAnswer { .. } | Self::NotUnderstood { .. } => exit::IO.into(),
+            Self::Misconfigured(_) => exit::CONFIG.into(),
             Self::Refused(_) => exit::USAGE.into(),
         }
     }
@@ -80,7 +84,7 @@ impl ClientError {
             }),
             Self::NoAnswer { .. } => Some("look into its log"),
             Self::NotUnderstood { .. } => Some("is the daemon of another version?"),
-            Self::Refused(_) => None,
+            Self::Misconfigured(_) | Self::Refused(_) => None,
         }
     }
 }
@@ -90,6 +94,9 @@ impl ClientError {
 struct Answer {
     ok: bool,
     error: Option<String>,
+    /// To `reload`: the file is wrong.
+    #[serde(default)]
+    misconfigured: bool,
 }
 
 impl ControlClient {
@@ -138,8 +145,31 @@ impl ControlClient {
         if answer.ok {
             Ok(line)
         } else {
-            Err(ClientError::Refused(answer.error.unwrap_or_default()))
+            let why = answer.error.unwrap_or_default();
+            Err(if answer.misconfigured {
+                ClientError::Misconfigured(why)
+            } else {
+                ClientError::Refused(why)
+            })
         }
+    }
+
+    /// [`ask`](Self::ask) something that takes the daemon longer.
+    ///
+    /// # Errors
+    ///
+    /// As with [`ask`](Self::ask).
+    pub fn ask_patiently(
+        &mut self,
+        request: &Value,
+        patience: Duration,
+    ) -> Result<String, ClientError> {
+        let set = self.stream.get_ref().set_read_timeout(Some(patience));
+        set.map_err(|source| ClientError::NoAnswer {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.ask(request)
     }
 
     /// What to say of an answer that cannot be read.
@@ -236,6 +266,18 @@ mod tests {
             r#"the daemon refuses: there is no EVSE "x""#
         );
         assert_eq!(code(&error), format!("{:?}", ExitCode::from(2)));
+    }
+
+    #[test]
+    fn mistakes_in_the_configuration_have_their_own_exit_code() {
+        let line = "{\"ok\":false,\"error\":\"a.toml:1:1: odd\\n\",\"misconfigured\":true}\n";
+        let error = ask(line).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("nothing was changed:\na.toml:1:1: odd")
+        );
+        assert_eq!(code(&error), format!("{:?}", ExitCode::from(78)));
     }
 
     #[test]

@@ -129,7 +129,7 @@ async fn show(folder: &Path) -> ExitCode {
     };
     config.server.port = 0; // a free one
     let socket = config.manager.control_socket.clone();
-    let daemon = match Daemon::start(&config) {
+    let daemon = match Daemon::start(&config, None) {
         Ok(daemon) => daemon,
         Err(error) => return cannot_start(&error),
     };

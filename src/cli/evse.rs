@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::control_client::{ControlClient, failed, output_failed};
 
-/// Switches the EVSE `name` on or off until the next start.
+/// Switches the EVSE `name` on or off until the next reload or start.
 pub fn evse(socket: &Path, name: &str, enable: bool) -> ExitCode {
     let (verb, state) = if enable {
         ("enable", "enabled")

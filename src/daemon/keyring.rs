@@ -1,36 +1,24 @@
-//! The certificates and keys of the configuration: read at the start and again when asked, and
-//! watched for their end.
+//! The certificates and keys of the configuration.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fs, io};
 
 use thiserror::Error;
-use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::clock::Clock;
+use super::expiry::{self, Watched};
 use super::host;
 use super::listener::Tls;
-use crate::certificates::{
-    Certificate, Identity, IdentityError, PemError, Roots, Trust, certificates,
-};
-use crate::clock::Timestamp;
+use crate::certificates::{Identity, IdentityError, PemError, Roots, Trust, certificates};
 use crate::config::{self, Config, KeyPair, Server, TlsMode};
 use crate::gateway::security::{PrivateKey, Requested, Subject};
 use crate::net::client::TlsClient;
 use crate::net::issue;
 use crate::net::self_signed::{self, Origin, SelfSignedError};
 use crate::net::tls::{TlsError, TlsServer};
-
-/// Certificates are looked at so often. The clock of a Pi steps when the network appears, so this is
-/// much oftener than they need.
-const LOOK: Duration = Duration::from_hours(1);
 
 /// Why a certificate or a key cannot be used.
 #[derive(Debug, Error)]
@@ -73,7 +61,6 @@ pub(super) struct Keyring {
     files: Files,
     server: Option<TlsServer>,
     backends: Vec<TlsClient>,
-    watched: Vec<Watched>,
 }
 
 /// Where it comes from.
@@ -105,12 +92,10 @@ impl Keyring {
             TlsMode::Detect | TlsMode::On => Some(files.server(clock)?),
         };
         let backends = files.backends()?;
-        let watched = files.watched();
         Ok(Self {
             files,
             server,
             backends,
-            watched,
         })
     }
 
@@ -128,48 +113,21 @@ impl Keyring {
         self.files.gateways.iter().zip(&self.backends)
     }
 
-    /// Says when a certificate is about to end, and reads all files again when it is told to.
-    pub(super) async fn run(
-        mut self,
-        clock: Clock,
-        reload: Arc<Notify>,
-        cancel: CancellationToken,
-    ) {
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                _ = look.tick() => {}
-                () = reload.notified() => self.reload(clock),
-            }
-            let now = clock.now().wall;
-            for certificate in &mut self.watched {
-                certificate.look(now);
-            }
+    /// Calls the same backends as before with what was read anew. Connections that stand are not
+    /// touched.
+    pub(super) fn renew_backends(&self, new: &Self) {
+        for (backend, new) in self.backends.iter().zip(&new.backends) {
+            backend.replace(new);
         }
     }
 
-    /// Each leg keeps what it has where its new files are of no use.
-    fn reload(&mut self, clock: Clock) {
-        let server = self.server.as_ref().map_or(Ok(()), |server| {
-            self.files.server(clock).map(|new| server.replace(&new))
-        });
-        let backends = self.files.backends().map(|new| {
-            for (backend, new) in self.backends.iter().zip(&new) {
-                backend.replace(new);
-            }
-        });
-        self.watched = self.files.watched();
-        match server.and(backends) {
-            Ok(()) => {
-                info!("the certificates were read again: they count from the next connection on");
-            }
-            Err(error) => {
-                let why = error.source().map(ToString::to_string);
-                error!(%error, why, "a certificate cannot be used: the one from before stays");
-            }
-        }
+    /// Every certificate of every file, to be watched for its end.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        let paths = self.files.certificates();
+        paths
+            .iter()
+            .flat_map(|path| expiry::in_file(path))
+            .collect()
     }
 }
 
@@ -224,8 +182,8 @@ impl Files {
         self.gateways.iter().map(backend).collect()
     }
 
-    /// Every certificate of every file; what cannot be read was complained about elsewhere.
-    fn watched(&self) -> Vec<Watched> {
+    /// Every file with a certificate.
+    fn certificates(&self) -> BTreeSet<PathBuf> {
         let mut paths = BTreeSet::new();
         match (self.server.tls, &self.server.key_pair) {
             (TlsMode::Off, _) => {}
@@ -239,7 +197,7 @@ impl Files {
             }
             paths.extend(gateway.key_pair.iter().map(|pair| pair.certificate.clone()));
         }
-        paths.into_iter().flat_map(|path| in_file(&path)).collect()
+        paths
     }
 }
 
@@ -301,109 +259,4 @@ fn system_roots() -> Arc<Roots> {
         );
     }
     Arc::new(Roots::new("the machine's own roots", found.certs))
-}
-
-/// A certificate and when it ends.
-#[derive(Debug)]
-struct Watched {
-    path: PathBuf,
-    subject: String,
-    until: Timestamp,
-    /// The worst that was said about it.
-    said: Option<Urgency>,
-}
-
-/// How near the end is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Urgency {
-    Month,
-    Week,
-    Day,
-    Over,
-}
-
-impl Urgency {
-    fn of(until: Timestamp, now: Timestamp) -> Option<Self> {
-        const DAY: i64 = 24 * 3600;
-        let left = until.as_second().saturating_sub(now.as_second());
-        let within = [
-            (-1, Self::Over),
-            (DAY, Self::Day),
-            (7 * DAY, Self::Week),
-            (30 * DAY, Self::Month),
-        ];
-        let found = within.into_iter().find(|(most, _)| left <= *most);
-        found.map(|(_, urgency)| urgency)
-    }
-}
-
-impl Watched {
-    /// Says each degree of urgency once.
-    fn look(&mut self, now: Timestamp) {
-        let urgency = Urgency::of(self.until, now);
-        if urgency <= self.said {
-            return;
-        }
-        self.said = urgency;
-        let (file, subject, until) = (self.path.display(), &self.subject, self.until);
-        if urgency == Some(Urgency::Over) {
-            error!(%file, subject, %until, "a certificate has ended: who verifies it refuses it");
-        } else {
-            warn!(%file, subject, %until, "a certificate ends soon: replace it");
-        }
-    }
-}
-
-fn in_file(path: &Path) -> Vec<Watched> {
-    let found = fs::read(path).ok().and_then(|it| certificates(&it).ok());
-    let watched = |der| {
-        let certificate = Certificate::parse(der).ok()?;
-        Some(Watched {
-            path: path.to_owned(),
-            subject: certificate.subject(),
-            until: certificate.not_after(),
-            said: None,
-        })
-    };
-    let found = found.unwrap_or_default();
-    found.iter().filter_map(|der| watched(der)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_is_called_urgent_a_month_a_week_and_a_day_ahead() {
-        let until: Timestamp = "2026-12-31T00:00:00Z".parse().unwrap();
-        for (now, urgency) in [
-            ("2026-11-30T23:59:59Z", None),
-            ("2026-12-01T00:00:00Z", Some(Urgency::Month)),
-            ("2026-12-24T00:00:00Z", Some(Urgency::Week)),
-            ("2026-12-30T00:00:00Z", Some(Urgency::Day)),
-            ("2026-12-31T00:00:00Z", Some(Urgency::Day)),
-            ("2026-12-31T00:00:01Z", Some(Urgency::Over)),
-        ] {
-            assert_eq!(Urgency::of(until, now.parse().unwrap()), urgency, "{now}");
-        }
-    }
-
-    #[test]
-    fn what_was_said_is_said_again_only_when_it_gets_worse() {
-        let mut certificate = Watched {
-            path: PathBuf::from("a.crt"),
-            subject: "CN=a".to_owned(),
-            until: "2026-12-31T00:00:00Z".parse().unwrap(),
-            said: None,
-        };
-        let mut said = |now: &str| {
-            certificate.look(now.parse().unwrap());
-            certificate.said
-        };
-        assert_eq!(said("2026-11-01T00:00:00Z"), None);
-        assert_eq!(said("2026-12-29T00:00:00Z"), Some(Urgency::Week));
-        // The clock steps back: nothing to take back.
-        assert_eq!(said("1970-01-01T00:00:00Z"), Some(Urgency::Week));
-        assert_eq!(said("2027-01-01T00:00:00Z"), Some(Urgency::Over));
-    }
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +28,7 @@ const BACKLOG: i32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the listener is configured to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen; `::` is all interfaces, IPv4 included.
     pub address: IpAddr,
@@ -47,7 +47,7 @@ pub struct Settings {
 }
 
 /// `ocpp-server.tls`, with what it needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Tls {
     /// ws:// only.
     Off,
@@ -99,7 +99,7 @@ pub struct BindError {
 pub struct Listener {
     socket: TcpListener,
     port: u16,
-    settings: Settings,
+    settings: watch::Sender<Settings>,
     links: LinkIds,
 }
 
@@ -117,7 +117,7 @@ impl Listener {
             Ok((socket, port)) => Ok(Self {
                 socket,
                 port,
-                settings,
+                settings: watch::Sender::new(settings),
                 links: LinkIds::default(),
             }),
             Err(error) => Err(BindError {
@@ -137,6 +137,12 @@ impl Listener {
         self.links.clone()
     }
 
+    /// Where new settings are put for the connections to come. Address, port and the number of
+    /// connections stay as they are.
+    pub fn settings(&self) -> watch::Sender<Settings> {
+        self.settings.clone()
+    }
+
     /// Accepts until cancelled. Every connection is a task of its own on the tracker.
     pub async fn run(
         self,
@@ -144,13 +150,27 @@ impl Listener {
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) {
-        let admission = Admission::new(self.settings.max_connections);
-        let entrance = Entrance::new(self.settings, field, cancel.clone(), self.links);
-        let entrance = Arc::new(entrance);
+        let mut settings = self.settings.subscribe();
+        let enter = |settings: Settings| {
+            let links = self.links.clone();
+            Arc::new(Entrance::new(
+                settings,
+                field.clone(),
+                cancel.clone(),
+                links,
+            ))
+        };
+        let first = settings.borrow_and_update().clone();
+        let admission = Admission::new(first.max_connections);
+        let mut entrance = enter(first);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
+                Ok(()) = settings.changed() => {
+                    entrance = enter(settings.borrow_and_update().clone());
+                    continue;
+                }
                 accepted = self.socket.accept() => accepted,
             };
             let (stream, peer) = match accepted {

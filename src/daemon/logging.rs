@@ -3,12 +3,14 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, stderr};
+use std::sync::OnceLock;
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogFormat;
@@ -51,6 +53,23 @@ pub fn filter(level: &str) -> Result<EnvFilter, LogError> {
         })
 }
 
+/// Where the filter can be changed.
+static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Changes what is logged from now on.
+///
+/// # Errors
+///
+/// [`LogError::Level`].
+pub fn set_level(level: &str) -> Result<(), LogError> {
+    let filter = filter(level)?;
+    if let Some(handle) = FILTER.get() {
+        // Fails only when the log is gone, which lives as long as the process.
+        let _ = handle.reload(filter);
+    }
+    Ok(())
+}
+
 /// Sets up the log of the whole process.
 ///
 /// # Errors
@@ -63,10 +82,13 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
         LogFormat::Auto | LogFormat::Text => text(),
         LogFormat::Json => json(),
     };
+    let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
         .try_init()?;
+    // Nobody was here before: a log is set up once.
+    let _ = FILTER.set(handle);
     Ok(())
 }
 

@@ -7,7 +7,9 @@
 //! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
-//! | `keyring` | certificates and keys: read, read again, watched for their end |
+//! | `keyring`, `expiry` | certificates and keys: read, and watched for their end |
+//! | `outside` | lines and diallers of one configuration |
+//! | `reloading` | a new configuration takes the place of the old one |
 //! | `control` | the control socket |
 //! | `field` | what the tasks tell each other |
 //! | `clock`, `host`, `logging`, `systemd`, `rate_limited` | the world around the process |
@@ -17,6 +19,7 @@ pub mod clock;
 pub mod control;
 pub mod dialler;
 mod entrance;
+mod expiry;
 pub mod field;
 mod guesses;
 pub mod host;
@@ -25,10 +28,13 @@ pub mod link;
 pub mod listener;
 pub mod logging;
 mod modbus;
+mod outside;
 pub mod rate_limited;
+mod reloading;
 mod site_task;
 mod start;
 pub mod systemd;
 
 pub use keyring::KeyringError;
-pub use start::{Daemon, StartError};
+pub use site_task::ReloadAsker;
+pub use start::{Daemon, ReloadError, StartError};

@@ -1,10 +1,12 @@
 //! Puts the tasks together, and ends them.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,16 +14,20 @@ use tracing::{error, info, warn};
 
 use super::clock::Clock;
 use super::control::{ControlError, ControlSocket};
-use super::dialler::{Backend, Diallers};
+use super::dialler::Backend;
+use super::expiry::{self, Watched};
 use super::keyring::{Keyring, KeyringError};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
-use super::modbus::Lines;
-use super::site_task::{Leave, SiteTask};
+use super::logging::{self, LogError};
+use super::outside::{Ground, Outside};
+use super::reloading::{Extent, Reload};
+use super::site_task::{Leave, ReloadAsker, SiteTask};
 use super::systemd;
 use crate::clock::Random;
 use crate::config::{self, ClientName, Config, OnShutdown};
 use crate::net::client::{NotAUrl, Target, TlsClient};
 use crate::net::directory::{Directory, Password};
+use crate::site::control::Reloaded;
 use crate::site::{HandOver, Site};
 use crate::store::{self, StoreError};
 
@@ -51,39 +57,49 @@ pub enum StartError {
     Url(#[from] NotAUrl),
 }
 
+/// Why a new configuration was not taken; the old one is in force as before.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// A certificate or a backend cannot be had.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The log cannot be set.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The site cannot begin anew.
+    #[error("{0}")]
+    Site(String),
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
+    config: Config,
+    clock: Clock,
     port: u16,
     tasks: TaskTracker,
     leave: Leave,
-    reload: Arc<Notify>,
+    reloads: mpsc::Sender<Reload>,
+    entrance: watch::Sender<Settings>,
+    keyring: Keyring,
+    watched: watch::Sender<Vec<Watched>>,
     shutdown: CancellationToken,
 }
 
 impl Daemon {
-    /// Starts everything; returns when wallboxes can connect. Needs the tokio runtime.
+    /// Starts everything; returns when wallboxes can connect. Needs the tokio runtime. Who asks the
+    /// control socket for a reload is passed on to `ask_reload`.
     ///
     /// # Errors
     /// When a file, the port or the control socket cannot be had.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config, ask_reload: Option<ReloadAsker>) -> Result<Self, StartError> {
         let clock = Clock::start();
         let state_dir = &config.manager.state_dir;
-        let (committed, commits) = mpsc::unbounded_channel();
-        let opened = store::open(state_dir, move |outcome| {
-            // Fails only after the site task has ended.
-            let _ = committed.send(outcome);
-        })?;
-        if let Some(damage) = &opened.damage {
-            error!(
-                set_aside = %damage.set_aside.display(),
-                why = damage.why.as_str(),
-                "the journal was damaged: a new one was begun, open transactions are lost"
-            );
-        }
+        let (opened, commits) = journal(state_dir)?;
         let keyring = Keyring::load(config, clock)?;
         let listener = Listener::bind(settings(config, keyring.tls()))?;
         let control = ControlSocket::bind(&config.manager.control_socket)?;
+        let entrance = listener.settings();
         let leave = Leave {
             how: hand_over(config.manager.on_shutdown),
             begin: CancellationToken::new(),
@@ -91,17 +107,15 @@ impl Daemon {
         };
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let (to_site, field) = mpsc::channel(FIELD);
+        let (reloads, to_reload) = mpsc::channel(1);
         let port = listener.local_port();
         let mut random = Random::new(seed());
-        let lines = Lines::start(config, &mut random, &to_site, &tasks, &shutdown);
-        let diallers = Diallers::new(
-            backends(&keyring)?,
-            &to_site,
-            &tasks,
-            &shutdown,
-            Deadlines::default(),
-            &listener.links(),
-        );
+        let ground = Ground {
+            to_site: to_site.clone(),
+            links: listener.links(),
+            shutdown: shutdown.clone(),
+        };
+        let outside = Outside::start(config, backends(&keyring)?, &ground, &mut random);
         let site = Site::new(clock.now(), config.plan.clone(), &opened.recovered, random);
         let site_task = SiteTask {
             site,
@@ -109,16 +123,20 @@ impl Daemon {
             journal: opened.writer,
             commits,
             field,
-            lines,
-            diallers,
+            links: BTreeMap::new(),
+            ground,
+            outside,
+            reloads: to_reload,
+            ask_reload,
             port,
             tls: config.server.tls.as_str(),
             leave: leave.clone(),
-            shutdown: shutdown.clone(),
+            written: None,
+            questions: 0,
         };
+        let watched = watch::Sender::new(keyring.watched());
         tasks.spawn(site_task.run());
-        let reload = Arc::new(Notify::new());
-        tasks.spawn(keyring.run(clock, reload.clone(), shutdown.clone()));
+        tasks.spawn(expiry::run(watched.subscribe(), clock, shutdown.clone()));
         tasks.spawn(control.run(to_site.clone(), shutdown.clone()));
         tasks.spawn(listener.run(to_site, tasks.clone(), shutdown.clone()));
         tasks.close();
@@ -131,22 +149,76 @@ impl Daemon {
         );
         systemd::ready();
         Ok(Self {
+            config: config.clone(),
+            clock,
             port,
             tasks,
             leave,
-            reload,
+            reloads,
+            entrance,
+            keyring,
+            watched,
             shutdown,
         })
+    }
+
+    /// Puts a configuration in force that was judged to be right, with what its files hold now.
+    ///
+    /// # Errors
+    /// Where something that it needs cannot be had: then nothing was changed.
+    pub async fn reload(&mut self, mut config: Config) -> Result<Reloaded, ReloadError> {
+        let after_restart = pin(&self.config, &mut config);
+        let keyring = Keyring::load(&config, self.clock).map_err(StartError::from)?;
+        let backends = backends(&keyring)?;
+        logging::filter(&config.log.level)?;
+        let entrance = settings(&config, keyring.tls());
+        let extent = Extent::between(&self.config, &config);
+        let (done, outcome) = oneshot::channel();
+        let reload = Reload {
+            config: config.clone(),
+            backends,
+            extent,
+            done,
+        };
+        // First, so that nobody is let in under the old rules and met under the new ones.
+        let before = self.entrance.send_replace(entrance);
+        // Neither fails before the shutdown.
+        let sent = self.reloads.send(reload).await;
+        let outcome = match sent {
+            Ok(()) => outcome.await.unwrap_or_else(|_| Err(ENDING.to_owned())),
+            Err(_) => Err(ENDING.to_owned()),
+        };
+        if let Err(why) = outcome {
+            self.entrance.send_replace(before);
+            return Err(ReloadError::Site(why));
+        }
+        self.renew(keyring, extent);
+        logging::set_level(&config.log.level)?;
+        self.leave.how = hand_over(config.manager.on_shutdown);
+        let warnings = left_behind(&self.config, &config);
+        self.config = config;
+        Ok(Reloaded {
+            after_restart,
+            warnings,
+        })
+    }
+
+    /// Keeps the certificates and keys that are in force now.
+    fn renew(&mut self, keyring: Keyring, extent: Extent) {
+        self.watched.send_replace(keyring.watched());
+        match extent {
+            Extent::Entrance => {
+                self.keyring.renew_backends(&keyring);
+                info!("what was read again counts from the next connection on");
+            }
+            // They were started with them.
+            Extent::Admission | Extent::Site => self.keyring = keyring,
+        }
     }
 
     /// The port that wallboxes connect to.
     pub const fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Reads certificates and keys again. Connections that stand are not touched.
-    pub fn reload_certificates(&self) {
-        self.reload.notify_one();
     }
 
     /// Leaves every wallbox as `on-shutdown` says, says goodbye and writes what is left to the
@@ -168,7 +240,60 @@ impl Daemon {
     }
 }
 
-const fn hand_over(on_shutdown: OnShutdown) -> Option<HandOver> {
+const ENDING: &str = "the daemon is about to end";
+
+/// Keeps what only a restart can change, and names what was to change.
+fn pin(old: &Config, new: &mut Config) -> Vec<String> {
+    fn keep<T: Clone + PartialEq>(old: &T, new: &mut T) -> bool {
+        let changed = old != new;
+        new.clone_from(old);
+        changed
+    }
+    let (manager, server) = (&mut new.manager, &mut new.server);
+    [
+        (
+            "manager.state-dir",
+            keep(&old.manager.state_dir, &mut manager.state_dir),
+        ),
+        (
+            "manager.control-socket",
+            keep(&old.manager.control_socket, &mut manager.control_socket),
+        ),
+        ("log.format", keep(&old.log.format, &mut new.log.format)),
+        (
+            "ocpp-server.address",
+            keep(&old.server.address, &mut server.address),
+        ),
+        ("ocpp-server.port", keep(&old.server.port, &mut server.port)),
+        (
+            "ocpp-server.max-connections",
+            keep(&old.server.max_connections, &mut server.max_connections),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, changed)| *changed)
+    .map(|(key, _)| key.to_owned())
+    .collect()
+}
+
+/// EVSEs that nobody limits any more.
+fn left_behind(old: &Config, new: &Config) -> Vec<String> {
+    let gone = |evse: &&config::Evse| {
+        !new.evses
+            .iter()
+            .any(|it| it.device == evse.device && it.id == evse.id)
+    };
+    let left = old.evses.iter().filter(gone);
+    left.map(|evse| {
+        format!(
+            "{} is managed no more: its wallbox keeps the limit that it was told last",
+            evse.name
+        )
+    })
+    .collect()
+}
+
+pub(super) const fn hand_over(on_shutdown: OnShutdown) -> Option<HandOver> {
     match on_shutdown {
         OnShutdown::Keep => None,
         OnShutdown::Failsafe => Some(HandOver::Failsafe),
@@ -176,8 +301,27 @@ const fn hand_over(on_shutdown: OnShutdown) -> Option<HandOver> {
     }
 }
 
+/// The journal, and where it says what was committed.
+fn journal(
+    state_dir: &Path,
+) -> Result<(store::Opened, mpsc::UnboundedReceiver<store::Outcome>), StoreError> {
+    let (committed, commits) = mpsc::unbounded_channel();
+    let opened = store::open(state_dir, move |outcome| {
+        // Fails only after the site task has ended.
+        let _ = committed.send(outcome);
+    })?;
+    if let Some(damage) = &opened.damage {
+        error!(
+            set_aside = %damage.set_aside.display(),
+            why = damage.why.as_str(),
+            "the journal was damaged: a new one was begun, open transactions are lost"
+        );
+    }
+    Ok((opened, commits))
+}
+
 /// Message ids must be new over restarts: the seed comes from the system.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     getrandom::u64().unwrap_or_else(|_| {
         warn!("the system has no randomness to give: message ids begin with the process id");
         u64::from(std::process::id())

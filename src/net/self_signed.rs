@@ -6,13 +6,10 @@ use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use jiff::{Timestamp, ToSpan as _, civil::Date, civil::date, tz::TimeZone};
-use rcgen::{
-    CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
-};
+use jiff::{Span, Timestamp, ToSpan as _, civil::Date, civil::date, tz::TimeZone};
 use thiserror::Error;
 
+use super::issue::{self, Issued, Name, Subject};
 use crate::certificates::{Identity, IdentityError};
 
 /// Name of the certificate in the state directory.
@@ -92,57 +89,45 @@ pub fn load_or_make(
     };
     certificate.set_aside()?;
     key.set_aside()?;
-    let (chain, secret) = make(host_name, addresses, now)?;
-    let identity = Identity::from_pem(chain.as_bytes(), secret.as_bytes())?;
+    let made = make(host_name, addresses, now)?;
+    let identity = Identity::from_pem(made.pem.as_bytes(), made.key.as_bytes())?;
     // The key first: a certificate alone would look as if its key had been lost.
-    key.write(secret.as_bytes(), 0o600)?;
-    certificate.write(chain.as_bytes(), 0o644)?;
+    key.write(made.key.as_bytes(), 0o600)?;
+    certificate.write(made.pem.as_bytes(), 0o644)?;
     let origin = why.map_or(Origin::Made, Origin::MadeAnew);
     Ok(SelfSigned { identity, origin })
 }
 
-/// Certificate and key as PEM.
-fn make(
-    host_name: &str,
-    addresses: &[IpAddr],
-    now: Timestamp,
-) -> Result<(String, String), rcgen::Error> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(
-        DnType::CommonName,
-        if host_name.is_empty() {
-            "chargewarden"
-        } else {
-            host_name
-        },
-    );
-    for name in [host_name, "localhost"] {
-        // A host name that fits no certificate is left out: its addresses remain.
-        if !name.is_empty()
-            && let Ok(name) = name.try_into()
-        {
-            params.subject_alt_names.push(SanType::DnsName(name));
-        }
-    }
+fn make(host_name: &str, addresses: &[IpAddr], now: Timestamp) -> Result<Issued, rcgen::Error> {
+    let common_name = match host_name {
+        "" => "chargewarden",
+        name => name,
+    };
+    let subject = Subject {
+        common_name: common_name.to_owned(),
+        ..Subject::default()
+    };
+    issue::self_signed(
+        &subject,
+        &own_names(host_name, addresses),
+        days(now, YEARS.years()),
+    )
+}
+
+/// What this machine can be called by: its host name (left out where it fits no certificate: its
+/// addresses remain), localhost and its addresses.
+pub fn own_names(host_name: &str, addresses: &[IpAddr]) -> Vec<Name> {
+    let hosts = [host_name, "localhost"];
     let loopback = [[127, 0, 0, 1].into(), IpAddr::V6(1u128.into())];
-    for address in addresses.iter().chain(&loopback) {
-        let name = SanType::IpAddress(*address);
-        if !params.subject_alt_names.contains(&name) {
-            params.subject_alt_names.push(name);
-        }
-    }
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let addresses = addresses.iter().chain(&loopback).copied();
+    let hosts = hosts.into_iter().filter_map(Name::parse);
+    hosts.chain(addresses.map(Name::Address)).collect()
+}
+
+/// From yesterday, because clocks differ, until the end of a `span` that begins today.
+pub fn days(now: Timestamp, span: Span) -> [Date; 2] {
     let today = now.to_zoned(TimeZone::UTC).date().max(EARLIEST);
-    let yesterday = today.saturating_sub(1.day());
-    let end = today.saturating_add(YEARS.years());
-    [params.not_before, params.not_after] = [yesterday, end].map(|date| {
-        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
-        date_time_ymd(date.year().into(), month, day)
-    });
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let certificate = params.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
+    [today.saturating_sub(1.day()), today.saturating_add(span)]
 }
 
 /// One of the two files.
@@ -163,27 +148,14 @@ impl File {
 
     fn set_aside(&self) -> Result<(), SelfSignedError> {
         if self.bytes.is_some() {
-            let aside = self.beside("damaged");
+            let aside = beside(&self.path, "damaged");
             fs::rename(&self.path, aside).map_err(|error| self.error(error))?;
         }
         Ok(())
     }
 
-    /// Writes beside and renames: the file is whole or not there, and never open to others.
     fn write(&self, bytes: &[u8], mode: u32) -> Result<(), SelfSignedError> {
-        let new = self.beside("new");
-        let write = || {
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)
-        };
-        write().map_err(|error| self.error(error))
+        replace(&self.path, bytes, mode).map_err(|error| self.error(error))
     }
 
     /// Takes away what others may do with it.
@@ -198,19 +170,36 @@ impl File {
         hide().map_err(|error| self.error(error))
     }
 
-    fn beside(&self, extension: &str) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".");
-        name.push(extension);
-        name.into()
-    }
-
     fn error(&self, error: io::Error) -> SelfSignedError {
         SelfSignedError::File {
             path: self.path.clone(),
             error,
         }
     }
+}
+
+/// Writes a file beside and renames it: it is whole or not there, and never open to others.
+///
+/// # Errors
+/// Those of the file system.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = beside(path, "new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".");
+    name.push(extension);
+    name.into()
 }
 
 #[cfg(test)]
@@ -302,8 +291,8 @@ mod tests {
     #[test]
     fn it_names_the_host_and_its_addresses_for_ten_years() {
         let addresses = ["192.168.1.5".parse().unwrap()];
-        let (pem, _) = make("pi", &addresses, now()).unwrap();
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let made = make("pi", &addresses, now()).unwrap();
+        let der = CertificateDer::from_pem_slice(made.pem.as_bytes()).unwrap();
         for part in [
             &b"\x82\x02pi\x82\x09localhost\x87\x04\xc0\xa8\x01\x05\x87\x04\x7f\0\0\x01\x87\x10\0\0\0"[..],
             b"280228000000Z",
@@ -320,8 +309,8 @@ mod tests {
     #[test]
     fn odd_host_names_and_a_clock_in_1970_still_make_a_certificate() {
         for name in ["", "büro-pi", "a b", "pi.fritz.box"] {
-            let (certificate, _) = make(name, &[], Timestamp::UNIX_EPOCH).unwrap();
-            assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+            let made = make(name, &[], Timestamp::UNIX_EPOCH).unwrap();
+            assert!(made.pem.starts_with("-----BEGIN CERTIFICATE-----"));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,13 +29,9 @@ pub enum TlsError {
     Tls(rustls::Error),
 }
 
-/// Answers TLS handshakes. Clones are one: what is replaced in one of them is so in all.
+/// Answers TLS handshakes. Another one resumes no session of this one.
 #[derive(Debug, Clone)]
-pub struct TlsServer(Arc<Mutex<Arc<Serving>>>);
-
-/// What handshakes are answered with.
-#[derive(Debug)]
-struct Serving {
+pub struct TlsServer {
     config: Arc<ServerConfig>,
     algorithm: SignatureAlgorithm,
     clients: Option<Arc<ClientVerifier>>,
@@ -57,12 +53,11 @@ impl TlsServer {
             Some(clients) => builder.with_client_cert_verifier(clients.clone()),
             None => builder.with_no_client_auth(),
         };
-        let serving = Serving {
+        Ok(Self {
             config: Arc::new(builder.with_cert_resolver(identity.resolver())),
             algorithm: identity.algorithm(),
             clients,
-        };
-        Ok(Self(Arc::new(Mutex::new(Arc::new(serving)))))
+        })
     }
 
     /// Makes a server of a PEM chain and its PEM key that asks for no certificates.
@@ -71,18 +66,6 @@ impl TlsServer {
     /// When there is no certificate or key, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Self::new(&Identity::from_pem(chain, key)?, None)
-    }
-
-    /// Answers from now on as `other` does; connections that stand are not touched. Sessions from
-    /// before are not resumed: they belong to what was.
-    pub fn replace(&self, other: &Self) {
-        let serving = other.serving();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = serving;
-    }
-
-    fn serving(&self) -> Arc<Serving> {
-        let serving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        serving.clone()
     }
 
     /// Performs the handshake on a connection whose first byte is still unread.
@@ -97,15 +80,12 @@ impl TlsServer {
             .await
             .map_err(HandshakeError::Failed)?;
         let suites = start.client_hello().cipher_suites().to_vec();
-        let serving = self.serving();
-        let accepted = start.into_stream(serving.config.clone()).await;
-        let stream = accepted.map_err(|error| serving.failure(error, &suites))?;
-        serving.check_resumed(stream.get_ref().1)?;
+        let accepted = start.into_stream(self.config.clone()).await;
+        let stream = accepted.map_err(|error| self.failure(error, &suites))?;
+        self.check_resumed(stream.get_ref().1)?;
         Ok(stream)
     }
-}
 
-impl Serving {
     fn failure(&self, error: io::Error, suites: &[CipherSuite]) -> HandshakeError {
         if let Some(why) = distrust_in(&error) {
             return HandshakeError::Distrusted(why.clone());

@@ -59,6 +59,11 @@ impl Repeats {
         }
     }
 
+    /// No call of the peer waits for its answer.
+    pub(super) fn is_answered(&self) -> bool {
+        self.in_progress.is_empty()
+    }
+
     pub(super) fn receive(&mut self, id: &MessageId, action: &str, payload: &str) -> Verdict<'_> {
         let call = Fingerprint {
             id: hash(id.raw()),

@@ -108,6 +108,11 @@ impl<T> Rpc<T> {
         self.outstanding.is_none()
     }
 
+    /// Whether neither side waits for an answer.
+    pub fn is_at_rest(&self) -> bool {
+        self.is_idle() && self.repeats.is_answered()
+    }
+
     /// The call of ours that is not answered yet, and since when.
     pub fn outstanding(&self) -> Option<(&T, Mono)> {
         self.outstanding

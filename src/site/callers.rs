@@ -41,6 +41,17 @@ impl Site {
         });
     }
 
+    /// Whether a wallbox would notice nothing if somebody else carried on with its link: neither
+    /// side waits for an answer. `false` for links that are not the newest of a wallbox.
+    pub fn is_at_rest(&self, link: LinkId) -> bool {
+        let index = self.by_link.get(&link);
+        let slot = index.and_then(|index| self.stations.get(*index));
+        slot.is_some_and(|slot| {
+            let newest = slot.station.link() == Some(link);
+            newest && slot.station.is_at_rest() && slot.gate.is_empty()
+        })
+    }
+
     pub(super) fn note_unknown(&mut self, now: Now, address: String, peer: String) {
         if !self.unknown.contains_key(&address) {
             warn!(

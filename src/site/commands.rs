@@ -11,7 +11,7 @@ use super::memory;
 use super::site::persist;
 
 impl Site {
-    /// Switches an EVSE on or off until the next restart.
+    /// Switches an EVSE on or off until the next reload or restart.
     ///
     /// # Errors
     /// A sentence for the person who asked.

@@ -16,7 +16,7 @@ pub enum Request {
         /// Which.
         evse: EvseName,
     },
-    /// An EVSE shall no longer take part, until the next start.
+    /// An EVSE shall no longer take part, until the next reload or start.
     Disable {
         /// Which.
         evse: EvseName,
@@ -28,6 +28,8 @@ pub enum Request {
         /// What it says.
         signal: Signal,
     },
+    /// The configuration file is to be read again.
+    Reload,
 }
 
 /// What an external limit signal says.
@@ -61,16 +63,14 @@ pub fn parse(line: &str) -> Result<Request, String> {
             circuit: text(&members, "circuit", "the name of a circuit").map(CircuitName::from)?,
             signal: signal(members.get("watts"))?,
         }),
-        "reload" => Err(format!(
-            "this version does not know \"reload\" yet; it knows {POSSIBLE}"
-        )),
+        "reload" => Ok(Request::Reload),
         unknown => Err(format!(
             "{unknown:?} is not a thing to do; possible are {POSSIBLE}"
         )),
     }
 }
 
-const POSSIBLE: &str = r#""status", "enable", "disable" and "limit""#;
+const POSSIBLE: &str = r#""status", "enable", "disable", "limit" and "reload""#;
 
 fn signal(watts: Option<&Value>) -> Result<Signal, String> {
     match watts {
@@ -113,6 +113,29 @@ pub fn error(sentence: &str) -> String {
     json!({ "ok": false, "error": sentence }).to_string()
 }
 
+/// The answer to [`Request::Reload`] where the file is right.
+pub fn reloaded(done: &Reloaded) -> String {
+    let Reloaded {
+        after_restart,
+        warnings,
+    } = done;
+    json!({ "ok": true, "after_restart": after_restart, "warnings": warnings }).to_string()
+}
+
+/// What came of [`Request::Reload`] where the file is right.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The changed keys that wait for a restart, like `manager.state-dir`.
+    pub after_restart: Vec<String>,
+    /// What works and should be looked at.
+    pub warnings: Vec<String>,
+}
+
+/// The answer to [`Request::Reload`] where the file is wrong.
+pub fn misconfigured(problems: &str) -> String {
+    json!({ "ok": false, "error": problems, "misconfigured": true }).to_string()
+}
+
 /// The answer to [`Request::Status`].
 pub fn status(document: &StatusDocument) -> String {
     // Strings and numbers only: this cannot fail, and a control socket must not end the process.
@@ -126,6 +149,7 @@ mod tests {
     #[test]
     fn requests_are_understood_with_foreign_members_and_line_ends() {
         assert_eq!(parse(r#"{"do":"status"}"#), Ok(Request::Status));
+        assert_eq!(parse(r#"{"do":"reload"}"#), Ok(Request::Reload));
         assert_eq!(
             parse("{ \"id\": 7, \"evse\": \"garage-left\", \"do\": \"enable\" }\r\n"),
             Ok(Request::Enable {
@@ -163,7 +187,6 @@ mod tests {
                 r#"{"do":"limit","circuit":"house","watts":-1}"#,
                 r"must be 0 or more",
             ),
-            (r#"{"do":"reload"}"#, r#"does not know "reload" yet"#),
         ] {
             let sentence = parse(line).unwrap_err();
             assert!(sentence.contains(says), "{line}: {sentence}");
@@ -203,5 +226,10 @@ mod tests {
         assert_eq!(read["ok"], false);
         assert_eq!(read["error"], "first\nsecond \"quoted\"");
         assert_eq!(ok(), r#"{"ok":true}"#);
+        let read: Value = serde_json::from_str(&misconfigured("a\nb")).unwrap();
+        assert_eq!(
+            (&read["ok"], &read["misconfigured"]),
+            (&false.into(), &true.into())
+        );
     }
 }

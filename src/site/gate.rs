@@ -68,6 +68,11 @@ impl Gate {
         None
     }
 
+    /// Nothing waits to leave.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// When the patience with the disk ends.
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         self.held.front().map(|held| held.since + PATIENCE)

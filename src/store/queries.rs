@@ -56,6 +56,11 @@ impl Journal {
         Ok((Self { connection }, recovered))
     }
 
+    /// What a start would begin with now.
+    pub(super) fn recovered(&self) -> rusqlite::Result<Recovered> {
+        recover(&self.connection)
+    }
+
     /// Writes all of `records`, or none. After `Ok` they survive a loss of power.
     pub(super) fn commit(&mut self, records: &[Record]) -> rusqlite::Result<()> {
         let transaction = self

@@ -11,7 +11,7 @@ use tracing::{debug, error, warn};
 
 use super::queries::Journal;
 use crate::ids::{EntryId, GatewayId, Seq, TransactionNumber};
-use crate::journal::Record;
+use crate::journal::{Record, Recovered};
 
 /// The first wait after a commit failed; each further one doubles, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -32,6 +32,8 @@ pub enum Outcome {
     Failed,
     /// What [`Writer::fetch`] asked for; what is not there is left out.
     Fetched(GatewayId, Vec<(EntryId, String)>),
+    /// What [`Writer::recover`] with this number asked for, or why it cannot be read.
+    Recovered(u64, Result<Recovered, String>),
 }
 
 /// What the thread is asked for, in order.
@@ -39,6 +41,7 @@ pub enum Outcome {
 enum Task {
     Write(Seq, Record),
     Fetch(GatewayId, Vec<EntryId>),
+    Recover(u64),
 }
 
 /// The way to the disk.
@@ -85,6 +88,12 @@ impl Writer {
         let _ = self.tasks.send(Task::Fetch(gateway, entries));
     }
 
+    /// Asks for what a start would begin with now; never waits. It comes after everything that was
+    /// written before, as an [`Outcome`] with this number.
+    pub fn recover(&self, number: u64) {
+        let _ = self.tasks.send(Task::Recover(number));
+    }
+
     /// Writes what is still waiting and closes the file. Gives up after one more attempt, or when
     /// the disk has hung for 5 s; what is lost then is logged.
     pub fn close(self) {
@@ -107,6 +116,11 @@ fn write_until_closed(
     while let Some(task) = question.take().or_else(|| queue.recv().ok()) {
         let (mut last, first) = match task {
             Task::Write(seq, record) => (seq, record),
+            Task::Recover(number) => {
+                let recovered = journal.recovered().map_err(|error| error.to_string());
+                outcome(Outcome::Recovered(number, recovered));
+                continue;
+            }
             Task::Fetch(gateway, entries) => {
                 let found = journal.payloads(&entries).unwrap_or_else(|error| {
                     error!(%error, "the journal cannot be read: what it holds for a backend waits");
@@ -124,7 +138,7 @@ fn write_until_closed(
                         last = seq;
                         batch.push(record);
                     }
-                    Ok(fetch @ Task::Fetch(..)) => question = Some(fetch),
+                    Ok(asked @ (Task::Fetch(..) | Task::Recover(_))) => question = Some(asked),
                     Err(_) => break,
                 }
             }
@@ -264,10 +278,30 @@ mod tests {
         assert_eq!(reported.last(), Some(&Outcome::Committed(Seq(255))));
         let committed = reported.iter().map(|outcome| match outcome {
             Outcome::Committed(seq) => *seq,
-            Outcome::Failed | Outcome::Fetched(..) => panic!("nothing was wrong with the disk"),
+            Outcome::Failed | Outcome::Fetched(..) | Outcome::Recovered(..) => {
+                panic!("nothing was wrong with the disk")
+            }
         });
         assert!(committed.is_sorted());
         assert_eq!(reopened(&dir), expected);
+    }
+
+    #[test]
+    fn what_a_start_needs_comes_after_everything_that_was_written_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, outcomes) = on_a_small_disk(&dir, 1000);
+        writer.write(Seq(1), memory(1, Some("old")));
+        writer.write(Seq(2), memory(1, Some("new")));
+        writer.recover(7);
+        writer.write(Seq(3), memory(1, Some("newer")));
+        let mut seen = outcomes.iter();
+        let before: Vec<Outcome> = seen
+            .by_ref()
+            .take_while(|outcome| *outcome != Outcome::Recovered(7, Ok(one_memory(1, "new"))))
+            .collect();
+        assert_eq!(before.last(), Some(&Outcome::Committed(Seq(2))));
+        writer.close();
+        assert_eq!(reopened(&dir), one_memory(1, "newer"));
     }
 
     #[test]

@@ -356,21 +356,34 @@ fn what_is_in_the_file_reaches_the_plan() {
 fn what_does_not_run_yet_is_refused_in_one_sentence() {
     let config = good(&format!(
         "{SITE}
-[[meter]]
-name = \"grid\"
-device = \"sdm630\"
-address = \"192.0.2.50:502\"
+[[evse]]
+name = \"right\"
+device = \"ocpp1.6\"
+address = \"RIGHT\"
+max-current = 16
+fixed-id-tag = \"TAG\"
+"
+    ));
+    insta::assert_snapshot!(config.refusal().unwrap(), @"this version cannot run this configuration yet: fixed-id-tag of right without remote-start");
+}
+
+#[test]
+fn a_power_brain_may_have_a_backend() {
+    let config = good(&format!(
+        "{SITE}
 [[evse]]
 name = \"right\"
 device = \"power-brain\"
 address = \"192.0.2.51:4701\"
 max-current = 16
+fixed-id-tag = \"TAG\"
 [evse.gateway]
 url = \"ws://backend.example\"
 client-id = \"B\"
 "
     ));
-    insta::assert_snapshot!(config.refusal().unwrap(), @"this version cannot run this configuration yet: [evse.gateway] of right, which is no OCPP wallbox");
+    assert_eq!(config.refusal(), None);
+    assert_eq!(config.plan.gateways.len(), 1);
 }
 
 #[test]

@@ -12,8 +12,9 @@
 mod architecture;
 mod backend_sockets;
 mod cascade;
-mod charge_point;
+mod cert_command;
 mod certificates;
+mod charge_point;
 mod child;
 mod commands;
 mod config;
@@ -22,6 +23,7 @@ mod journal;
 mod modbus;
 mod modbus_world;
 mod quirks;
+mod reload;
 mod schema;
 mod schema_bites;
 mod server_sockets;

@@ -1,7 +1,8 @@
 //! Who may charge where a backend decides, and what a restart of ours finds.
 
 use super::*;
-use crate::evse::Deauthorize;
+use crate::evse::{Deauthorize, Sampled};
+use crate::ocpp::messages::Measurand;
 
 fn fixed() -> ChargePointPlan {
     ChargePointPlan {
@@ -328,6 +329,26 @@ fn a_car_that_left_during_our_restart_is_billed_until_it_was_last_seen() {
     let seen = ended(&bench);
     assert!(seen > at(last - 610) && seen <= at(last), "{seen}");
     assert_eq!(bench.entries[0].1["timestamp"], seen);
+}
+
+#[test]
+fn no_stop_is_older_than_a_sample_that_the_backend_has() {
+    let mut bench = Bench::charging_for_backend();
+    bench.conduct(Conduct {
+        sample_interval: Some(Duration::from_secs(7)),
+        sampled: vec![Sampled {
+            measurand: Measurand::EnergyActiveImportRegister,
+            phase: None,
+        }],
+        ..Conduct::default()
+    });
+    bench.run(100);
+    let sample = bench.entries.last().unwrap().1["meterValue"][0]["timestamp"].clone();
+    bench.brain.plugged = false;
+    let mut bench = bench.restart_after(7200);
+    bench.run(5);
+    let stop = bench.entries[0].1["timestamp"].clone();
+    assert!(stop.as_str() >= sample.as_str(), "{stop} after {sample}");
 }
 
 #[test]

@@ -19,8 +19,8 @@ const VOLTAGE: Sampled = Sampled {
     phase: None,
 };
 
-fn every(seconds: u64) -> Option<Duration> {
-    Some(Duration::from_secs(seconds))
+const fn every(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 fn bench(conduct: Conduct) -> Bench {
@@ -79,7 +79,7 @@ fn transaction_data(bench: &Bench) -> Vec<&Value> {
 #[test]
 fn in_a_transaction_values_come_at_every_interval_since_its_start() {
     let mut bench = charging(Conduct {
-        sample_interval: every(60),
+        sample_interval: Some(every(60)),
         sampled: vec![ENERGY, POWER],
         ..Conduct::default()
     });
@@ -108,7 +108,7 @@ fn in_a_transaction_values_come_at_every_interval_since_its_start() {
 #[test]
 fn after_the_stop_and_without_a_transaction_nothing_is_periodic() {
     let mut bench = charging(Conduct {
-        sample_interval: every(10),
+        sample_interval: Some(every(10)),
         sampled: vec![ENERGY],
         ..Conduct::default()
     });
@@ -121,8 +121,8 @@ fn after_the_stop_and_without_a_transaction_nothing_is_periodic() {
 #[test]
 fn no_values_are_sent_where_none_is_wanted_or_known() {
     for (sampled, interval) in [
-        (vec![], every(10)),
-        (vec![VOLTAGE], every(10)),
+        (vec![], Some(every(10))),
+        (vec![VOLTAGE], Some(every(10))),
         (vec![ENERGY], None),
     ] {
         let mut bench = charging(Conduct {
@@ -138,9 +138,9 @@ fn no_values_are_sent_where_none_is_wanted_or_known() {
 #[test]
 fn a_device_that_is_away_has_no_values() {
     let mut bench = charging(Conduct {
-        sample_interval: every(10),
+        sample_interval: Some(every(10)),
         sampled: vec![ENERGY, POWER],
-        clock_interval: every(10),
+        clock_interval: Some(every(10)),
         aligned: vec![ENERGY],
         ..Conduct::default()
     });
@@ -154,7 +154,7 @@ fn a_device_that_is_away_has_no_values() {
 #[test]
 fn by_the_clock_values_come_with_and_without_a_transaction() {
     let mut bench = bench(Conduct {
-        clock_interval: every(60),
+        clock_interval: Some(every(60)),
         aligned: vec![ENERGY],
         ..Conduct::default()
     });
@@ -217,7 +217,7 @@ fn values_that_were_asked_for_come_at_once() {
 #[test]
 fn of_all_measurands_those_that_are_known_are_sent() {
     let mut bench = charging(Conduct {
-        sample_interval: every(10),
+        sample_interval: Some(every(10)),
         sampled: Measurand::ALL
             .iter()
             .map(|measurand| Sampled {
@@ -255,7 +255,7 @@ fn of_all_measurands_those_that_are_known_are_sent() {
 #[test]
 fn a_stop_has_no_data_unless_the_backend_wants_some() {
     let mut bench = charging(Conduct {
-        sample_interval: every(10),
+        sample_interval: Some(every(10)),
         sampled: vec![ENERGY],
         ..Conduct::default()
     });
@@ -267,9 +267,9 @@ fn a_stop_has_no_data_unless_the_backend_wants_some() {
 #[test]
 fn a_stop_has_begin_and_end_and_what_was_collected_in_between() {
     let mut bench = charging(Conduct {
-        sample_interval: every(50),
+        sample_interval: Some(every(50)),
         stop_sampled: vec![ENERGY],
-        clock_interval: every(60),
+        clock_interval: Some(every(60)),
         stop_aligned: vec![POWER],
         ..Conduct::default()
     });
@@ -296,7 +296,7 @@ fn a_stop_has_begin_and_end_and_what_was_collected_in_between() {
 #[test]
 fn after_a_restart_of_ours_the_begin_is_that_of_the_transaction() {
     let conduct = Conduct {
-        sample_interval: every(60),
+        sample_interval: Some(every(60)),
         sampled: vec![ENERGY],
         stop_sampled: vec![ENERGY, POWER],
         ..Conduct::default()
@@ -322,7 +322,7 @@ fn after_a_restart_of_ours_the_begin_is_that_of_the_transaction() {
 #[test]
 fn a_stop_has_at_most_500_values_and_never_loses_begin_and_end() {
     let mut bench = charging(Conduct {
-        sample_interval: every(1),
+        sample_interval: Some(every(1)),
         stop_sampled: vec![ENERGY],
         ..Conduct::default()
     });

@@ -10,6 +10,7 @@ use chargewarden::daemon::link::LinkIds;
 use chargewarden::daemon::listener::Deadlines;
 use chargewarden::gateway::DialFailure;
 use chargewarden::gateway::keys::Credential;
+use chargewarden::gateway::security::Login;
 use chargewarden::ids::{GatewayId, LinkId};
 use chargewarden::net::client::{Target, TlsClient};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -264,7 +264,7 @@ fn daemon(folder: &Path, site: &str) -> Daemon {
     let (mut config, _) = config::read(&folder.join("site.toml"), site).unwrap();
     assert_eq!(config.refusal(), None);
     config.server.port = 0; // a free one
-    Daemon::start(&config).unwrap()
+    Daemon::start(&config, None).unwrap()
 }
 
 async fn loopback() -> TcpListener {

@@ -7,6 +7,7 @@ use chargewarden::daemon::dialler::Backend;
 use chargewarden::daemon::listener::Tls;
 use chargewarden::gateway::DialFailure;
 use chargewarden::gateway::keys::Credential;
+use chargewarden::gateway::security::Login;
 use chargewarden::net::client::{Target, TlsClient};
 use chargewarden::net::tls::TlsServer;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -149,12 +150,11 @@ async fn another_certificate_than_before_is_an_error_in_the_log_where_any_is_tak
     let shop = Workshop::new();
     let first = shop.own("first", "/CN=backend", V1, Kind::Ec);
     let second = shop.own("second", "/CN=backend", V1, Kind::Ec);
-    let tls = server(&first);
-    let mut server_lab = ServerLab::with_tls(Tls::On(tls.clone()));
+    let mut server_lab = ServerLab::with_tls(Tls::On(server(&first)));
     let url = format!("wss://127.0.0.1:{}/ocpp", server_lab.port);
     let mut lab = lab(&url, Trust::Anyone, None);
     for shown in [&first, &first, &second] {
-        tls.replace(&server(shown));
+        server_lab.retune(|it| it.tls = Tls::On(server(shown)));
         lab.dial();
         server_lab.up().await;
         let link = lab.dialled().await;

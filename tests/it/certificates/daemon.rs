@@ -85,7 +85,7 @@ async fn certificates_are_read_again_without_dropping_a_connection_and_watched_f
     let (mut config, _) = config::load(&shop.write("site.toml", SITE)).unwrap();
     assert_eq!(config.refusal(), None);
     config.server.port = 0;
-    let daemon = Daemon::start(&config).unwrap();
+    let mut daemon = Daemon::start(&config, None).unwrap();
     let wallbox = TlsClient::new(Trust::Anyone, Some(&client.identity())).unwrap();
     let mut stays = call(daemon.port(), &wallbox).await;
     stays.upgrade("CB-1").await;
@@ -98,13 +98,12 @@ async fn certificates_are_read_again_without_dropping_a_connection_and_watched_f
     );
 
     install(&shop, &second);
-    daemon.reload_certificates();
-    said(&log, "the certificates were read again").await;
+    daemon.reload(config.clone()).await.unwrap();
     assert_eq!(shown(daemon.port(), &wallbox).await, second.der());
 
     shop.write("server.pem", "no certificate any more");
-    daemon.reload_certificates();
-    said(&log, "the one from before stays").await;
+    let error = daemon.reload(config).await.unwrap_err();
+    assert!(error.to_string().ends_with("server.pem"), "{error}");
     assert_eq!(shown(daemon.port(), &wallbox).await, second.der());
 
     stays.send(9, b"still there?").await;
@@ -126,7 +125,7 @@ async fn the_self_signed_certificate_serves_where_client_certificates_are_demand
         .replace("private-key = \"server.key\"\n", "");
     let (mut config, _) = config::load(&shop.write("site.toml", site)).unwrap();
     config.server.port = 0;
-    let daemon = Daemon::start(&config).unwrap();
+    let daemon = Daemon::start(&config, None).unwrap();
     let wallbox = TlsClient::new(Trust::Anyone, Some(&client.identity())).unwrap();
     call(daemon.port(), &wallbox).await.upgrade("CB-1").await;
     soon("the end", daemon.stop()).await;

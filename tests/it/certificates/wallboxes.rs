@@ -165,8 +165,7 @@ async fn sessions_are_resumed_until_the_certificates_are_replaced_and_links_go_o
     let root = shop.own("root", "/CN=root", V1, Kind::Ec);
     let old = shop.issue(&root, "old", "/CN=old", V1, Kind::Ec);
     let new = shop.issue(&root, "new", "/CN=new", V1, Kind::Ec);
-    let tls = server(&old, &[&root]);
-    let mut lab = Lab::with_tls(Tls::On(tls.clone()));
+    let mut lab = Lab::with_tls(Tls::On(server(&old, &[&root])));
     let wallbox = wallbox(Some(&old.identity()));
     let mut kinds = Vec::new();
     let mut first = call(&lab, &wallbox).await.unwrap();
@@ -180,7 +179,7 @@ async fn sessions_are_resumed_until_the_certificates_are_replaced_and_links_go_o
         kinds.push((again.0.get_ref().1.handshake_kind(), shown));
         drop(again);
         lab.down().await;
-        tls.replace(&server(&new, &[&root]));
+        lab.retune(|it| it.tls = Tls::On(server(&new, &[&root])));
     }
     assert_eq!(
         kinds,
@@ -191,7 +190,7 @@ async fn sessions_are_resumed_until_the_certificates_are_replaced_and_links_go_o
     );
     first.send_text("still there").await;
     assert_eq!(lab.text().await, (up.link, "still there".into()));
-    tls.replace(&server(&new, &[&new]));
+    lab.retune(|it| it.tls = Tls::On(server(&new, &[&new])));
     assert!(
         is_refused(&lab, Some(&old.identity())).await,
         "no longer trusted"

@@ -1,4 +1,4 @@
-//! ChangeAvailability (OCPP 1.6 §5.2).
+//! `ChangeAvailability` (OCPP 1.6 §5.2).
 
 use super::lab::*;
 

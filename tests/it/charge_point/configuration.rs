@@ -1,4 +1,4 @@
-//! GetConfiguration and ChangeConfiguration (OCPP 1.6 §5.3, §5.8, §9).
+//! `GetConfiguration` and `ChangeConfiguration` (OCPP 1.6 §5.3, §5.8, §9).
 
 use super::lab::*;
 

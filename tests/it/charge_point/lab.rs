@@ -98,12 +98,8 @@ impl Lab {
         let reached = self
             .world
             .run_until(within, |world| is(world.backend(URL).unwrap().ledger()));
-        if reached.is_err() {
-            panic!(
-                "not in {seconds} s: {what}; {:#?}",
-                self.ledger().actions("CP")
-            );
-        }
+        let actions = self.ledger().actions("CP");
+        assert!(reached.is_ok(), "not in {seconds} s: {what}; {actions:#?}");
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

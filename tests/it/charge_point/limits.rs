@@ -1,4 +1,4 @@
-//! SetChargingProfile, ClearChargingProfile, GetCompositeSchedule (OCPP 1.6 §5.5, §5.7, §5.16).
+//! `SetChargingProfile`, `ClearChargingProfile`, `GetCompositeSchedule` (OCPP 1.6 §5.5, §5.7, §5.16).
 
 use chargewarden::units::MilliAmps;
 

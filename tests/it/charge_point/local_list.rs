@@ -1,4 +1,4 @@
-//! SendLocalList, GetLocalListVersion, ClearCache (OCPP 1.6 §5.4, §5.10, §5.15).
+//! `SendLocalList`, `GetLocalListVersion`, `ClearCache` (OCPP 1.6 §5.4, §5.10, §5.15).
 
 use super::lab::*;
 

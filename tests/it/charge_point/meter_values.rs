@@ -1,4 +1,4 @@
-//! MeterValues and the values in StopTransaction (OCPP 1.6 §3.16, §4.7, §4.10).
+//! `MeterValues` and the values in `StopTransaction` (OCPP 1.6 §3.16, §4.7, §4.10).
 
 use super::lab::*;
 

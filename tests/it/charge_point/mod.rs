@@ -2,6 +2,11 @@
 //! it must refuse, message by message, in virtual time. Every frame is checked against the schemas
 //! where they are at hand, and the world looks at every event that no fuse is overloaded.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "`json!(…)` reads better than `&json!(…)`"
+)]
+
 mod authorizing;
 mod availability;
 mod configuration;

@@ -1,4 +1,4 @@
-//! BootNotification, Heartbeat and what may be said before the backend has accepted (OCPP 1.6 §4.2,
+//! `BootNotification`, `Heartbeat` and what may be said before the backend has accepted (OCPP 1.6 §4.2,
 //! §4.6).
 
 use chargewarden::ocpp::messages::RegistrationStatus;

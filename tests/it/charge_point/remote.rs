@@ -1,4 +1,4 @@
-//! RemoteStartTransaction, RemoteStopTransaction, UnlockConnector (OCPP 1.6 §5.11, §5.12, §5.18).
+//! `RemoteStartTransaction`, `RemoteStopTransaction`, `UnlockConnector` (OCPP 1.6 §5.11, §5.12, §5.18).
 
 use super::lab::*;
 

@@ -1,4 +1,4 @@
-//! ReserveNow and CancelReservation (OCPP 1.6 §5.1, §5.13).
+//! `ReserveNow` and `CancelReservation` (OCPP 1.6 §5.1, §5.13).
 
 use super::lab::*;
 

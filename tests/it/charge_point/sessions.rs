@@ -1,4 +1,4 @@
-//! StartTransaction and StopTransaction (OCPP 1.6 §4.8, §4.10).
+//! `StartTransaction` and `StopTransaction` (OCPP 1.6 §4.8, §4.10).
 
 use super::lab::*;
 
@@ -77,8 +77,8 @@ fn a_power_cut_of_the_device_ends_a_transaction_whose_car_left_meanwhile() {
     let mut lab = lab();
     lab.session();
     lab.wait(300);
-    lab.world.reboot("PB", std::time::Duration::from_secs(60));
-    lab.brain(|brain, now| brain.unplug(now));
+    lab.world.reboot("PB", std::time::Duration::from_mins(1));
+    lab.brain(chargewarden::sim::PowerBrain::unplug);
     lab.wait(120);
     assert_eq!(lab.last("StopTransaction")["reason"], "PowerLoss");
     lab.settles();
@@ -88,7 +88,7 @@ fn a_power_cut_of_the_device_ends_a_transaction_whose_car_left_meanwhile() {
 fn a_power_cut_of_the_device_does_not_end_a_transaction_whose_car_stays() {
     let mut lab = lab();
     lab.session();
-    lab.world.reboot("PB", std::time::Duration::from_secs(60));
+    lab.world.reboot("PB", std::time::Duration::from_mins(1));
     lab.wait(180);
     assert_eq!(lab.bills(), (1, 0));
     assert!(lab.draws());

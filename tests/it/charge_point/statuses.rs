@@ -1,4 +1,4 @@
-//! StatusNotification (OCPP 1.6 §4.9).
+//! `StatusNotification` (OCPP 1.6 §4.9).
 
 use super::lab::*;
 

@@ -1,4 +1,6 @@
-//! TriggerMessage (OCPP 1.6 §5.17).
+//! `TriggerMessage` (OCPP 1.6 §5.17).
+
+use chargewarden::sim::backend::Event;
 
 use super::lab::*;
 
@@ -71,8 +73,8 @@ fn triggered_meter_values_in_a_transaction_name_it() {
     let transaction = lab.session();
     assert_eq!(trigger(&mut lab, "MeterValues", Some(1)), "Accepted");
     let all = lab.heard("MeterValues");
-    let triggered = all.iter().filter(|it| it.to_string().contains("Trigger"));
-    let last = triggered.last().unwrap();
+    let mut triggered = all.iter().filter(|it| it.to_string().contains("Trigger"));
+    let last = triggered.next_back().unwrap();
     assert_eq!(last["transactionId"], transaction);
 }
 
@@ -102,7 +104,6 @@ fn a_message_that_nobody_knows_is_not_implemented() {
 fn the_answer_comes_before_the_message() {
     let mut lab = lab();
     trigger(&mut lab, "StatusNotification", Some(1));
-    use chargewarden::sim::backend::Event;
     let mut order = Vec::new();
     for entry in lab.ledger().entries() {
         match &entry.event {

@@ -14,7 +14,7 @@ use chargewarden::net::directory::{Directory, Password};
 use chargewarden::net::tls::TlsServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,6 +43,7 @@ pub(crate) struct Lab {
     pub(crate) cancel: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) links: LinkIds,
+    settings: watch::Sender<Settings>,
 }
 
 /// A link that came up.
@@ -102,10 +103,16 @@ impl Lab {
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             links: listener.links(),
+            settings: listener.settings(),
         };
         let run = listener.run(events, lab.tasks.clone(), lab.cancel.clone());
         lab.tasks.spawn(run);
         lab
+    }
+
+    /// New settings for the connections to come.
+    pub(crate) fn retune(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings.send_modify(change);
     }
 
     pub(crate) async fn tcp(&self) -> Client<TcpStream> {
