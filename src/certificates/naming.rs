@@ -69,9 +69,18 @@ mod tests {
         let der = certificates(V1).unwrap().remove(0);
         let certificate = Certificate::parse(&der).unwrap();
         assert!(certificate.is_root());
-        assert_eq!(certificate.serial_number(), "16dd1db611fd19f11ffba0b0dfefe47d3cbb6224");
-        assert_eq!(certificate.issuer_name_hash(Sha2::Sha256), "52b59efa8fc1cb087696fbb7a2f0858259442cc3db0dcea59c034d70fb6e1abd");
-        assert_eq!(certificate.key_hash(Sha2::Sha256), "867d91e20fd3da9719d0f7816567f165f125c93b42be524cdee4ff282b54c2c4");
+        assert_eq!(
+            certificate.serial_number(),
+            "16dd1db611fd19f11ffba0b0dfefe47d3cbb6224"
+        );
+        assert_eq!(
+            certificate.issuer_name_hash(Sha2::Sha256),
+            "52b59efa8fc1cb087696fbb7a2f0858259442cc3db0dcea59c034d70fb6e1abd"
+        );
+        assert_eq!(
+            certificate.key_hash(Sha2::Sha256),
+            "867d91e20fd3da9719d0f7816567f165f125c93b42be524cdee4ff282b54c2c4"
+        );
         assert_eq!(certificate.key_hash(Sha2::Sha384).len(), 96);
         assert_eq!(certificate.issuer_name_hash(Sha2::Sha512).len(), 128);
     }

@@ -47,7 +47,10 @@ const LONGEST_URI: usize = 2000;
 
 const PURPOSES: [&str; 3] = ["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"];
 
-const CERTIFICATES: [&str; 2] = ["CentralSystemRootCertificate", "ManufacturerRootCertificate"];
+const CERTIFICATES: [&str; 2] = [
+    "CentralSystemRootCertificate",
+    "ManufacturerRootCertificate",
+];
 
 /// By action. What is not here needs nothing, or is refused whatever it holds.
 #[rustfmt::skip]
@@ -209,7 +212,11 @@ mod tests {
                 json!({"idTag": "A", "chargingProfile": []}),
                 Some(Type),
             ),
-            ("CertificateSigned", json!({"certificateChain": "-----"}), None),
+            (
+                "CertificateSigned",
+                json!({"certificateChain": "-----"}),
+                None,
+            ),
             (
                 "CertificateSigned",
                 json!({"certificateChain": {}}),

@@ -51,6 +51,7 @@ impl Gateway {
             Ok(Change::Password(answer)) => {
                 self.remember_keys();
                 self.answer(id, &answer);
+                self.connection.new_password();
                 self.reconfigured(now, "AuthorizationKey");
             }
             Ok(Change::Profile(profile)) => {

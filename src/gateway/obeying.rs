@@ -19,7 +19,7 @@ use super::gateway::Gateway;
 use super::io::Context;
 use super::members::WHOLE;
 use super::ordering::{Addressed, Target, What};
-use super::security::{Event, is_of_security};
+use super::security::is_of_security;
 
 pub(super) const REMOTE_START: &str = "RemoteStartTransaction";
 pub(super) const REJECTED: &str = r#"{"status":"Rejected"}"#;
@@ -342,11 +342,6 @@ impl Gateway {
         info!(
             client_id = self.plan.client_id,
             "the backend resets a charge point that is no wallbox of its own: its transactions end"
-        );
-        self.happened(
-            context.now.wall,
-            Event::ResetOrReboot,
-            Some("on behalf of the central system"),
         );
         self.stop_all(reason);
         self.reset_at.get_or_insert(context.now.mono + RESET_AFTER);

@@ -18,6 +18,7 @@ use crate::ocpp::timestamp;
 use super::gateway::{Asked, Gateway, Urgent};
 use super::io::Context;
 use super::members::WHOLE;
+use super::security::Event;
 
 /// A backend that names no interval, or an absurd one, is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
@@ -193,6 +194,8 @@ impl Gateway {
             .is_some()
         {
             self.registration.wanted = true;
+            let why = Some("on behalf of the central system");
+            self.happened(context.now.wall, Event::ResetOrReboot, why);
             self.hang_up(context, "reset", true);
         }
     }

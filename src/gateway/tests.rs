@@ -7,6 +7,7 @@ mod emulated;
 mod hostile;
 mod ordered;
 mod registration;
+mod secured;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -38,6 +38,8 @@ impl Keys {
 
     /// No connection is made without a password any more.
     pub(super) fn needs_password(&self) -> bool {
-        self.remembered.raised.is_some_and(|raised| raised.to == 1 && raised.proven)
+        self.remembered
+            .raised
+            .is_some_and(|raised| raised.to == 1 && raised.proven)
     }
 }

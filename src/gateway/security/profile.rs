@@ -105,7 +105,11 @@ impl Gateway {
 
     /// The backend wants another `SecurityProfile`.
     pub(in crate::gateway) fn raise_profile(&mut self, now: Now, to: u8) -> ConfigurationStatus {
-        let certified = self.safe.to_show(now.wall).first().is_some_and(Option::is_some);
+        let certified = self
+            .safe
+            .to_show(now.wall)
+            .first()
+            .is_some_and(Option::is_some);
         let possible = match (to, self.is_secure()) {
             (1, false) => self.password(now.wall).is_some(),
             (3, true) => self.plan.has_ca && certified,

@@ -211,8 +211,7 @@ impl Gateway {
 
     fn ask_for_certificate(&mut self, now: Mono) {
         self.certificate_asked = Some(now);
-        let boot: BootNotification =
-            serde_json::from_str(&self.boot_payload()).unwrap_or_default();
+        let boot: BootNotification = serde_json::from_str(&self.boot_payload()).unwrap_or_default();
         let first = |text: &str| text.chars().take(LONGEST_NAME).collect::<String>();
         let serial = boot.charge_point_serial_number;
         let serial = serial.filter(|serial| !serial.trim().is_empty());

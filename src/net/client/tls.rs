@@ -134,8 +134,8 @@ pub(super) fn fingerprint<S>(stream: &TlsStream<S>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
-    use rustls_pki_types::pem::PemObject as _;
     use rustls_pki_types::PrivateKeyDer;
+    use rustls_pki_types::pem::PemObject as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};

@@ -61,8 +61,7 @@ async fn the_log_says_whom_we_reached_and_warns_once_but_shows_no_secret() {
         ..Login::default()
     };
     for gateway in [GatewayId(0), GatewayId(1)] {
-        lab.diallers
-            .dial(gateway, login.clone());
+        lab.diallers.dial(gateway, login.clone());
         let up = server.up().await;
         let link = lab.dialled().await;
         drop(link.outbox);
