@@ -262,11 +262,10 @@ impl From<DialError> for DialFailure {
                 Self::Unreachable(error.to_string())
             }
             DialError::Tls(error) => {
-                let inner = error.get_ref();
-                if inner.is_some_and(|it| it.is::<Distrust>()) {
-                    Self::Distrusted(error.to_string())
-                } else {
-                    Self::Tls(error.to_string())
+                let distrusted = error.get_ref().and_then(|it| it.downcast_ref::<Distrust>());
+                match distrusted {
+                    Some(why) => Self::Distrusted(why.to_string()),
+                    None => Self::Tls(error.to_string()),
                 }
             }
             DialError::Refused {

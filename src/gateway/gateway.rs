@@ -42,7 +42,7 @@ pub(super) enum Asked {
     Heartbeat(Option<EntryId>),
     /// Anything whose answer changes nothing.
     Notice,
-    /// SecurityEventNotification.
+    /// A security event.
     Event,
     /// Authorize.
     Authorize(u64, IdTag),

@@ -31,11 +31,10 @@ impl Gateway {
         let speaks = primary.is_some_and(|member| member.plan.address == *address);
         match notice.action.as_str() {
             "BootNotification" if speaks => self.take_boot(now, &notice.payload),
-            "BootNotification" => {}
+            "SecurityEventNotification" if speaks => self.hear_event(&notice.payload),
+            "BootNotification" | "SecurityEventNotification" => {}
             "StatusNotification" => self.take_status(notice),
             "GetConfiguration" => self.take_keys(&notice.payload),
-            "SecurityEventNotification" if speaks => self.hear_event(&notice.payload),
-            "SecurityEventNotification" => {}
             _ if notice.evse.is_none() && !(speaks && self.plan.leads) => {}
             _ => {
                 // One that we play says nothing else unless the backend asks for it.
