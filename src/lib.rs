@@ -31,8 +31,8 @@
 //! 2. drain `poll_output()` until it returns `None`,
 //! 3. sleep until `poll_timeout()` or until something arrives, whichever is first.
 //!
-//! Imports go one way and `tests/it/architecture.rs` keeps them so: `units, ids, clock → ocpp →
-//! evse, journal, modbus → {load, central_system, charge_point, gateway} → site → certificates →
+//! Imports go one way and `tests/it/architecture.rs` keeps them so: `units, ids, clock → ocpp,
+//! certificates → evse, journal, modbus → {load, central_system, charge_point, gateway} → site →
 //! {config, net, store} → daemon → cli`.
 
 pub mod central_system;

@@ -109,6 +109,11 @@ impl<'a> Certificate<'a> {
         names.iter()
     }
 
+    /// Its number, big-endian.
+    pub(super) fn raw_serial(&self) -> &'a [u8] {
+        self.x509.tbs_certificate.raw_serial()
+    }
+
     /// What the parser makes of it.
     pub(crate) const fn x509(&self) -> &X509Certificate<'a> {
         &self.x509

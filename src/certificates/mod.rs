@@ -8,7 +8,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `blocks`, `pem` | certificates and keys out of files, and what to do where there are none |
-//! | `certificate`, `names` | what a certificate says |
+//! | `certificate`, `names`, `naming` | what a certificate says, and how it is named to others |
 //! | `identity` | who we are: a chain and the key that belongs to it |
 //! | `roots`, `distrust` | whom we trust: the judge of chains, and its reasons |
 //! | `verifier` | how the TLS library asks the judge |
@@ -18,6 +18,7 @@ mod certificate;
 mod distrust;
 mod identity;
 mod names;
+mod naming;
 mod pem;
 mod roots;
 mod verifier;
@@ -27,6 +28,7 @@ pub use certificate::{Certificate, NoCertificate, fingerprint};
 pub use distrust::Distrust;
 pub use identity::{Identity, IdentityError};
 pub(crate) use names::{alternative_for_people, name_for_people};
+pub use naming::Sha2;
 pub(crate) use pem::Kind;
 pub use pem::{PemError, certificates, private_key};
 pub use roots::{Roots, Usage, Verified};

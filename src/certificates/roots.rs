@@ -79,6 +79,14 @@ impl Roots {
         }
     }
 
+    /// These, and more.
+    #[must_use]
+    pub fn with(&self, more: Vec<CertificateDer<'static>>) -> Self {
+        let mut all = self.clone();
+        all.roots.extend(Self::new(self.list, more).roots);
+        all
+    }
+
     /// How many there are.
     pub const fn len(&self) -> usize {
         self.roots.len()

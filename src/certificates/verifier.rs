@@ -39,6 +39,21 @@ pub enum Trust {
 }
 
 impl Trust {
+    /// Trusts these, too, unless anyone is trusted anyway.
+    #[must_use]
+    pub fn with(&self, more: Vec<CertificateDer<'static>>) -> Self {
+        match self {
+            Self::Anyone => Self::Anyone,
+            Self::Roots {
+                roots,
+                verify_hostname,
+            } => Self::Roots {
+                roots: Arc::new(roots.with(more)),
+                verify_hostname: *verify_hostname,
+            },
+        }
+    }
+
     /// Judges the certificate of a server, and what came beside it.
     ///
     /// # Errors

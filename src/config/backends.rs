@@ -56,6 +56,7 @@ fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan
         leads: true,
         serial_suffix: None,
         security_profile,
+        has_ca: gateway.ca != super::Trust::Anyone,
         password: gateway
             .password
             .as_ref()

@@ -11,8 +11,9 @@ use tracing::{debug, error, info, warn};
 use super::field::{Field, ToLink};
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::Deadlines;
+use crate::certificates::{Distrust, Identity, certificates};
 use crate::gateway::DialFailure;
-use crate::gateway::keys::Credential;
+use crate::gateway::security::Login;
 use crate::ids::{GatewayId, LinkId};
 use crate::net::client::{Connected, DialError, Target, TlsClient, connect};
 use crate::net::directory::Password;
@@ -29,7 +30,7 @@ pub struct Backend {
 /// The tasks that dial, one for each backend connection.
 #[derive(Debug)]
 pub struct Diallers {
-    asks: Vec<mpsc::Sender<Option<Password>>>,
+    asks: Vec<mpsc::Sender<Login>>,
 }
 
 impl Diallers {
@@ -65,12 +66,13 @@ impl Diallers {
         }
     }
 
-    /// Starts one attempt, with this password. It ends in [`Field::DialFailed`], or in [`Field::Dialled`] and later
-    /// [`Field::Down`]. What is asked meanwhile begins after that, and only once.
-    pub fn dial(&self, gateway: GatewayId, password: Option<&Credential>) {
+    /// Starts one attempt, with what the gateway knows beside the configuration. It ends in
+    /// [`Field::DialFailed`], or in [`Field::Dialled`] and later [`Field::Down`]. What is asked
+    /// meanwhile begins after that, and only once.
+    pub fn dial(&self, gateway: GatewayId, login: Login) {
         if let Some(ask) = self.asks.get(gateway.0) {
             // Full: it is asked already.
-            let _ = ask.try_send(password.map(|it| Password::new(it.expose())));
+            let _ = ask.try_send(login);
         }
     }
 }
@@ -92,21 +94,46 @@ struct Dialler {
 }
 
 impl Dialler {
-    async fn run(mut self, mut asked: mpsc::Receiver<Option<Password>>) {
-        while let Some(Some(password)) = self.cancel.run_until_cancelled(asked.recv()).await {
+    async fn run(mut self, mut asked: mpsc::Receiver<Login>) {
+        while let Some(Some(login)) = self.cancel.run_until_cancelled(asked.recv()).await {
+            let tls = self.tls(&login);
+            let password = login.password.map(|it| Password::new(it.expose()));
             if password.is_some() {
                 self.warn_of_clear_text();
             }
             let target = self.backend.target.clone().with_password(password);
             // On the heap, because it is large and gone when the link begins.
-            let tls = &self.backend.tls;
-            let attempt = Box::pin(connect(&target, tls, self.deadlines.upgrade));
+            let attempt = Box::pin(connect(&target, &tls, self.deadlines.upgrade));
             match self.cancel.run_until_cancelled(attempt).await {
                 None => return,
                 Some(Ok(connected)) => self.carry(connected).await,
                 Some(Err(error)) => self.failed(error).await,
             }
         }
+    }
+
+    /// The configuration's, with what the backend installed and signed.
+    fn tls(&self, login: &Login) -> TlsClient {
+        let read = |pem: &String| certificates(pem.as_bytes()).unwrap_or_default();
+        let roots: Vec<_> = login.roots.iter().flat_map(read).collect();
+        let signed = login.certificate.as_ref().map(|signed| {
+            let key = signed.key.expose().as_bytes();
+            Identity::from_pem(signed.chain.as_bytes(), key)
+        });
+        let identity = signed.and_then(Result::ok);
+        if roots.is_empty() && identity.is_none() {
+            return self.backend.tls.clone();
+        }
+        let more = self.backend.tls.with(roots, identity.as_ref());
+        more.unwrap_or_else(|error| {
+            error!(
+                url = self.backend.target.url(),
+                client_id = self.backend.target.client_id(),
+                %error,
+                "what the backend installed or signed cannot be used"
+            );
+            self.backend.tls.clone()
+        })
     }
 
     fn warn_of_clear_text(&mut self) {
@@ -234,7 +261,13 @@ impl From<DialError> for DialFailure {
             DialError::Resolve { .. } | DialError::Io(_) | DialError::Timeout(_) => {
                 Self::Unreachable(error.to_string())
             }
-            DialError::Tls(error) => Self::Tls(error.to_string()),
+            DialError::Tls(error) => {
+                let distrusted = error.get_ref().and_then(|it| it.downcast_ref::<Distrust>());
+                match distrusted {
+                    Some(why) => Self::Distrusted(why.to_string()),
+                    None => Self::Tls(error.to_string()),
+                }
+            }
             DialError::Refused {
                 status: 401 | 403, ..
             } => Self::Unauthorized,

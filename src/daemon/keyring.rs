@@ -14,7 +14,9 @@ use super::host;
 use super::listener::Tls;
 use crate::certificates::{Identity, IdentityError, PemError, Roots, Trust, certificates};
 use crate::config::{self, Config, KeyPair, Server, TlsMode};
+use crate::gateway::security::{PrivateKey, Requested, Subject};
 use crate::net::client::TlsClient;
+use crate::net::issue;
 use crate::net::self_signed::{self, Origin, SelfSignedError};
 use crate::net::tls::{TlsError, TlsServer};
 
@@ -196,6 +198,25 @@ impl Files {
             paths.extend(gateway.key_pair.iter().map(|pair| pair.certificate.clone()));
         }
         paths
+    }
+}
+
+/// Makes a new key for a certificate that a backend is to sign, and asks for it.
+pub(super) fn request(subject: Subject) -> Option<Requested> {
+    let named = issue::Subject {
+        common_name: subject.common_name,
+        organization: Some(subject.organization),
+        ..issue::Subject::default()
+    };
+    match issue::request(&named, &[]) {
+        Ok(issued) => Some(Requested {
+            csr: issued.pem,
+            key: PrivateKey::new(issued.key),
+        }),
+        Err(error) => {
+            error!(%error, "no key can be made");
+            None
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::store::{Outcome, Writer};
 
 use super::clock::Clock;
 use super::field::{Field, ToLink};
+use super::keyring;
 use super::outside::{Ground, Outside};
 use super::reloading::{Extent, REST_WITHIN, Reload};
 use super::systemd;
@@ -285,8 +286,11 @@ impl SiteTask {
                 }
                 Output::Fetch { gateway, entries } => self.journal.fetch(gateway, entries),
                 Output::Send { link, text } => self.tell(link, ToLink::Text(text)),
-                Output::Dial { gateway, password } => {
-                    self.outside.diallers.dial(gateway, password.as_ref());
+                Output::Dial { gateway, login } => self.outside.diallers.dial(gateway, login),
+                Output::Request { gateway, subject } => {
+                    let requested = keyring::request(subject);
+                    let input = Input::Requested { gateway, requested };
+                    self.site.handle(self.clock.now(), input);
                 }
                 Output::Modbus { device, request } => self.outside.lines.ask(device, request),
                 Output::Ping { link } => self.tell(link, ToLink::Ping),

@@ -77,6 +77,12 @@ impl Gateway {
                 let (tag, transaction) = (tag.clone(), *transaction);
                 (What::Start { tag, transaction }, START)
             }
+            // Its link to its central system ends here, and what the backend signed would not reach it.
+            Ask::Relay { action, .. } if action == "SignCertificate" => {
+                let reply = Reply::Payload(r#"{"status":"Rejected"}"#.to_owned());
+                self.output(Output::Reply { ticket, reply });
+                return;
+            }
             Ask::Relay { action, payload } => {
                 let patience = if action == "DataTransfer" {
                     DATA_TRANSFER
@@ -281,9 +287,6 @@ impl Gateway {
             }
             What::Relay { action, payload } if action == "DataTransfer" => {
                 self.answer_data_transfer(now, &pending.evses, payload)
-            }
-            What::Relay { action, .. } if action == "SignCertificate" => {
-                Reply::Payload(r#"{"status":"Rejected"}"#.to_owned())
             }
             What::Relay { .. } => Reply::Refused(CallFailure::new(
                 ErrorCode::NotImplemented,

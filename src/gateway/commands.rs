@@ -47,17 +47,27 @@ const LONGEST_URI: usize = 2000;
 
 const PURPOSES: [&str; 3] = ["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"];
 
+const CERTIFICATES: [&str; 2] = [
+    "CentralSystemRootCertificate",
+    "ManufacturerRootCertificate",
+];
+
 /// By action. What is not here needs nothing, or is refused whatever it holds.
 #[rustfmt::skip]
-const COMMANDS: [(&str, &[Member]); 16] = [
+const COMMANDS: [(&str, &[Member]); 21] = [
     ("CancelReservation", &[("reservationId", Whole, NEEDED)]),
+    ("CertificateSigned", &[("certificateChain", Text(usize::MAX), NEEDED)]),
     ("ChangeAvailability", &[("connectorId", Connector, NEEDED), ("type", Word(&["Inoperative", "Operative"]), NEEDED)]),
     ("ChangeConfiguration", &[("key", Text(50), NEEDED), ("value", Text(500), NEEDED)]),
     ("ClearChargingProfile", &[("id", Whole, OPTIONAL), ("connectorId", Connector, OPTIONAL), ("chargingProfilePurpose", Word(&PURPOSES), OPTIONAL), ("stackLevel", Whole, OPTIONAL)]),
     ("DataTransfer", &[("vendorId", Text(255), NEEDED), ("messageId", Text(50), OPTIONAL)]),
+    ("DeleteCertificate", &[("certificateHashData", Object, NEEDED)]),
+    ("ExtendedTriggerMessage", &[("requestedMessage", Text(usize::MAX), NEEDED), ("connectorId", Connector, OPTIONAL)]),
     ("GetCompositeSchedule", &[("connectorId", Connector, NEEDED), ("duration", Whole, NEEDED), ("chargingRateUnit", Word(&["A", "W"]), OPTIONAL)]),
     ("GetConfiguration", &[("key", Texts(50), OPTIONAL)]),
     ("GetDiagnostics", &[("location", Text(LONGEST_URI), NEEDED), ("retries", Whole, OPTIONAL), ("retryInterval", Whole, OPTIONAL), ("startTime", Time, OPTIONAL), ("stopTime", Time, OPTIONAL)]),
+    ("GetInstalledCertificateIds", &[("certificateType", Word(&CERTIFICATES), NEEDED)]),
+    ("InstallCertificate", &[("certificateType", Word(&CERTIFICATES), NEEDED), ("certificate", Text(usize::MAX), NEEDED)]),
     ("RemoteStartTransaction", &[("idTag", Text(20), NEEDED), ("connectorId", Connector, OPTIONAL), ("chargingProfile", Object, OPTIONAL)]),
     ("RemoteStopTransaction", &[("transactionId", Whole, NEEDED)]),
     ("ReserveNow", &[("connectorId", Connector, NEEDED), ("expiryDate", Time, NEEDED), ("idTag", Text(20), NEEDED), ("parentIdTag", Text(20), OPTIONAL), ("reservationId", Whole, NEEDED)]),
@@ -202,7 +212,16 @@ mod tests {
                 json!({"idTag": "A", "chargingProfile": []}),
                 Some(Type),
             ),
-            ("CertificateSigned", json!({"certificateChain": {}}), None),
+            (
+                "CertificateSigned",
+                json!({"certificateChain": "-----"}),
+                None,
+            ),
+            (
+                "CertificateSigned",
+                json!({"certificateChain": {}}),
+                Some(Type),
+            ),
             ("Nonsense", json!({"a": {}}), None),
         ] {
             assert_eq!(code(action, &payload), expected, "{action} {payload}");

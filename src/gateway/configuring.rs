@@ -48,6 +48,17 @@ impl Gateway {
                 self.answer(id, &answer);
                 self.tell_metering();
             }
+            Ok(Change::Password(answer)) => {
+                self.remember_keys();
+                self.answer(id, &answer);
+                self.connection.new_password();
+                self.reconfigured(now, "AuthorizationKey");
+            }
+            Ok(Change::Profile(profile)) => {
+                let status = self.raise_profile(now, profile);
+                self.remember_keys();
+                self.answer(id, &Keys::answer(status));
+            }
             Ok(Change::Metering(Metering::Measurands(list))) if !are_measurands(&list) => {
                 let answer = Keys::answer(ConfigurationStatus::Rejected);
                 self.answer(id, &answer);

@@ -79,6 +79,11 @@ impl Connection {
         self.introduced_at = Some(self.introduced_at.map_or(at, |earlier| earlier.min(at)));
     }
 
+    /// There is a new password: it is tried first.
+    pub(super) fn new_password(&mut self) {
+        self.password = 0;
+    }
+
     /// It is time to try.
     pub(super) fn is_due(&self, now: Mono) -> bool {
         let introduced = self.introduced_at.is_some_and(|at| at <= now);

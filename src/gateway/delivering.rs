@@ -364,6 +364,7 @@ impl Gateway {
             Asked::Authorize(ticket, _) | Asked::Relay(ticket) => {
                 self.give_up_call(context.now, ticket);
             }
+            Asked::Event => self.give_up_event(),
             Asked::Heartbeat(_) | Asked::Notice => {}
         }
         if self.silences >= 2 {

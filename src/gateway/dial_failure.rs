@@ -23,6 +23,9 @@ pub enum DialFailure {
     /// The TLS handshake came to nothing; says why.
     #[error("no TLS connection with the backend: {0}")]
     Tls(String),
+    /// Its certificate is not trusted; says why.
+    #[error("no TLS connection with the backend: {0}")]
+    Distrusted(String),
     /// It sent us elsewhere and we do not go there; says why.
     #[error("the backend's redirect is not followed: {0}; write the final address into url")]
     Redirected(String),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, Timestamp};
 use crate::evse::{Call, Conduct, Notice, Outcome, Report};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, IdTag, Identity, LinkId, TransactionNumber,
@@ -28,6 +28,7 @@ use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
+use super::security::{Event, Events, Requested, Safe, Shown};
 use super::sharing::Parts;
 use super::tags::Tags;
 use super::transactions::Transactions;
@@ -41,6 +42,8 @@ pub(super) enum Asked {
     Heartbeat(Option<EntryId>),
     /// Anything whose answer changes nothing.
     Notice,
+    /// A security event.
+    Event,
     /// Authorize.
     Authorize(u64, IdTag),
     /// A relayed CALL of a wallbox.
@@ -56,6 +59,7 @@ impl Asked {
             Self::Boot => "BootNotification",
             Self::Heartbeat(_) => "Heartbeat",
             Self::Notice => "a notification",
+            Self::Event => "SecurityEventNotification",
             Self::Authorize(..) => "Authorize",
             Self::Relay(_) => "a relayed call",
             Self::Entry(_) => "a message of the queue",
@@ -86,6 +90,17 @@ pub struct Gateway {
     pub(super) keys: Keys,
     pub(super) profiles: BackendProfiles,
     pub(super) tags: Tags,
+    /// What the backend is told of security.
+    pub(super) events: Events,
+    /// Our key, its certificate, and the roots that the backend installed.
+    pub(super) safe: Safe,
+    pub(super) shown: Shown,
+    /// When a certificate was last asked for.
+    pub(super) certificate_asked: Option<Mono>,
+    /// When the backend last said what nobody understands.
+    pub(super) misunderstood_at: Option<Timestamp>,
+    /// The connection is to be made anew.
+    pub(super) come_back_at: Option<Mono>,
     pub(super) outbox: Outbox,
     pub(super) transactions: Transactions,
     /// The payload of the wallbox's last BootNotification.
@@ -157,6 +172,12 @@ impl Gateway {
                 list: read(memory("list")),
                 cache: read(memory("cache")),
             },
+            events: Events::recover(memory("events")),
+            safe: read(memory("certificates")),
+            shown: Shown::default(),
+            certificate_asked: None,
+            misunderstood_at: None,
+            come_back_at: None,
             outbox: Outbox::recover(&identity, recovered),
             transactions: Transactions::recover(&identity, recovered, &refused, &ended),
             boot: memory("boot").map(str::to_owned),
@@ -189,6 +210,10 @@ impl Gateway {
             plan,
         };
         gateway.note_memory();
+        // A wallbox of its own says so itself.
+        if gateway.members.are_emulated() {
+            gateway.happened(now.wall, Event::StartupOfTheDevice, None);
+        }
         if numbers != before {
             gateway.remember("connectors", &numbers);
         }
@@ -219,16 +244,14 @@ impl Gateway {
 
     /// The connection stands.
     pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
-        self.note_password(true);
+        self.note_login();
         self.connect(context.now, link);
         self.go_on(context);
     }
 
     /// The connection did not come about.
     pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure) {
-        if *why == DialFailure::Unauthorized {
-            self.note_password(false);
-        }
+        self.note_failed_login(context.now, why);
         self.connection.failed(context, &self.plan, why);
         self.go_on(context);
     }
@@ -255,7 +278,11 @@ impl Gateway {
                 self.silences = 0;
                 self.handle_answer(context, token, result);
             }
-            Received::Repeated(Some(frame)) | Received::Refuse(frame) => self.send(frame),
+            Received::Refuse(frame) => {
+                self.send(frame);
+                self.misunderstood(context.now);
+            }
+            Received::Repeated(Some(frame)) => self.send(frame),
             Received::Repeated(None) | Received::Ignore(_) => {}
         }
         self.go_on(context);
@@ -326,6 +353,12 @@ impl Gateway {
         self.go_on(context);
     }
 
+    /// There is a new key and a request for a certificate for it; `None` where none could be made.
+    pub fn handle_requested(&mut self, context: &mut Context<'_>, requested: Option<Requested>) {
+        self.take_request(requested);
+        self.go_on(context);
+    }
+
     /// Lets timers act.
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
@@ -335,6 +368,7 @@ impl Gateway {
         self.check_connection(context);
         self.end_calls(context.now);
         self.end_reset(context);
+        self.end_for_anew(context);
         self.note_absences(now);
         self.go_on(context);
     }
@@ -350,6 +384,7 @@ impl Gateway {
             self.delivering_timeout(),
             self.profiles_timeout(),
             self.reset_at,
+            self.come_back_at,
         ];
         times.into_iter().flatten().min()
     }
@@ -391,6 +426,8 @@ impl Gateway {
             ("list", messages::write(&self.tags.list)),
             ("cache", messages::write(&self.tags.cache)),
             ("ended", messages::write(&self.transactions.ended())),
+            ("events", self.events.memory()),
+            ("certificates", self.safe.memory()),
         ];
         let digests = known.into_iter().map(|(key, json)| (key, digest(&json)));
         self.remembered.extend(digests);
@@ -442,8 +479,8 @@ impl Gateway {
         if self.connection.link().is_none() {
             if self.connection.is_due(context.now.mono) {
                 self.connection.dials();
-                let password = self.password(context.now.wall);
-                self.output(Output::Dial { password });
+                let login = self.login(context.now.wall);
+                self.output(Output::Dial { login });
             }
             return;
         }
@@ -471,7 +508,9 @@ impl Gateway {
             self.overtaken = matches!(urgent, Urgent::Notice { .. });
             return !self.ask_urgent(context, urgent);
         }
-        self.deliver(context);
+        if !self.deliver(context) {
+            self.tell_event(context);
+        }
         false
     }
 
@@ -499,6 +538,7 @@ impl Gateway {
             Asked::Boot => self.take_registration(context.now, result),
             Asked::Heartbeat(probe) => self.take_heartbeat(context.now, probe, result),
             Asked::Notice => {}
+            Asked::Event => self.take_event_answer(result.err().as_ref()),
             Asked::Authorize(ticket, tag) => {
                 self.take_authorization(context.now, ticket, &tag, result);
             }

@@ -8,7 +8,7 @@ use crate::ids::{EntryId, EvseName, LinkId};
 use crate::journal::{Entry, Record};
 use crate::units::MilliAmps;
 
-use super::keys::Credential;
+use super::security::{Login, Subject};
 
 /// What a gateway needs from outside while it handles something.
 #[derive(Debug)]
@@ -33,9 +33,12 @@ pub enum Output {
     /// Try to connect; exactly one of [`handle_up`](super::Gateway::handle_up) and
     /// [`handle_failure`](super::Gateway::handle_failure) comes of it.
     Dial {
-        /// With this password.
-        password: Option<Credential>,
+        /// With this.
+        login: Login,
     },
+    /// Make a new key, and ask for a certificate for it that names this subject; exactly one
+    /// [`handle_requested`](super::Gateway::handle_requested) comes of it.
+    Request(Subject),
     /// Send a text frame.
     Send {
         /// The current link.

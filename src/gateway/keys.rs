@@ -10,8 +10,8 @@
 //! measurands are shared: the backend sees its own values, the wallbox gets what both need.
 //!
 //! `AllowOfflineTxForUnknownId` can be switched off by the backend, but on only where the
-//! configuration allows it: the site decides whether strangers charge. `SecurityProfile` cannot be
-//! changed: address and certificates of the backend stand in the configuration.
+//! configuration allows it: the site decides whether strangers charge. `SecurityProfile` can be
+//! raised as far as the address allows, which stands in the configuration ([`super::security`]).
 //!
 //! Where we play the wallbox the table is all there is. What is accepted there holds at once, so
 //! nothing is ever answered with `RebootRequired`.
@@ -30,11 +30,13 @@ use crate::ocpp::messages::{
 };
 
 mod credential;
+mod profile;
 mod table;
 mod values;
 
 use credential::Changed;
 pub use credential::Credential;
+use profile::Raised;
 use table::{Holder, Kind, ROWS, Row};
 pub use values::OfflineFlags;
 
@@ -74,6 +76,7 @@ struct Remembered {
     /// What the wallbox said last, by name in lower case.
     wallbox: BTreeMap<String, KeyValue>,
     password: Option<Changed>,
+    raised: Option<Raised>,
 }
 
 /// The configuration of one identity.
@@ -100,6 +103,10 @@ pub enum Change {
     /// See that the wallbox samples so that both sides have what they need; if it can, call
     /// [`Keys::keep`]; answer whether it could ([`Keys::answer`]).
     Metering(Metering),
+    /// Send this answer; the password is another one from now on.
+    Password(String),
+    /// Raise `SecurityProfile` to this, or do not; answer whether ([`Keys::answer`]).
+    Profile(u8),
     /// Pass the request on as it is; after the answer call [`Keys::relayed`].
     Relay,
 }
@@ -225,15 +232,19 @@ impl Keys {
             };
         };
         if row.kind == Kind::Secret {
-            return answered(match Credential::of_key(&value) {
-                Some(key) => {
-                    let old = self.remembered.password.take();
-                    let configured = self.plan.password.clone();
-                    self.remembered.password = Some(Changed::change(old, key, configured, now));
-                    Accepted
-                }
-                None => Rejected,
-            });
+            let Some(key) = Credential::of_key(&value) else {
+                return answered(Rejected);
+            };
+            let old = self.remembered.password.take();
+            let configured = self.plan.password.clone();
+            self.remembered.password = Some(Changed::change(old, key, configured, now));
+            return Ok(Change::Password(Self::answer(Accepted)));
+        }
+        if row.kind == Kind::Profile {
+            return match value.trim().parse() {
+                Ok(profile @ 0..=3) => Ok(Change::Profile(profile)),
+                _ => answered(Rejected),
+            };
         }
         if row.holder == Holder::Metering && !self.plan.emulated {
             return match metering(row, &value) {
@@ -365,7 +376,7 @@ impl Keys {
             "AllowOfflineTxForUnknownId" => true.to_string(),
             "ConnectorSwitch3to1PhaseSupported" => self.plan.switches_phases.to_string(),
             "NumberOfConnectors" => self.plan.connectors.to_string(),
-            "SecurityProfile" => self.plan.security_profile.to_string(),
+            "SecurityProfile" => self.security_profile().to_string(),
             ROTATION => self.plan.rotation.clone(),
             _ => row.default.to_owned(),
         };

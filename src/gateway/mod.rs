@@ -14,6 +14,7 @@
 //! | `configuring`, `keys` | the configuration keys of a charge point that is two |
 //! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
 //! | `authorizing`, `tags` | the backend's tag list, and what it said of tags before |
+//! | `security` | certificates, security events and profiles |
 //! | `members` | the EVSEs behind a gateway |
 //! | `plan` | what the configuration says |
 
@@ -42,6 +43,7 @@ mod outbox;
 pub mod plan;
 pub mod profiles;
 mod registering;
+pub mod security;
 mod sharing;
 pub mod tags;
 mod transactions;

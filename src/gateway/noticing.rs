@@ -31,7 +31,8 @@ impl Gateway {
         let speaks = primary.is_some_and(|member| member.plan.address == *address);
         match notice.action.as_str() {
             "BootNotification" if speaks => self.take_boot(now, &notice.payload),
-            "BootNotification" => {}
+            "SecurityEventNotification" if speaks => self.hear_event(&notice.payload),
+            "BootNotification" | "SecurityEventNotification" => {}
             "StatusNotification" => self.take_status(notice),
             "GetConfiguration" => self.take_keys(&notice.payload),
             _ if notice.evse.is_none() && !(speaks && self.plan.leads) => {}
@@ -87,7 +88,7 @@ impl Gateway {
         }
     }
 
-    fn tell(&mut self, word: Urgent) {
+    pub(super) fn tell(&mut self, word: Urgent) {
         self.urgent.push_back(word);
         if self.urgent.len() > URGENT {
             let oldest = self

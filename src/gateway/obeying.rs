@@ -19,11 +19,12 @@ use super::gateway::Gateway;
 use super::io::Context;
 use super::members::WHOLE;
 use super::ordering::{Addressed, Target, What};
+use super::security::is_of_security;
 
 pub(super) const REMOTE_START: &str = "RemoteStartTransaction";
 pub(super) const REJECTED: &str = r#"{"status":"Rejected"}"#;
 pub(super) const ACCEPTED: &str = r#"{"status":"Accepted"}"#;
-const NOT_IMPLEMENTED: &str = r#"{"status":"NotImplemented"}"#;
+pub(super) const NOT_IMPLEMENTED: &str = r#"{"status":"NotImplemented"}"#;
 
 /// The wallbox has so long to stop its transaction before a charge point that was reset comes back.
 const RESET_AFTER: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ impl Gateway {
             self.refuse(id, ErrorCode::FormationViolation, "a member is there twice");
             return;
         }
-        if self.members.are_emulated()
+        if (self.members.are_emulated() || is_of_security(action))
             && let Err(error) = commands::check(action, payload)
         {
             self.refuse(id, error.code, &error.what);
@@ -62,6 +63,10 @@ impl Gateway {
             client_id = self.plan.client_id,
             action, "the backend commands"
         );
+        if is_of_security(action) {
+            self.serve_security(context, id, action, payload);
+            return;
+        }
         if self.decline(id, action) {
             return;
         }
@@ -143,18 +148,6 @@ impl Gateway {
                 );
             }
             "SignedUpdateFirmware" if !self.plan.allow_firmware => self.answer(id, REJECTED),
-            // These concern the charge point's link to its central system, and that link is ours.
-            "InstallCertificate"
-            | "DeleteCertificate"
-            | "GetInstalledCertificateIds"
-            | "CertificateSigned"
-            | "ExtendedTriggerMessage" => {
-                self.refuse(
-                    id,
-                    ErrorCode::NotImplemented,
-                    "certificates are configured on site",
-                );
-            }
             _ => return false,
         }
         true
@@ -184,7 +177,7 @@ impl Gateway {
         self.send(frame);
     }
 
-    fn settle(&mut self, id: &MessageId, answer: Result<String, messages::ViewError>) {
+    pub(super) fn settle(&mut self, id: &MessageId, answer: Result<String, messages::ViewError>) {
         match answer {
             Ok(payload) => self.answer(id, &payload),
             Err(error) => self.refuse(id, error.code, &error.what),
@@ -279,7 +272,7 @@ impl Gateway {
         }
     }
 
-    fn trigger(&mut self, now: Now, id: &MessageId, payload: &RawValue) {
+    pub(super) fn trigger(&mut self, now: Now, id: &MessageId, payload: &RawValue) {
         let said = match messages::parse::<TriggerMessage>(payload) {
             Ok(said) => said,
             Err(_) if self.members.are_emulated() => {

@@ -10,7 +10,7 @@ use crate::units::{MilliAmps, Phase};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts of the configuration"
+    reason = "five facts of the configuration"
 )]
 pub struct GatewayPlan {
     /// `evse.gateway.url`.
@@ -29,6 +29,8 @@ pub struct GatewayPlan {
     pub serial_suffix: Option<String>,
     /// 0 to 3, by URL, password and certificate.
     pub security_profile: u8,
+    /// `evse.gateway.ca` is set: not any server is taken for the backend.
+    pub has_ca: bool,
     /// `evse.gateway.password`.
     pub password: Option<Credential>,
     /// What `BootNotification` says where no wallbox says it.

@@ -18,6 +18,7 @@ use crate::ocpp::timestamp;
 use super::gateway::{Asked, Gateway, Urgent};
 use super::io::{Context, Output};
 use super::members::WHOLE;
+use super::security::Event;
 
 /// A backend that names no interval, or an absurd one, is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
@@ -127,6 +128,8 @@ impl Gateway {
         self.replay.clear();
         self.triggered.clear();
         self.reset_at = None;
+        self.come_back_at = None;
+        self.leave_events();
         self.orders.clear();
         self.parts.clear();
         self.probe = None;
@@ -191,6 +194,8 @@ impl Gateway {
             .is_some()
         {
             self.registration.wanted = true;
+            let why = Some("on behalf of the central system");
+            self.happened(context.now.wall, Event::ResetOrReboot, why);
             self.hang_up(context, "reset", true);
         }
     }
@@ -324,6 +329,7 @@ impl Gateway {
             // It lives, and did not answer that message: that was an attempt.
             self.attempt_failed(now, entry, "no answer in time");
         }
+        self.renew_certificate(now);
         let answer = result.ok();
         let answer = answer.and_then(|raw| messages::parse::<HeartbeatResponse>(raw).ok());
         if let Some(answer) = answer {

@@ -7,6 +7,7 @@ mod emulated;
 mod hostile;
 mod ordered;
 mod registration;
+mod secured;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub(super) fn plan(members: Vec<MemberPlan>) -> GatewayPlan {
         leads: true,
         serial_suffix: None,
         security_profile: 0,
+        has_ca: false,
         password: None,
         boot: BootPlan::default(),
         synthesize_stop: false,
@@ -81,7 +83,9 @@ struct Bench {
     dials: u32,
     persisted: u32,
     /// The last one that was dialled with.
-    password: Option<keys::Credential>,
+    login: security::Login,
+    /// Whom certificates were to name.
+    subjects: Vec<security::Subject>,
     /// What was sent and not looked at yet.
     sent: VecDeque<Value>,
     /// The same as text, all of it.
@@ -122,7 +126,8 @@ impl Bench {
             link: 0,
             dials: 0,
             persisted: 0,
-            password: None,
+            login: security::Login::default(),
+            subjects: Vec::new(),
             sent: VecDeque::new(),
             wire: Vec::new(),
             replies: Vec::new(),
@@ -199,10 +204,11 @@ impl Bench {
                     let found = entries.iter().filter_map(found).collect();
                     self.act(|gateway, context| gateway.handle_fetched(context, found));
                 }
-                Output::Dial { password } => {
+                Output::Dial { login } => {
                     self.dials += 1;
-                    self.password = password;
+                    self.login = login;
                 }
+                Output::Request(subject) => self.subjects.push(subject),
                 Output::Send { text, .. } => {
                     if !self.verbatim {
                         self.schema.sent(&text);

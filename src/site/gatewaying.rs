@@ -10,6 +10,7 @@ use tracing::error;
 use crate::charge_point::ChargePoint;
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
+use crate::gateway::security::Requested;
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, Identity, LinkId, Seq,
@@ -93,6 +94,17 @@ impl Site {
         });
     }
 
+    pub(super) fn handle_requested(
+        &mut self,
+        now: Now,
+        gateway: GatewayId,
+        requested: Option<Requested>,
+    ) {
+        self.with_gateway(now, gateway.0, |gateway, context| {
+            gateway.handle_requested(context, requested);
+        });
+    }
+
     pub(super) fn handle_fetched(
         &mut self,
         now: Now,
@@ -152,9 +164,13 @@ impl Site {
                 let gateway = GatewayId(index);
                 self.outputs.push_back(Output::Fetch { gateway, entries });
             }
-            gateway::Output::Dial { password } => {
+            gateway::Output::Dial { login } => {
                 let gateway = GatewayId(index);
-                self.outputs.push_back(Output::Dial { gateway, password });
+                self.outputs.push_back(Output::Dial { gateway, login });
+            }
+            gateway::Output::Request(subject) => {
+                let gateway = GatewayId(index);
+                self.outputs.push_back(Output::Request { gateway, subject });
             }
             gateway::Output::Send { link, text } => {
                 if let Some(text) = slot.gate.pass(now.mono, self.committed, false, text) {

@@ -1,7 +1,7 @@
 //! What goes into [`Site`](super) and what comes out.
 
 use crate::gateway::DialFailure;
-use crate::gateway::keys::Credential;
+use crate::gateway::security::{Login, Requested, Subject};
 use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
@@ -51,6 +51,13 @@ pub enum Input {
         /// Why.
         why: DialFailure,
     },
+    /// A key was made; `None` = it could not be.
+    Requested {
+        /// For whom.
+        gateway: GatewayId,
+        /// The key, and the request for its certificate.
+        requested: Option<Requested>,
+    },
     /// A Modbus request came back.
     Modbus {
         /// Who was asked.
@@ -96,8 +103,16 @@ pub enum Output {
     Dial {
         /// Whose.
         gateway: GatewayId,
-        /// With this password.
-        password: Option<Credential>,
+        /// With this.
+        login: Login,
+    },
+    /// Make a new key, and ask for a certificate for it; exactly one [`Input::Requested`] shall
+    /// come of it.
+    Request {
+        /// For whom.
+        gateway: GatewayId,
+        /// Whom the certificate is to name.
+        subject: Subject,
     },
     /// Send this text frame.
     Send {

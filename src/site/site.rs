@@ -196,6 +196,9 @@ impl Site {
             } => self.handle_up(now, link, address, peer),
             Input::Dialled { gateway, link } => self.handle_dialled(now, gateway, link),
             Input::DialFailed { gateway, why } => self.handle_dial_failed(now, gateway, &why),
+            Input::Requested { gateway, requested } => {
+                self.handle_requested(now, gateway, requested);
+            }
             Input::Frame { link, text } => {
                 if let Some(index) = self.gateway_of(link) {
                     self.with_gateway(now, index, |gateway, context| {

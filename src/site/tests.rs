@@ -93,6 +93,7 @@ fn gateway_plan(client_id: &str, members: Vec<MemberPlan>) -> GatewayPlan {
         leads: true,
         serial_suffix: None,
         security_profile: 2,
+        has_ca: false,
         password: None,
         boot: BootPlan::default(),
         synthesize_stop: false,

@@ -27,6 +27,7 @@ from frames import Tap
 from gateway import GATEWAY
 from modbus import Grid, PowerBrain, Rtu, Tcp
 from report import Report, check
+from secured import SECURED
 from trouble import TROUBLE
 from wallbox import Fuse, Wallbox, dial
 from websockets.exceptions import InvalidStatus
@@ -299,7 +300,7 @@ ONE_BY_ONE = [
 
 
 TOGETHER = [*GATEWAY, *TROUBLE, *DELIVERY, gateway_dual, gateway_whole, gateway_virtual,
-            *EMULATED, *LINKS, *ORDERS, *CERTIFICATES]
+            *EMULATED, *LINKS, *ORDERS, *CERTIFICATES, *SECURED]
 
 
 async def play(scenario, home: Path) -> None:

@@ -11,11 +11,10 @@ use tokens::{is_word, tokens};
 /// The rooms, lowest first: a room imports from its own row and from those above it …
 const ROWS: &[&[&str]] = &[
     &["units", "ids", "clock"],
-    &["ocpp"],
+    &["ocpp", "certificates"],
     &["evse", "journal", "modbus"],
     &["load", "central_system", "charge_point", "gateway"],
     &["site"],
-    &["certificates"],
     &["config", "net", "store"],
     &["daemon"],
     &["sim"],

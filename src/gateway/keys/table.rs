@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Text,
     /// It cannot be read.
     Secret,
+    /// It can be raised, as far as the address allows.
+    Profile,
 }
 
 /// A key.
@@ -57,7 +59,7 @@ impl Row {
     pub(super) fn read(&self, text: &str) -> Option<String> {
         let text = text.trim();
         match self.kind {
-            Kind::Fixed | Kind::Secret => None,
+            Kind::Fixed | Kind::Secret | Kind::Profile => None,
             Kind::Whole(least) => {
                 let value: i32 = text.parse().ok()?;
                 (i64::from(value) >= least).then(|| value.to_string())
@@ -103,7 +105,7 @@ const fn row(name: &'static str, default: &'static str, kind: Kind, holder: Hold
 #[rustfmt::skip]
 pub(super) const ROWS: [Row; 47] = {
     use Holder::{Gateway, Metering, Wallbox};
-    use Kind::{Fixed, Flag, Measurands, Rotation, Secret, Text, Whole};
+    use Kind::{Fixed, Flag, Measurands, Profile, Rotation, Secret, Text, Whole};
     [
         row("AdditionalRootCertificateCheck", "false", Fixed, Gateway),
         row("AllowOfflineTxForUnknownId", "false", Flag, Gateway),
@@ -138,7 +140,7 @@ pub(super) const ROWS: [Row; 47] = {
         row("NumberOfConnectors", "", Fixed, Gateway),
         row("ReserveConnectorZeroSupported", "true", Fixed, Wallbox),
         row("ResetRetries", "1", Whole(0), Wallbox),
-        row("SecurityProfile", "", Fixed, Gateway),
+        row("SecurityProfile", "", Profile, Gateway),
         row("SendLocalListMaxLength", "200", Fixed, Gateway),
         row("StopTransactionMaxMeterValues", "500", Fixed, Wallbox),
         row("StopTransactionOnEVSideDisconnect", "true", Fixed, Wallbox),
@@ -296,7 +298,7 @@ mod tests {
     #[test]
     fn whatever_can_be_set_can_be_set_to_its_default() {
         for row in ROWS {
-            let settable = !matches!(row.kind, Kind::Fixed | Kind::Secret);
+            let settable = !matches!(row.kind, Kind::Fixed | Kind::Secret | Kind::Profile);
             let expected = settable.then(|| row.default.to_owned());
             assert_eq!(row.read(row.default), expected, "{}", row.name);
         }

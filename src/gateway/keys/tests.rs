@@ -43,11 +43,12 @@ fn change(keys: &mut Keys, key: &str, value: &str) -> Change {
 /// The status; `relayed` or `metering` where there is none yet.
 fn told(keys: &mut Keys, key: &str, value: &str) -> String {
     match change(keys, key, value) {
-        Change::Answered(answer) => {
+        Change::Answered(answer) | Change::Password(answer) => {
             let answer: Value = serde_json::from_str(&answer).unwrap();
             answer["status"].as_str().unwrap().to_owned()
         }
         Change::Metering(_) => "metering".to_owned(),
+        Change::Profile(profile) => format!("profile {profile}"),
         Change::Relay => "relayed".to_owned(),
     }
 }
@@ -243,7 +244,8 @@ fn a_change_is_ours_shared_refused_or_the_wallboxs() {
         ("NumberOfConnectors", "2", "Rejected"),
         ("ChargeProfileMaxStackLevel", "3", "Rejected"),
         ("LocalAuthListMaxLength", "3", "Rejected"),
-        ("SecurityProfile", "3", "Rejected"),
+        ("SecurityProfile", "3", "profile 3"),
+        ("SecurityProfile", "4", "Rejected"),
         ("CpoName", "Example", "Accepted"),
         ("AuthorizationKey", "short", "Rejected"),
         ("MeterValueSampleInterval", "900", "metering"),

@@ -33,10 +33,14 @@ pub struct OfflineFlags {
 impl Keys {
     /// What to connect with, in this order; `None` = without a password.
     pub fn passwords(&self, now: Timestamp) -> Vec<Option<&Credential>> {
-        match &self.remembered.password {
+        let mut passwords = match &self.remembered.password {
             Some(changed) => changed.to_try(now),
             None => vec![self.plan.password.as_ref()],
+        };
+        if self.needs_password() {
+            passwords.retain(Option::is_some);
         }
+        passwords
     }
 
     /// The backend let us in with the first of the [passwords](Self::passwords).

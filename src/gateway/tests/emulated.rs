@@ -202,6 +202,7 @@ fn a_reset_ends_transactions_and_the_connection_and_the_charge_point_comes_back(
             "BootNotification",
             "StatusNotification",
             "StatusNotification",
+            "SecurityEventNotification",
         ];
         assert_eq!(actions, expected);
         assert!(bench.orders.is_empty(), "no device is reset");

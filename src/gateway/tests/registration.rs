@@ -266,7 +266,7 @@ fn a_password_that_the_backend_sets_is_used_and_the_old_one_is_tried_where_it_is
     let mut bench = Bench::of(plan);
     bench.wallbox_comes();
     bench.connect();
-    assert_eq!(bench.password, Some(old.clone()));
+    assert_eq!(bench.login.password, Some(old.clone()));
     let change = json!({"key": "AuthorizationKey", "value": "a new password, and long"});
     let answer = bench.command("ChangeConfiguration", &change).unwrap();
     assert_eq!(answer[2]["status"], "Accepted");
@@ -274,7 +274,7 @@ fn a_password_that_the_backend_sets_is_used_and_the_old_one_is_tried_where_it_is
     let new = keys::Credential::new(*b"a new password, and long");
     for password in [&new, &old, &new] {
         bench.wait(400);
-        assert_eq!(bench.password.as_ref(), Some(password));
+        assert_eq!(bench.login.password.as_ref(), Some(password));
         bench.dials = 0;
         let why = DialFailure::Unauthorized;
         bench.act(|gateway, context| gateway.handle_failure(context, &why));
@@ -283,7 +283,7 @@ fn a_password_that_the_backend_sets_is_used_and_the_old_one_is_tried_where_it_is
     bench.act(|gateway, context| gateway.handle_failure(context, &DialFailure::Unauthorized));
     bench.wait(400);
     bench.connect();
-    assert_eq!(bench.password, Some(new));
+    assert_eq!(bench.login.password, Some(new));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,6 +22,7 @@ pub struct TlsClient(Arc<Mutex<Arc<Calling>>>);
 struct Calling {
     config: Arc<ClientConfig>,
     trust: Trust,
+    identity: Option<Identity>,
 }
 
 impl TlsClient {
@@ -40,8 +41,28 @@ impl TlsClient {
             None => builder.with_no_client_auth(),
         };
         let config = Arc::new(config);
-        let calling = Arc::new(Calling { config, trust });
+        let identity = identity.cloned();
+        let calling = Arc::new(Calling {
+            config,
+            trust,
+            identity,
+        });
         Ok(Self(Arc::new(Mutex::new(calling))))
+    }
+
+    /// Makes another one that trusts these roots, too, where not any server is taken, and shows
+    /// this certificate instead of its own, where there is one.
+    ///
+    /// # Errors
+    /// When the TLS library refuses.
+    pub fn with(
+        &self,
+        roots: Vec<CertificateDer<'static>>,
+        identity: Option<&Identity>,
+    ) -> Result<Self, Error> {
+        let calling = self.calling();
+        let identity = identity.or(calling.identity.as_ref());
+        Self::new(calling.trust.with(roots), identity)
     }
 
     /// Calls from now on as `other` does; connections that stand are not touched.
@@ -113,8 +134,8 @@ pub(super) fn fingerprint<S>(stream: &TlsStream<S>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
+    use rustls_pki_types::PrivateKeyDer;
     use rustls_pki_types::pem::PemObject as _;
-    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};

@@ -1,5 +1,6 @@
 //! Typed views of the messages of the Core, `SmartCharging`, `RemoteTrigger`, `Reservation` and
-//! `LocalAuthListManagement` profiles, and of what of `FirmwareManagement` is said without firmware.
+//! `LocalAuthListManagement` profiles, of what of `FirmwareManagement` is said without firmware, and
+//! of the security extension.
 //!
 //! One type serves both peers: written strictly, with the names of the specification and without
 //! `null`, and read leniently, so that a message is lost only if what makes it up is missing.
@@ -11,6 +12,7 @@ mod local_list;
 mod meter_values;
 mod remote_trigger;
 mod reservation;
+mod security;
 mod smart_charging;
 mod transactions;
 
@@ -28,6 +30,7 @@ pub use local_list::*;
 pub use meter_values::*;
 pub use remote_trigger::*;
 pub use reservation::*;
+pub use security::*;
 pub use smart_charging::*;
 pub use transactions::*;
 

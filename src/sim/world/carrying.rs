@@ -6,7 +6,7 @@ use super::{Event, World};
 use crate::clock::Mono;
 use crate::ids::{ChargeBoxId, LinkId};
 use crate::sim::wallbox;
-use crate::site::Output;
+use crate::site::{Input, Output};
 
 impl World {
     /// Carries everything that anybody has to say, and looks at the promises.
@@ -75,6 +75,12 @@ impl World {
                 }
             }
             Output::Dial { gateway, .. } => self.dial_backend(gateway),
+            // Lines are not encrypted here, and keys would be the only thing that chance makes.
+            Output::Request { gateway, .. } => {
+                let requested = None;
+                self.site
+                    .handle(self.now, Input::Requested { gateway, requested });
+            }
             Output::Modbus { device, request } => self.ask(device, request),
             Output::Ping { link } if self.backends.knows(link) => self.ping_backend(link),
             Output::Ping { link } => {

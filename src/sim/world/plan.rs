@@ -227,6 +227,7 @@ impl WorldPlan {
             shares_wallbox: false,
             serial_suffix: None,
             security_profile: 0,
+            has_ca: false,
             password: None,
             boot: BootPlan::default(),
             synthesize_stop: false,

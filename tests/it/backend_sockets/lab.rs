@@ -10,6 +10,7 @@ use chargewarden::daemon::link::LinkIds;
 use chargewarden::daemon::listener::Deadlines;
 use chargewarden::gateway::DialFailure;
 use chargewarden::gateway::keys::Credential;
+use chargewarden::gateway::security::Login;
 use chargewarden::ids::{GatewayId, LinkId};
 use chargewarden::net::client::{Target, TlsClient};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -161,7 +162,12 @@ impl Lab {
     }
 
     pub(crate) fn dial(&self) {
-        self.diallers.dial(GATEWAY, self.password.as_ref());
+        let password = self.password.clone();
+        let login = Login {
+            password,
+            ..Login::default()
+        };
+        self.diallers.dial(GATEWAY, login);
     }
 
     pub(crate) async fn event(&mut self) -> Field {

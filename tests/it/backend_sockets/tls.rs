@@ -7,6 +7,7 @@ use chargewarden::daemon::field::{Field, ToLink};
 use chargewarden::daemon::listener::Tls;
 use chargewarden::gateway::DialFailure;
 use chargewarden::gateway::keys::Credential;
+use chargewarden::gateway::security::Login;
 use chargewarden::ids::GatewayId;
 use chargewarden::net::self_signed;
 use chargewarden::net::tls::TlsServer;
@@ -55,9 +56,12 @@ async fn the_log_says_whom_we_reached_and_warns_once_but_shows_no_secret() {
     let with_query = backend(&format!("{url}?token=t0ken"));
     let backends = vec![with_query, backend(&url)];
     let mut lab = Lab::with(backends, Duration::from_secs(9));
+    let login = Login {
+        password: Some(Credential::new(*b"s3cret")),
+        ..Login::default()
+    };
     for gateway in [GatewayId(0), GatewayId(1)] {
-        lab.diallers
-            .dial(gateway, Some(&Credential::new(*b"s3cret")));
+        lab.diallers.dial(gateway, login.clone());
         let up = server.up().await;
         let link = lab.dialled().await;
         drop(link.outbox);
@@ -114,7 +118,7 @@ async fn a_link_of_ours_and_one_of_a_wallbox_have_different_numbers() {
         &server.links,
     );
     let (_wallbox, up) = server.wallbox("CB-1").await;
-    diallers.dial(GatewayId(0), None);
+    diallers.dial(GatewayId(0), Login::default());
     let _socket = backend_server.call().await.upgrade(PROTOCOL, b"").await;
     let told = crate::server_sockets::lab::soon("Dialled", field.recv()).await;
     let Some(Field::Dialled { link, .. }) = told else {

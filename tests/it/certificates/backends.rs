@@ -7,6 +7,7 @@ use chargewarden::daemon::dialler::Backend;
 use chargewarden::daemon::listener::Tls;
 use chargewarden::gateway::DialFailure;
 use chargewarden::gateway::keys::Credential;
+use chargewarden::gateway::security::{Login, PrivateKey, Signed};
 use chargewarden::net::client::{Target, TlsClient};
 use chargewarden::net::tls::TlsServer;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -28,17 +29,29 @@ fn listed(trusted: &[&Made], verify_hostname: bool) -> Trust {
 
 /// Calls a backend; what it was answered.
 async fn call(server: TlsServer, trust: Trust, identity: Option<&Identity>) -> Result<(), String> {
+    call_with(server, trust, identity, Login::default()).await
+}
+
+/// The same, with what the backend installed and signed.
+async fn call_with(
+    server: TlsServer,
+    trust: Trust,
+    identity: Option<&Identity>,
+    login: Login,
+) -> Result<(), String> {
     let server = ServerLab::with(|settings| {
         settings.tls = Tls::On(server);
         settings.deadlines = chargewarden::daemon::listener::Deadlines::default();
     });
     let url = format!("wss://127.0.0.1:{}/ocpp", server.port);
     let mut lab = lab(&url, trust, identity);
-    lab.dial();
+    lab.diallers.dial(GATEWAY, login);
     let outcome = match lab.event().await {
         chargewarden::daemon::field::Field::Dialled { .. } => Ok(()),
         chargewarden::daemon::field::Field::DialFailed { why, .. } => match why {
-            DialFailure::Tls(why) | DialFailure::Unreachable(why) => Err(why),
+            DialFailure::Tls(why)
+            | DialFailure::Distrusted(why)
+            | DialFailure::Unreachable(why) => Err(why),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -54,6 +67,38 @@ fn lab(url: &str, trust: Trust, identity: Option<&Identity>) -> Lab {
         tls: TlsClient::new(trust, identity).unwrap(),
     };
     Lab::with(vec![backend], Duration::from_secs(9))
+}
+
+#[tokio::test]
+async fn what_a_backend_installed_and_signed_counts_beside_the_configuration() {
+    let shop = Workshop::new();
+    let root = shop.own("root", "/CN=root", ROOT, Kind::Ec);
+    let shown = shop.issue(&root, "shown", "/CN=shown", LEAF, Kind::Ec);
+    let other = shop.own("other", "/CN=other", ROOT, Kind::Ec);
+    let ours = shop.issue(&other, "ours", "/CN=ours", V1, Kind::Ec);
+    let pem = |made: &Made| std::fs::read_to_string(&made.certificate).unwrap();
+    let signed = Signed {
+        chain: pem(&ours),
+        key: PrivateKey::new(std::fs::read_to_string(&ours.key).unwrap()),
+    };
+    let login = |installed: &[&Made], certificate: Option<&Signed>| Login {
+        certificate: certificate.cloned(),
+        roots: installed.iter().map(|it| pem(it)).collect(),
+        ..Login::default()
+    };
+    let demanding = || {
+        let clients = roots("client-ca", &[&other]);
+        TlsServer::new(&shown.identity(), Some(clients)).unwrap()
+    };
+    let ca = || listed(&[&other], false);
+    for (login, works) in [
+        (login(&[&root], Some(&signed)), true),
+        (login(&[], Some(&signed)), false),
+        (login(&[&root], None), false),
+    ] {
+        let outcome = call_with(demanding(), ca(), None, login).await;
+        assert_eq!(outcome.is_ok(), works, "{outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -192,7 +237,11 @@ async fn a_password_in_clear_text_is_worth_one_warning() {
         Some(Credential::new(*b"s3cret")),
         Some(Credential::new(*b"s3cret")),
     ] {
-        lab.diallers.dial(GATEWAY, password.as_ref());
+        let login = Login {
+            password,
+            ..Login::default()
+        };
+        lab.diallers.dial(GATEWAY, login);
         let socket = server.call().await.upgrade(PROTOCOL, b"").await;
         lab.dialled().await;
         drop(socket);

@@ -122,7 +122,9 @@ impl Desk {
                 }
                 Output::Ping { .. } | Output::Modbus { .. } => {}
                 Output::Close { link, .. } => self.closed.push(link),
-                Output::Fetch { .. } | Output::Dial { .. } => panic!("there is no backend here"),
+                Output::Fetch { .. } | Output::Dial { .. } | Output::Request { .. } => {
+                    panic!("there is no backend here")
+                }
             }
         }
     }

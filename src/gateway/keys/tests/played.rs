@@ -44,7 +44,7 @@ const KEYS: [(&str, bool, &str); 46] = [
     ("NumberOfConnectors", false, "1"),
     ("ReserveConnectorZeroSupported", false, "true"),
     ("ResetRetries", true, "1"),
-    ("SecurityProfile", false, "0"),
+    ("SecurityProfile", true, "0"),
     ("SendLocalListMaxLength", false, "200"),
     ("StopTransactionMaxMeterValues", false, "500"),
     ("StopTransactionOnEVSideDisconnect", false, "true"),
@@ -79,7 +79,11 @@ fn a_wallbox_that_we_play_has_the_keys_of_the_specification_with_their_first_val
 #[test]
 fn a_key_that_cannot_be_set_is_rejected_and_one_that_can_takes_its_own_value() {
     for (name, settable, first) in KEYS {
-        let expected = if settable { "Accepted" } else { "Rejected" };
+        let expected = match name {
+            "SecurityProfile" => "profile 0",
+            _ if settable => "Accepted",
+            _ => "Rejected",
+        };
         let mut keys = emulated();
         assert_eq!(told(&mut keys, name, first), expected, "{name}");
         assert_eq!(keys.value(name).as_deref(), Some(first), "{name}");

@@ -1,0 +1,40 @@
+//! The security extension of OCPP 1.6 on the way to a backend.
+//!
+//! A gateway's link to its backend is its own, so its certificates are, too, whatever stands
+//! behind it. Which backend is trusted and who we are stands in the configuration; a backend can
+//! add to both, and never take away:
+//!
+//! - A certificate that it signed for a key of ours (`SignCertificate`, `CertificateSigned`) is
+//!   shown from the next connection on. Until a connection stood with it, every other attempt is
+//!   made with what was shown before. It is asked for again a month before it ends.
+//! - Roots that it installed are trusted beside `ca`. Without `ca` any server is taken; one root
+//!   would turn that into "none but this one" without the operator's knowledge, and lock everybody
+//!   out who does not come from it. Then nothing is installed. What stands in `ca` is neither
+//!   listed nor deleted: it is not the backend's.
+//! - `SecurityProfile` can be raised as far as the address allows ([`profile`]).
+//!
+//! Logs are not uploaded: `GetLog` is rejected, unless a wallbox is there to do it.
+//!
+//! The private key is part of what the gateway remembers, with the password: it is on disk before
+//! the request for its certificate leaves, in a database that is readable for nobody else.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `safe` | our key, the certificate for it, and the installed roots |
+//! | `events`, `telling` | what the backend is told of security |
+//! | `serving` | the commands |
+//! | `profile` | how `SecurityProfile` is raised, and what a connection is made with |
+
+mod events;
+mod profile;
+mod safe;
+mod serving;
+mod telling;
+
+pub(super) use events::{Event, Events};
+pub use profile::Login;
+pub(super) use profile::Shown;
+pub(super) use safe::Safe;
+pub use safe::{PrivateKey, Signed};
+pub(super) use serving::is_of_security;
+pub use serving::{Requested, Subject};
