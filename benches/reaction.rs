@@ -378,7 +378,10 @@ impl Building {
                 let pong = true;
                 self.inputs.push_back(Input::Heard { link, pong });
             }
-            Output::Close { .. } | Output::Dial { .. } | Output::Fetch { .. } => {}
+            Output::Close { .. }
+            | Output::Dial { .. }
+            | Output::Request { .. }
+            | Output::Fetch { .. } => {}
         }
     }
 }

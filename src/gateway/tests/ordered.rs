@@ -258,6 +258,27 @@ fn a_reservation_is_cancelled_wherever_it_is() {
 }
 
 #[test]
+fn a_reservation_that_one_takes_is_cancelled_at_the_others() {
+    let reserve = json!({"connectorId": 2, "expiryDate": "2026-06-01T13:00:00Z", "idTag": TAG, "reservationId": 7});
+    let mut bench = Bench::played(two());
+    for (said, cancelled) in [(r#"{"status":"Occupied"}"#, 0), (ACCEPTED, 1)] {
+        bench.command("ReserveNow", &reserve);
+        let (_, order) = bench.orders.pop().unwrap();
+        let said = Ok(said.to_owned());
+        bench.act(|gateway, context| gateway.handle_outcome(context, order.id, said));
+        let orders = std::mem::take(&mut bench.orders);
+        assert_eq!(orders.len(), cancelled, "{orders:?}");
+        for (evse, order) in orders {
+            assert_eq!(
+                (evse.as_str(), order.action.as_str()),
+                ("left", "CancelReservation")
+            );
+            assert!(order.payload.contains('7'));
+        }
+    }
+}
+
+#[test]
 fn a_reservation_of_any_connector_takes_the_first_that_is_free() {
     let reserve = json!({"connectorId": 0, "expiryDate": "2026-06-01T13:00:00Z", "idTag": TAG, "reservationId": 1});
     let mut bench = Bench::played(two());

@@ -201,7 +201,9 @@ async fn attempt(
 /// With TLS 1.3 a backend judges our certificate only after our handshake: what it says then comes
 /// in place of its answer.
 fn broken(error: io::Error) -> DialError {
-    let is_alert = error.get_ref().is_some_and(|it| it.is::<rustls::Error>());
+    let inner = error.get_ref();
+    let is_alert = inner.and_then(|it| it.downcast_ref::<rustls::Error>());
+    let is_alert = is_alert.is_some();
     if is_alert {
         tls_failure(error)
     } else {
