@@ -54,7 +54,7 @@ fn power_brain(words: &[u16]) {
         let poll = Poll::decode(&registers);
         assert_eq!(poll.is_some(), block == Block::Poll);
         if let Some(poll) = poll {
-            assert!(poll.card.len() <= 30 && poll.card.is_ascii());
+            assert!(poll.card.chars().count() <= 30);
             assert!(poll.cable.is_none_or(|it| it >= LEAST_LIMIT));
             assert_eq!(milliamps(tenths(poll.signalled)), poll.signalled);
         }
