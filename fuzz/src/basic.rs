@@ -1,6 +1,7 @@
 //! Passwords.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -56,7 +57,10 @@ fn is_let_in(password: &[u8], header: &[u8]) -> bool {
 
 /// As it is configured, or as hexadecimal digits and what they stand for.
 fn is_same(password: &[u8], sent: &[u8]) -> bool {
-    let digits: String = sent.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut digits = String::new();
+    for byte in sent {
+        let _ = write!(digits, "{byte:02x}");
+    }
     let is_key = (32..=40).contains(&password.len());
     password == sent
         || is_key && password.eq_ignore_ascii_case(sent)

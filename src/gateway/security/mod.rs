@@ -11,7 +11,7 @@
 //!   would turn that into "none but this one" without the operator's knowledge, and lock everybody
 //!   out who does not come from it. Then nothing is installed. What stands in `ca` is neither
 //!   listed nor deleted: it is not the backend's.
-//! - `SecurityProfile` can be raised as far as the address allows ([`profile`]).
+//! - `SecurityProfile` can be raised as far as the address allows (`profile`).
 //!
 //! Logs are not uploaded: `GetLog` is rejected, unless a wallbox is there to do it.
 //!
