@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
-use tokio::task::yield_now;
+use tokio::time::sleep;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::Acceptor;
@@ -19,6 +20,10 @@ use tokio_rustls::server::TlsStream;
 use crate::certificates::{
     Certificate, ClientVerifier, Distrust, Identity, IdentityError, Roots, distrust_in,
 };
+
+/// After each signature timers and links have a turn. The runtime counts milliseconds: no less lets
+/// them run.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Why there is no TLS.
 #[derive(Debug, Error)]
@@ -90,7 +95,7 @@ impl TlsServer {
         let turn = self.turn.lock().await;
         // This signs; the rest is waiting.
         let answer = start.into_stream(self.config.clone());
-        yield_now().await;
+        sleep(BREATH).await;
         drop(turn);
         let accepted = answer.await;
         let stream = accepted.map_err(|error| self.failure(error, &suites))?;

@@ -79,11 +79,8 @@ const BANS: &[Ban] = &[
     // thread of the store is its own.
     Ban {
         modules: &["config", "net", "store"],
-        // To give way (`tokio::task::yield_now`) makes no task.
         paths: &[
-            "tokio::spawn", "tokio::task::spawn", "tokio::task::spawn_blocking",
-            "tokio::task::spawn_local", "tokio::task::block_in_place", "tokio::task::JoinSet",
-            "tokio::task::LocalSet", "tokio_util::task", "std::process", "std::env",
+            "tokio::spawn", "tokio::task", "tokio_util::task", "std::process", "std::env",
             "Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now",
         ],
         also_in_tests: false,
