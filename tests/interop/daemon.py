@@ -45,12 +45,19 @@ failsafe-current = 0
 """
 
 
+GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """Below those that the system gives to whoever connects: it stays free until it is listened on."""
+    """Below those that the system gives to whoever connects, and never the same one twice, because
+    scenarios run beside each other: it stays free until it is listened on, and while it is not."""
     while True:
         port = random.randrange(20_000, 32_000)
+        if port in GIVEN:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            GIVEN.add(port)
             return port
 
 
