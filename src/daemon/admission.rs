@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// One new connection in this time from one address, in the long run: 100 a second.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -44,12 +45,15 @@ pub enum Dropped {
 pub struct Ticket {
     admission: Arc<Admission>,
     peer: IpAddr,
-    pending: bool,
+    number: u64,
+    upgraded: bool,
+    revoked: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
+    next: u64,
     addresses: BTreeMap<IpAddr, Address>,
 }
 
@@ -57,7 +61,8 @@ struct Counts {
 struct Address {
     /// Up to when its connections are paid for, at one in [`INTERVAL`].
     paid_until: Instant,
-    pending: usize,
+    /// Those that are short of the upgrade, and how they are told to give way.
+    pending: BTreeMap<u64, CancellationToken>,
 }
 
 impl Admission {
@@ -69,18 +74,23 @@ impl Admission {
         })
     }
 
-    /// Lets a new connection in.
+    /// Lets a new connection in. Where all places are taken, one that is short of the upgrade gives
+    /// way to one from an address that holds fewer of those.
     ///
     /// # Errors
     /// When there are too many, or too many from this address.
     pub fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Result<Ticket, Dropped> {
+        let revoked = CancellationToken::new();
         let mut counts = self.counts();
-        counts.admit(peer, now, self.max)?;
+        counts.admit(peer, now, self.max, &revoked)?;
         counts.total += 1;
+        counts.next += 1;
         Ok(Ticket {
             admission: self.clone(),
             peer,
-            pending: true,
+            number: counts.next,
+            upgraded: false,
+            revoked,
         })
     }
 
@@ -90,15 +100,21 @@ impl Admission {
 }
 
 impl Counts {
-    fn admit(&mut self, peer: IpAddr, now: Instant, max: usize) -> Result<(), Dropped> {
+    fn admit(
+        &mut self,
+        peer: IpAddr,
+        now: Instant,
+        max: usize,
+        revoked: &CancellationToken,
+    ) -> Result<(), Dropped> {
         if self.addresses.len() >= ADDRESSES && !self.addresses.contains_key(&peer) {
             self.addresses
-                .retain(|_, address| address.pending > 0 || address.paid_until > now);
+                .retain(|_, address| !address.pending.is_empty() || address.paid_until > now);
         }
         let address = if self.addresses.len() < ADDRESSES {
             Some(self.addresses.entry(peer).or_insert(Address {
                 paid_until: now,
-                pending: 0,
+                pending: BTreeMap::new(),
             }))
         } else {
             self.addresses.get_mut(&peer)
@@ -107,41 +123,75 @@ impl Counts {
             if address.paid_until > now + BURST {
                 return Err(Dropped::TooFast);
             }
-            if address.pending >= PENDING.max(max / 2) {
+            if address.pending.len() >= PENDING.max(max / 2) {
                 return Err(Dropped::TooManyPending);
             }
         }
-        if self.total >= max {
+        let own = address.map_or(0, |address| address.pending.len());
+        if self.total >= max && !self.make_room(own) {
             return Err(Dropped::Full);
         }
-        if let Some(address) = address {
+        let number = self.next + 1;
+        if let Some(address) = self.addresses.get_mut(&peer) {
             address.paid_until = address.paid_until.max(now) + INTERVAL;
-            address.pending += 1;
+            address.pending.insert(number, revoked.clone());
         }
         Ok(())
     }
 
-    fn no_longer_pending(&mut self, peer: IpAddr) {
+    /// Who floods us from several addresses shuts out nobody else: the youngest connection of the
+    /// address with most of them that are short of the upgrade ends, if those are more than `own`
+    /// and one.
+    fn make_room(&mut self, own: usize) -> bool {
+        let pending = self.addresses.values_mut().map(|it| &mut it.pending);
+        let Some(most) = pending.max_by_key(|it| it.len()) else {
+            return false;
+        };
+        if most.len() <= own + 1 {
+            return false;
+        }
+        let Some((_, revoked)) = most.pop_last() else {
+            return false;
+        };
+        revoked.cancel();
+        self.total = self.total.saturating_sub(1);
+        true
+    }
+
+    fn no_longer_pending(&mut self, peer: IpAddr, number: u64) {
         if let Some(address) = self.addresses.get_mut(&peer) {
-            address.pending = address.pending.saturating_sub(1);
+            address.pending.remove(&number);
         }
     }
 }
 
 impl Ticket {
-    /// The upgrade is done: from now on it counts only in the total.
-    pub fn upgraded(&mut self) {
-        if std::mem::take(&mut self.pending) {
-            self.admission.counts().no_longer_pending(self.peer);
+    /// The upgrade is done: from now on it counts only in the total, and gives way to nobody. False:
+    /// it had to give way before.
+    pub fn upgraded(&mut self) -> bool {
+        let mut counts = self.admission.counts();
+        if self.revoked.is_cancelled() {
+            return false;
         }
+        self.upgraded = true;
+        counts.no_longer_pending(self.peer, self.number);
+        true
+    }
+
+    /// Is cancelled when it has to give way.
+    pub fn revoked(&self) -> CancellationToken {
+        self.revoked.clone()
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.upgraded();
         let mut counts = self.admission.counts();
-        counts.total = counts.total.saturating_sub(1);
+        // Who gave way was counted then.
+        if !self.revoked.is_cancelled() {
+            counts.no_longer_pending(self.peer, self.number);
+            counts.total = counts.total.saturating_sub(1);
+        }
     }
 }
 
@@ -191,8 +241,33 @@ mod tests {
             Dropped::TooManyPending
         );
         assert!(admission.admit(WALLBOX, now).is_ok());
-        held.iter_mut().for_each(Ticket::upgraded);
+        assert!(held.iter_mut().all(Ticket::upgraded));
         assert!(admission.admit(HOSTILE, now).is_ok());
+    }
+
+    #[test]
+    fn whoever_holds_most_without_an_upgrade_gives_way_to_others() {
+        let now = Instant::now();
+        let admission = Admission::new(300);
+        let hostile = [1, 2, 3].map(|n| IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, n)));
+        let mut held: Vec<_> = (0..300)
+            .map(|n| admission.admit(hostile[n % 3], now).unwrap())
+            .collect();
+        let full = admission.admit(hostile[0], now).unwrap_err();
+        assert_eq!(full, Dropped::Full, "it has enough");
+        let mut wallboxes: Vec<_> = (0..50)
+            .map(|_| admission.admit(WALLBOX, now).unwrap())
+            .collect();
+        let gone: Vec<_> = held.iter().map(|it| it.revoked().is_cancelled()).collect();
+        assert_eq!(gone.iter().filter(|gone| **gone).count(), 50);
+        assert!(gone[..240].iter().all(|gone| !gone), "the youngest");
+        assert!(wallboxes.iter_mut().all(Ticket::upgraded));
+        let stay = held.iter_mut().filter_map(|it| it.upgraded().then_some(()));
+        assert_eq!(stay.count(), 250);
+        let full = admission.admit(WALLBOX, now).unwrap_err();
+        assert_eq!(full, Dropped::Full, "who is in stays in");
+        drop((held, wallboxes));
+        assert_eq!(admission.counts().total, 0);
     }
 
     #[test]

@@ -96,10 +96,14 @@ impl Entrance {
     ) {
         // On the heap, because it is large and gone when the link begins.
         let open = Box::pin(self.open(stream, peer));
-        let Some(Some(guest)) = self.cancel.run_until_cancelled(open).await else {
+        let revoked = ticket.revoked();
+        let open = revoked.run_until_cancelled(open);
+        let Some(Some(Some(guest))) = self.cancel.run_until_cancelled(open).await else {
             return;
         };
-        ticket.upgraded();
+        if !ticket.upgraded() {
+            return;
+        }
         let link = Link {
             id: self.links.next(),
             peer: Wallbox {

@@ -2,11 +2,14 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chargewarden::daemon::field::ToLink;
-use chargewarden::daemon::listener::Tls;
+use chargewarden::daemon::listener::{Deadlines, Tls};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{
@@ -18,7 +21,7 @@ use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
 };
 
-use super::lab::{Client, Frame, Lab, Log, soon, v1_certificate};
+use super::lab::{Client, DEADLINES, Frame, Lab, Log, soon, v1_certificate};
 
 /// A wallbox that, like most, looks at no certificate.
 #[derive(Debug)]
@@ -176,4 +179,72 @@ async fn half_a_tls_handshake_is_dropped() {
     garbage.write(&[0x16; 1000]).await;
     garbage.rest().await;
     lab.still_serves("CB-1").await;
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_comes_byte_by_byte_is_dropped_at_its_deadline() {
+    let mut lab = Lab::with_tls(Tls::Detect(v1_certificate()));
+    let mut loris = lab.tcp().await;
+    let begin = Instant::now();
+    let dropped = async {
+        for byte in client_hello(&[0xc02b]).into_iter().cycle() {
+            if loris.0.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            let answer = timeout(Duration::from_millis(30), loris.0.read(&mut [0])).await;
+            if matches!(answer, Ok(Ok(0) | Err(_))) {
+                break;
+            }
+        }
+    };
+    soon("the end", dropped).await;
+    assert!(begin.elapsed() >= DEADLINES.tls);
+    lab.still_serves("CB-1").await;
+}
+
+#[tokio::test]
+async fn a_request_that_comes_byte_by_byte_over_tls_is_dropped_at_its_deadline() {
+    let mut lab = Lab::with_tls(Tls::Detect(v1_certificate()));
+    let mut loris = wss(&lab, &TLS13, &[]).await.unwrap();
+    let begin = Instant::now();
+    loris.write(b"GET /CB-1 HTTP/1.1\r\n").await;
+    let dropped = async {
+        loop {
+            let sent = loris.0.write_all(b"A").await;
+            if sent.is_err() || loris.0.flush().await.is_err() {
+                break;
+            }
+            let answer = timeout(Duration::from_millis(30), loris.0.read(&mut [0])).await;
+            if let Ok(answer) = answer {
+                assert!(!matches!(answer, Ok(1..)), "answered");
+                break;
+            }
+        }
+    };
+    soon("the end", dropped).await;
+    assert!(begin.elapsed() >= DEADLINES.upgrade);
+    lab.still_serves("CB-1").await;
+}
+
+#[tokio::test]
+async fn half_open_connections_of_several_hosts_do_not_lock_a_wallbox_out() {
+    let mut lab = Lab::with(|settings| {
+        settings.tls = Tls::Detect(v1_certificate());
+        settings.max_connections = 60;
+        // Nobody is dropped for being slow while this runs.
+        settings.deadlines = Deadlines::default();
+    });
+    let mut held = Vec::new();
+    for n in 0..60 {
+        let host = [127, 0, 0, 2 + n % 3].into();
+        let mut half = lab.tcp_from(host).await.unwrap();
+        half.write(&client_hello(&[0xc02b])[..40]).await;
+        held.push(half);
+    }
+    let mut wallbox = wss(&lab, &TLS13, &[]).await.unwrap();
+    wallbox.upgrade("CB-1").await;
+    let up = lab.up().await;
+    wallbox.send_text("over TLS").await;
+    assert_eq!(lab.text().await, (up.link, "over TLS".into()));
+    lab.still_serves("CB-2").await;
 }
