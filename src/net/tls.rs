@@ -214,7 +214,18 @@ fn advice(suites: &[CipherSuite], key: SignatureAlgorithm) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rustls_pki_types::{ServerName, UnixTime};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::time_provider::TimeProvider;
+    use tokio_rustls::rustls::version::{TLS12, TLS13};
+    use tokio_rustls::rustls::{ClientConfig, SupportedProtocolVersion};
+
     use super::*;
+    use crate::certificates::{ServerVerifier, Trust};
 
     #[test]
     fn suites_are_named_as_the_standard_names_them() {
@@ -237,6 +248,124 @@ mod tests {
             let advice = advice(suites, key);
             assert!(advice.contains("use ws:// or put a TLS proxy in front"));
             assert_eq!(advice.contains("RSA certificate"), rsa);
+        }
+    }
+
+    /// Midnight, when the certificates of [`short_lived`] end.
+    const END: u64 = 1_769_904_000;
+
+    #[derive(Debug)]
+    struct At(AtomicU64);
+
+    impl TimeProvider for At {
+        fn current_time(&self) -> Option<UnixTime> {
+            let seconds = Duration::from_secs(self.0.load(Ordering::Relaxed));
+            Some(UnixTime::since_unix_epoch(seconds))
+        }
+    }
+
+    /// Valid until February 2026.
+    fn short_lived() -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 2, 1);
+        let made = params.self_signed(&key).unwrap().pem();
+        Identity::from_pem(made.as_bytes(), key.serialize_pem().as_bytes()).unwrap()
+    }
+
+    /// Lets in who shows this, and looks at the clock a minute before its end.
+    fn server(own: &Identity, trusted: &Identity) -> (TlsServer, Arc<At>) {
+        let trusted = Roots::new("client-ca", [trusted.chain()[0].clone()]);
+        let mut server = TlsServer::new(own, Some(Arc::new(trusted))).unwrap();
+        let clock = Arc::new(At(AtomicU64::new(END - 60)));
+        Arc::make_mut(&mut server.config).time_provider = clock.clone();
+        (server, clock)
+    }
+
+    /// A wallbox with this certificate that keeps its sessions.
+    fn wallbox(version: &'static SupportedProtocolVersion, own: &Identity) -> TlsConnector {
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(Trust::Anyone)))
+            .with_client_cert_resolver(own.resolver());
+        TlsConnector::from(Arc::new(config))
+    }
+
+    async fn call(
+        wallbox: &TlsConnector,
+        server: &TlsServer,
+    ) -> Result<Option<HandshakeKind>, HandshakeError> {
+        let (theirs, ours) = duplex(64 * 1024);
+        let answer = async {
+            let mut stream = server.accept(ours).await?;
+            // With the first byte come the tickets of TLS 1.3.
+            let _ = stream.write_u8(7).await;
+            let _ = stream.flush().await;
+            Ok(stream.get_ref().1.handshake_kind())
+        };
+        let ask = async {
+            let name = ServerName::try_from("pi").unwrap();
+            if let Ok(mut stream) = wallbox.connect(name, theirs).await {
+                let _ = stream.read_u8().await;
+            }
+        };
+        tokio::join!(answer, ask).0
+    }
+
+    #[tokio::test]
+    async fn the_next_connection_resumes_the_session_unless_the_certificate_is_another() {
+        let own = short_lived();
+        for version in [&TLS12, &TLS13] {
+            let wallbox = wallbox(version, &own);
+            for _ in 0..2 {
+                let (server, _) = server(&short_lived(), &own);
+                for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+                    let called = call(&wallbox, &server).await.unwrap();
+                    assert_eq!(called, Some(kind), "{version:?}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_does_not_outlive_the_trust_in_its_wallbox() {
+        let own = short_lived();
+        for version in [&TLS12, &TLS13] {
+            let wallbox = wallbox(version, &own);
+            let pi = short_lived();
+            let (before, _) = server(&pi, &own);
+            for _ in 0..2 {
+                call(&wallbox, &before).await.unwrap();
+            }
+            // The same certificate of ours, another client-ca.
+            let (after, _) = server(&pi, &short_lived());
+            let refused = call(&wallbox, &after).await;
+            let refused = refused.expect_err("it is not trusted any more");
+            assert!(
+                matches!(refused, HandshakeError::Distrusted(_)),
+                "{refused}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_does_not_outlive_the_certificate_of_its_wallbox() {
+        let own = short_lived();
+        for version in [&TLS12, &TLS13] {
+            let wallbox = wallbox(version, &own);
+            let (server, clock) = server(&short_lived(), &own);
+            for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+                assert_eq!(call(&wallbox, &server).await.unwrap(), Some(kind));
+            }
+            clock.0.store(END + 60, Ordering::Relaxed);
+            let refused = call(&wallbox, &server).await.expect_err("it has ended");
+            assert!(
+                refused.to_string().contains("ended on 2026-02-01"),
+                "{refused}"
+            );
         }
     }
 }

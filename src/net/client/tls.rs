@@ -133,17 +133,22 @@ pub(super) fn fingerprint<S>(stream: &TlsStream<S>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair};
-    use rustls_pki_types::PrivateKeyDer;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
     use rustls_pki_types::pem::PemObject as _;
+    use rustls_pki_types::{PrivateKeyDer, UnixTime};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
     use tokio_rustls::rustls::sign::CertifiedKey;
+    use tokio_rustls::rustls::time_provider::TimeProvider;
     use tokio_rustls::rustls::version::{TLS12, TLS13};
     use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
 
     use super::*;
+    use crate::certificates::Roots;
 
     const V1: &[u8] = include_bytes!("../../../tests/it/fixtures/v1.crt");
     const V1_KEY: &[u8] = include_bytes!("../../../tests/it/fixtures/v1.key");
@@ -237,5 +242,123 @@ mod tests {
         let client = TlsClient::new(Trust::Anyone, None).unwrap();
         let (ours, _theirs) = duplex(64);
         assert!(client.connect("no host", ours).await.is_err());
+    }
+
+    /// Midnight, when the certificate of [`short_lived`] ends.
+    const END: u64 = 1_769_904_000;
+
+    #[derive(Debug)]
+    struct At(AtomicU64);
+
+    impl TimeProvider for At {
+        fn current_time(&self) -> Option<UnixTime> {
+            let seconds = Duration::from_secs(self.0.load(Ordering::Relaxed));
+            Some(UnixTime::since_unix_epoch(seconds))
+        }
+    }
+
+    /// Valid until February 2026.
+    fn short_lived() -> (CertificateDer<'static>, KeyPair) {
+        let pair = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 2, 1);
+        let made = params.self_signed(&pair).unwrap().der().clone();
+        (made, pair)
+    }
+
+    fn listed(certificate: &CertificateDer<'static>) -> Trust {
+        Trust::Roots {
+            roots: Arc::new(Roots::new("ca", [certificate.clone()])),
+            verify_hostname: true,
+        }
+    }
+
+    /// One connection: how the server saw the handshake, and whether we were content.
+    async fn call(
+        client: &TlsClient,
+        server: &TlsAcceptor,
+    ) -> (Option<HandshakeKind>, io::Result<()>) {
+        // Stays until the server has said all, whatever we think of it.
+        let (mut ours, theirs) = duplex(64 * 1024);
+        let answer = async {
+            let mut stream = server.accept(theirs).await.ok()?;
+            // With the first byte come the tickets of TLS 1.3.
+            let _ = stream.write_u8(7).await;
+            let _ = stream.flush().await;
+            stream.get_ref().1.handshake_kind()
+        };
+        let ask = async {
+            let mut stream = client.connect("127.0.0.1", &mut ours).await?;
+            stream.read_u8().await.map(drop)
+        };
+        tokio::join!(answer, ask)
+    }
+
+    #[tokio::test]
+    async fn the_next_connection_resumes_the_session_unless_the_rules_were_read_anew() {
+        for version in [&TLS12, &TLS13] {
+            let server = server(version, v1(), key(V1_KEY));
+            let client = TlsClient::new(Trust::Anyone, None).unwrap();
+            let mut kinds = Vec::new();
+            for again in [true, false, true] {
+                for _ in 0..2 {
+                    let (kind, done) = call(&client, &server).await;
+                    done.unwrap();
+                    kinds.push(kind.unwrap());
+                }
+                if !again {
+                    client.replace(&TlsClient::new(Trust::Anyone, None).unwrap());
+                }
+            }
+            let (full, resumed) = (HandshakeKind::Full, HandshakeKind::Resumed);
+            let expected = [full, resumed, resumed, resumed, full, resumed];
+            assert_eq!(kinds, expected, "{version:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_does_not_outlive_the_trust_in_its_server() {
+        for version in [&TLS12, &TLS13] {
+            let server = server(version, v1(), key(V1_KEY));
+            let client = TlsClient::new(listed(&v1()), None).unwrap();
+            for _ in 0..2 {
+                call(&client, &server).await.1.unwrap();
+            }
+            let (other, _) = short_lived();
+            client.replace(&TlsClient::new(listed(&other), None).unwrap());
+            let error = call(&client, &server).await.1.unwrap_err();
+            assert!(error.to_string().contains("is not in ca"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_does_not_outlive_the_certificate_of_its_server() {
+        for version in [&TLS12, &TLS13] {
+            let (shown, pair) = short_lived();
+            let server = server(version, shown.clone(), key(pair.serialize_pem().as_bytes()));
+            let client = TlsClient::new(listed(&shown), None).unwrap();
+            let clock = Arc::new(At(AtomicU64::new(END - 60)));
+            {
+                let mut calling = client.0.lock().unwrap();
+                let mut config = (*calling.config).clone();
+                config.time_provider = clock.clone();
+                *calling = Arc::new(Calling {
+                    config: Arc::new(config),
+                    trust: calling.trust.clone(),
+                    identity: None,
+                });
+            }
+            for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+                let (seen, done) = call(&client, &server).await;
+                done.unwrap();
+                assert_eq!(seen, Some(kind));
+            }
+            clock.0.store(END + 60, Ordering::Relaxed);
+            let (kind, done) = call(&client, &server).await;
+            assert_eq!(kind, Some(HandshakeKind::Resumed), "it is not asked again");
+            let error = done.unwrap_err();
+            assert!(error.to_string().contains("ended on 2026-02-01"), "{error}");
+        }
     }
 }
