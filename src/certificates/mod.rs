@@ -11,6 +11,7 @@
 //! | `certificate`, `names`, `naming` | what a certificate says, and how it is named to others |
 //! | `identity` | who we are: a chain and the key that belongs to it |
 //! | `roots`, `distrust` | whom we trust: the judge of chains, and its reasons |
+//! | `urgency` | how near the end of a certificate is |
 //! | `verifier` | how the TLS library asks the judge |
 
 mod blocks;
@@ -21,6 +22,7 @@ mod names;
 mod naming;
 mod pem;
 mod roots;
+mod urgency;
 mod verifier;
 
 pub(crate) use blocks::{Block, Content, blocks};
@@ -32,4 +34,5 @@ pub use naming::Sha2;
 pub(crate) use pem::Kind;
 pub use pem::{PemError, certificates, private_key};
 pub use roots::{Roots, Usage, Verified};
+pub use urgency::{Said, Urgency};
 pub use verifier::{ClientVerifier, ServerVerifier, Trust, distrust_in};

@@ -13,7 +13,7 @@ use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::Deadlines;
 use crate::certificates::{Distrust, Identity, certificates};
 use crate::gateway::DialFailure;
-use crate::gateway::security::Login;
+use crate::gateway::security::{Login, Presented};
 use crate::ids::{GatewayId, LinkId};
 use crate::net::client::{Connected, DialError, Target, TlsClient, connect};
 use crate::net::directory::Password;
@@ -55,7 +55,6 @@ impl Diallers {
                 deadlines,
                 links: links.clone(),
                 warned: warned.clone(),
-                shown: None,
                 exposed: false,
             };
             tasks.spawn(dialler.run(asked));
@@ -87,8 +86,6 @@ struct Dialler {
     links: LinkIds,
     /// That any certificate is taken is said once for all backends.
     warned: Arc<Once>,
-    /// Where and with which certificate the backend was seen last, where any is taken.
-    shown: Option<(String, String)>,
     /// That the password is sent in clear text was said.
     exposed: bool,
 }
@@ -147,37 +144,24 @@ impl Dialler {
         }
     }
 
-    /// Where any certificate is taken, another one than before is the only sign of an impostor.
-    fn look_at(&mut self, url: &str, fingerprint: &str) {
+    /// What the backend showed, where nobody judged it.
+    fn presented(&self, connected: &Connected) -> Option<Presented> {
+        let fingerprint = connected.fingerprint.clone()?;
+        if !self.backend.tls.trusts_anyone() {
+            return None;
+        }
         self.warned.call_once(|| {
             warn!(
                 "any certificate is accepted from backends without ca: whoever redirects the \
                  connection can pretend to be the backend"
             );
         });
-        let now = (url.to_owned(), fingerprint.to_owned());
-        if let Some((place, before)) = &self.shown
-            && place == url
-            && before != fingerprint
-        {
-            error!(
-                url,
-                client_id = self.backend.target.client_id(),
-                before,
-                now = fingerprint,
-                "the backend shows another certificate than before: ask its operator whether it \
-                 was renewed, or somebody else answers in its place; ca ends the doubt"
-            );
-        }
-        self.shown = Some(now);
+        let url = connected.url.clone();
+        Some(Presented { url, fingerprint })
     }
 
-    async fn carry(&mut self, connected: Connected) {
-        if let Some(fingerprint) = &connected.fingerprint
-            && self.backend.tls.trusts_anyone()
-        {
-            self.look_at(&connected.url, fingerprint);
-        }
+    async fn carry(&self, connected: Connected) {
+        let presented = self.presented(&connected);
         let link = Link {
             id: self.links.next(),
             peer: Reached {
@@ -186,6 +170,7 @@ impl Dialler {
                 url: connected.url,
                 fingerprint: connected.fingerprint,
                 protocol_missing: connected.protocol_missing,
+                presented,
             },
             field: self.field.clone(),
             cancel: self.cancel.clone(),
@@ -216,6 +201,7 @@ struct Reached {
     url: String,
     fingerprint: Option<String>,
     protocol_missing: bool,
+    presented: Option<Presented>,
 }
 
 impl Peer for Reached {
@@ -225,6 +211,7 @@ impl Peer for Reached {
             link,
             outbox,
             protocol_missing: self.protocol_missing,
+            presented: self.presented.clone(),
         }
     }
 

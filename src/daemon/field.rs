@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::gateway::DialFailure;
+use crate::gateway::security::Presented;
 use crate::ids::{ChargeBoxId, DeviceId, GatewayId, LinkId};
 use crate::modbus::Answer;
 
@@ -32,6 +33,8 @@ pub enum Field {
         outbox: mpsc::Sender<ToLink>,
         /// It does not say that it speaks OCPP 1.6.
         protocol_missing: bool,
+        /// What it showed, where any certificate is taken.
+        presented: Option<Presented>,
     },
     /// A backend was not reached.
     DialFailed {

@@ -1,6 +1,6 @@
 //! The certificates and keys of the configuration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -19,6 +19,12 @@ use crate::net::client::TlsClient;
 use crate::net::issue;
 use crate::net::self_signed::{self, Origin, SelfSignedError};
 use crate::net::tls::{TlsError, TlsServer};
+
+/// For certificates that others made.
+const REPLACE: &str = "replace it, and reload";
+/// For the one that is made here.
+const MADE_ANEW: &str = "the first start or reload after its end makes a new one; for one at \
+                         once, remove server.crt and server.key and reload";
 
 /// Why a certificate or a key cannot be used.
 #[derive(Debug, Error)]
@@ -123,10 +129,9 @@ impl Keyring {
 
     /// Every certificate of every file, to be watched for its end.
     pub(super) fn watched(&self) -> Vec<Watched> {
-        let paths = self.files.certificates();
-        paths
-            .iter()
-            .flat_map(|path| expiry::in_file(path))
+        let files = self.files.certificates().into_iter();
+        files
+            .flat_map(|(path, remedy)| expiry::in_file(&path, remedy))
             .collect()
     }
 }
@@ -153,6 +158,11 @@ impl Files {
             Origin::Made => {
                 info!(directory = %self.state_dir.display(), "a self-signed certificate was made");
             }
+            Origin::Renewed => warn!(
+                directory = %self.state_dir.display(),
+                "the self-signed certificate had ended and was made anew: wallboxes that store it \
+                 need the new one"
+            ),
             Origin::MadeAnew(why) => warn!(
                 why = why.as_str(),
                 "the self-signed certificate was damaged and made anew: wallboxes that store it \
@@ -182,13 +192,14 @@ impl Files {
         self.gateways.iter().map(backend).collect()
     }
 
-    /// Every file with a certificate.
-    fn certificates(&self) -> BTreeSet<PathBuf> {
+    /// Every file with a certificate, and what is to be done when one of them ends.
+    fn certificates(&self) -> BTreeMap<PathBuf, &'static str> {
         let mut paths = BTreeSet::new();
+        let mut own = None;
         match (self.server.tls, &self.server.key_pair) {
             (TlsMode::Off, _) => {}
             (_, Some(pair)) => drop(paths.insert(pair.certificate.clone())),
-            (_, None) => drop(paths.insert(self.state_dir.join(self_signed::CERTIFICATE))),
+            (_, None) => own = Some(self.state_dir.join(self_signed::CERTIFICATE)),
         }
         paths.extend(self.server.client_ca.iter().cloned());
         for gateway in &self.gateways {
@@ -197,7 +208,8 @@ impl Files {
             }
             paths.extend(gateway.key_pair.iter().map(|pair| pair.certificate.clone()));
         }
-        paths
+        let replaced = paths.into_iter().map(|path| (path, REPLACE));
+        replaced.chain(own.map(|path| (path, MADE_ANEW))).collect()
     }
 }
 
@@ -250,13 +262,14 @@ fn roots(list: &'static str, files: &[PathBuf]) -> Result<Roots, KeyringError> {
 /// Without any, nobody is trusted; that is no reason not to start.
 fn system_roots() -> Arc<Roots> {
     let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let why = found.errors.first().map(ToString::to_string);
+    let why = found.errors.first().map(ToString::to_string);
+    let roots = Roots::new("the machine's own roots", found.certs);
+    if roots.is_empty() {
         error!(
             why,
             "ca = \"system\", but this machine has no root certificates: no such backend can be \
              reached until they are installed (package ca-certificates)"
         );
     }
-    Arc::new(Roots::new("the machine's own roots", found.certs))
+    Arc::new(roots)
 }

@@ -185,13 +185,21 @@ impl SiteTask {
                 link,
                 outbox,
                 protocol_missing,
+                presented,
             } => {
                 let wallbox = None;
                 self.links.insert(link, Connection { outbox, wallbox });
                 if protocol_missing {
                     debug!(%gateway, %link, "a backend does not say that it speaks OCPP 1.6");
                 }
-                self.site.handle(now, Input::Dialled { gateway, link });
+                self.site.handle(
+                    now,
+                    Input::Dialled {
+                        gateway,
+                        link,
+                        presented,
+                    },
+                );
             }
             Field::DialFailed { gateway, why } => {
                 self.site.handle(now, Input::DialFailed { gateway, why });

@@ -28,7 +28,7 @@ use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
-use super::security::{Event, Events, Requested, Safe, Shown};
+use super::security::{Ends, Event, Events, Known, Presented, Requested, Safe, Shown};
 use super::sharing::Parts;
 use super::tags::Tags;
 use super::transactions::Transactions;
@@ -95,6 +95,10 @@ pub struct Gateway {
     /// Our key, its certificate, and the roots that the backend installed.
     pub(super) safe: Safe,
     pub(super) shown: Shown,
+    /// What was said of certificates that are about to end.
+    pub(super) ends: Ends,
+    /// Which certificates the backend showed.
+    pub(super) known: Known,
     /// When a certificate was last asked for.
     pub(super) certificate_asked: Option<Mono>,
     /// When the backend last said what nobody understands.
@@ -175,6 +179,8 @@ impl Gateway {
             events: Events::recover(memory("events")),
             safe: read(memory("certificates")),
             shown: Shown::default(),
+            ends: Ends::default(),
+            known: read(memory("presented")),
             certificate_asked: None,
             misunderstood_at: None,
             come_back_at: None,
@@ -242,8 +248,16 @@ impl Gateway {
         self.connection.link()
     }
 
-    /// The connection stands.
-    pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
+    /// The connection stands; `presented` where any certificate would have been taken.
+    pub fn handle_up(
+        &mut self,
+        context: &mut Context<'_>,
+        link: LinkId,
+        presented: Option<&Presented>,
+    ) {
+        if let Some(presented) = presented {
+            self.note_presented(presented);
+        }
         self.note_login();
         self.connect(context.now, link);
         self.go_on(context);
@@ -428,6 +442,7 @@ impl Gateway {
             ("ended", messages::write(&self.transactions.ended())),
             ("events", self.events.memory()),
             ("certificates", self.safe.memory()),
+            ("presented", messages::write(&self.known)),
         ];
         let digests = known.into_iter().map(|(key, json)| (key, digest(&json)));
         self.remembered.extend(digests);
@@ -476,6 +491,7 @@ impl Gateway {
     /// Does what can be done now: connects, or makes the next CALL.
     fn go_on(&mut self, context: &mut Context<'_>) {
         self.look_at_profiles(context.now);
+        self.watch_ends(context.now);
         if self.connection.link().is_none() {
             if self.connection.is_due(context.now.mono) {
                 self.connection.dials();

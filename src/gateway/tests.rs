@@ -253,7 +253,7 @@ impl Bench {
         self.link += 1;
         self.schema = crate::schema::Checker::new();
         let link = LinkId(self.link);
-        self.act(|gateway, context| gateway.handle_up(context, link));
+        self.act(|gateway, context| gateway.handle_up(context, link, None));
     }
 
     fn down(&mut self) {

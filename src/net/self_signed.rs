@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp, ToSpan as _, civil::Date, civil::date, tz::TimeZone}
 use thiserror::Error;
 
 use super::issue::{self, Issued, Name, Subject};
-use crate::certificates::{Identity, IdentityError};
+use crate::certificates::{Certificate, Identity, IdentityError};
 
 /// Name of the certificate in the state directory.
 pub const CERTIFICATE: &str = "server.crt";
@@ -38,6 +38,8 @@ pub enum Origin {
     Kept,
     /// There was none: made now.
     Made,
+    /// It had ended: set aside as `*.ended`, made anew.
+    Renewed,
     /// What was there was damaged or half: set aside as `*.damaged`, made anew. Says why.
     MadeAnew(String),
 }
@@ -61,8 +63,8 @@ pub enum SelfSignedError {
     Identity(#[from] IdentityError),
 }
 
-/// Loads the pair of the state directory, or makes one: EC P-256, ten years, for the host name,
-/// localhost and these addresses.
+/// Loads the pair of the state directory, or makes one where there is none that still holds: EC
+/// P-256, ten years, for the host name, localhost and these addresses.
 ///
 /// # Errors
 /// When the directory cannot be read or written.
@@ -74,28 +76,38 @@ pub fn load_or_make(
 ) -> Result<SelfSigned, SelfSignedError> {
     let certificate = File::read(state_dir.join(CERTIFICATE))?;
     let key = File::read(state_dir.join(KEY))?;
-    let why = match (&certificate.bytes, &key.bytes) {
-        (None, None) => None,
-        (Some(_), None) => Some(format!("{KEY} is missing")),
-        (None, Some(_)) => Some(format!("{CERTIFICATE} is missing")),
+    let origin = match (&certificate.bytes, &key.bytes) {
+        (None, None) => Origin::Made,
+        (Some(_), None) => Origin::MadeAnew(format!("{KEY} is missing")),
+        (None, Some(_)) => Origin::MadeAnew(format!("{CERTIFICATE} is missing")),
         (Some(chain), Some(secret)) => match Identity::from_pem(chain, secret) {
+            Ok(identity) if has_ended(&identity, now) => Origin::Renewed,
             Ok(identity) => {
                 key.hide()?;
                 let origin = Origin::Kept;
                 return Ok(SelfSigned { identity, origin });
             }
-            Err(error) => Some(error.to_string()),
+            Err(error) => Origin::MadeAnew(error.to_string()),
         },
     };
-    certificate.set_aside()?;
-    key.set_aside()?;
+    let aside = match origin {
+        Origin::Renewed => "ended",
+        _ => "damaged",
+    };
+    certificate.set_aside(aside)?;
+    key.set_aside(aside)?;
     let made = make(host_name, addresses, now)?;
     let identity = Identity::from_pem(made.pem.as_bytes(), made.key.as_bytes())?;
     // The key first: a certificate alone would look as if its key had been lost.
     key.write(made.key.as_bytes(), 0o600)?;
     certificate.write(made.pem.as_bytes(), 0o644)?;
-    let origin = why.map_or(Origin::Made, Origin::MadeAnew);
     Ok(SelfSigned { identity, origin })
+}
+
+fn has_ended(identity: &Identity, now: Timestamp) -> bool {
+    let own = identity.chain().first();
+    let own = own.and_then(|der| Certificate::parse(der).ok());
+    own.is_some_and(|own| own.not_after() < now)
 }
 
 fn make(host_name: &str, addresses: &[IpAddr], now: Timestamp) -> Result<Issued, rcgen::Error> {
@@ -146,9 +158,9 @@ impl File {
         Ok(Self { path, bytes })
     }
 
-    fn set_aside(&self) -> Result<(), SelfSignedError> {
+    fn set_aside(&self, extension: &str) -> Result<(), SelfSignedError> {
         if self.bytes.is_some() {
-            let aside = beside(&self.path, "damaged");
+            let aside = beside(&self.path, extension);
             fs::rename(&self.path, aside).map_err(|error| self.error(error))?;
         }
         Ok(())
@@ -267,6 +279,28 @@ mod tests {
             let aside = dir.path().join(format!("{name}.damaged"));
             assert_eq!(fs::read_to_string(aside).unwrap(), damage);
         }
+    }
+
+    #[test]
+    fn what_has_ended_is_set_aside_and_made_anew_for_another_ten_years() {
+        let dir = tempfile::tempdir().unwrap();
+        let load_at = |at: &str| {
+            let loaded = load_or_make(dir.path(), "pi", &[], at.parse().unwrap());
+            loaded.unwrap().origin
+        };
+        assert_eq!(load_at("2028-02-29T12:00:00Z"), Origin::Made);
+        let files = || [CERTIFICATE, KEY].map(|name| fs::read(dir.path().join(name)).unwrap());
+        let old = files();
+        assert_eq!(load_at("2038-02-28T00:00:00Z"), Origin::Kept);
+        assert_eq!(load_at("2038-02-28T00:00:01Z"), Origin::Renewed);
+        let aside = [CERTIFICATE, KEY].map(|name| dir.path().join(format!("{name}.ended")));
+        assert_eq!(aside.each_ref().map(|it| fs::read(it).unwrap()), old);
+        assert_eq!(mode(&aside[1]), 0o600);
+        assert_eq!(mode(&dir.path().join(KEY)), 0o600);
+        let new = files();
+        assert!(new != old, "the key is another one, too");
+        assert_eq!(load_at("2048-02-27T00:00:00Z"), Origin::Kept);
+        assert_eq!(files(), new);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tracing::error;
 use crate::charge_point::ChargePoint;
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
-use crate::gateway::security::Requested;
+use crate::gateway::security::{Presented, Requested};
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, Identity, LinkId, Seq,
@@ -78,13 +78,19 @@ impl Site {
         self.dirty.insert(Machine::Gateway(index));
     }
 
-    pub(super) fn handle_dialled(&mut self, now: Now, gateway: GatewayId, link: LinkId) {
+    pub(super) fn handle_dialled(
+        &mut self,
+        now: Now,
+        gateway: GatewayId,
+        link: LinkId,
+        presented: Option<&Presented>,
+    ) {
         self.backend_links.insert(link, gateway.0);
         if let Some(slot) = self.gateways.get_mut(gateway.0) {
             slot.gate.forget();
         }
         self.with_gateway(now, gateway.0, |gateway, context| {
-            gateway.handle_up(context, link);
+            gateway.handle_up(context, link, presented);
         });
     }
 

@@ -1,7 +1,7 @@
 //! What goes into [`Site`](super) and what comes out.
 
 use crate::gateway::DialFailure;
-use crate::gateway::security::{Login, Requested, Subject};
+use crate::gateway::security::{Login, Presented, Requested, Subject};
 use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
@@ -43,6 +43,8 @@ pub enum Input {
         gateway: GatewayId,
         /// The new link.
         link: LinkId,
+        /// What the backend showed, where any certificate is taken.
+        presented: Option<Presented>,
     },
     /// A dial failed.
     DialFailed {

@@ -194,7 +194,11 @@ impl Site {
                 address,
                 peer,
             } => self.handle_up(now, link, address, peer),
-            Input::Dialled { gateway, link } => self.handle_dialled(now, gateway, link),
+            Input::Dialled {
+                gateway,
+                link,
+                presented,
+            } => self.handle_dialled(now, gateway, link, presented.as_ref()),
             Input::DialFailed { gateway, why } => self.handle_dial_failed(now, gateway, &why),
             Input::Requested { gateway, requested } => {
                 self.handle_requested(now, gateway, requested);

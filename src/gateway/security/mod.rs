@@ -21,17 +21,24 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `safe` | our key, the certificate for it, and the installed roots |
+//! | `ending` | which of their certificates are about to end |
 //! | `events`, `telling` | what the backend is told of security |
 //! | `serving` | the commands |
+//! | `presented` | which certificates a backend showed where any is taken |
 //! | `profile` | how `SecurityProfile` is raised, and what a connection is made with |
 
+mod ending;
 mod events;
+mod presented;
 mod profile;
 mod safe;
 mod serving;
 mod telling;
 
+pub(super) use ending::Ends;
 pub(super) use events::{Event, Events};
+pub(super) use presented::Known;
+pub use presented::Presented;
 pub use profile::Login;
 pub(super) use profile::Shown;
 pub(super) use safe::Safe;

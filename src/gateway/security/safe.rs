@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use crate::certificates::{Certificate, Identity, Sha2, certificates};
@@ -150,6 +151,14 @@ impl Safe {
     /// The installed roots, PEM.
     pub(super) fn roots(&self) -> &[String] {
         &self.roots
+    }
+
+    /// Every certificate that counts: the own chain, and the installed roots.
+    pub(in crate::gateway) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let chain = self.signed.iter().map(|signed| &signed.chain);
+        let all = chain.chain(&self.roots);
+        all.flat_map(|pem| certificates(pem.as_bytes()).unwrap_or_default())
+            .collect()
     }
 
     /// Trusts a root.

@@ -7,7 +7,8 @@ use rcgen::{
 
 use super::emulated::one;
 use super::*;
-use crate::gateway::security::{PrivateKey, Requested, Signed, Subject};
+use crate::certificates::Certificate;
+use crate::gateway::security::{Presented, PrivateKey, Requested, Signed, Subject};
 
 /// An authority, as a backend has one.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -277,6 +278,68 @@ fn roots_are_installed_listed_and_deleted_and_trusted_beside_ca() {
     bench.down();
     bench.dialled();
     assert!(bench.login.roots.is_empty());
+}
+
+#[test]
+fn what_the_backend_signed_and_installed_is_watched_for_its_end() {
+    let mut bench = Bench::secured();
+    let before = format!("{:?}", bench.gateway.ends);
+    let csr = bench.asks_to_sign();
+    bench.signed(&Authority::new("CPO").sign(&csr, 2026));
+    bench.comes_back();
+    bench.connect();
+    let pem = Authority::new("Backend").pem();
+    bench.status("InstallCertificate", &root(&pem));
+    let watched = bench.gateway.safe.certificates();
+    let subject = |der| Certificate::parse(der).unwrap().subject();
+    let mut subjects: Vec<_> = watched.iter().map(|der| subject(der)).collect();
+    subjects[0].clear();
+    assert_eq!(subjects, ["", "CN=CPO", "CN=Backend"], "the leaf is first");
+    for _ in 0..10 {
+        bench.wait(400);
+        bench.answer_everything();
+        if bench.dials > 0 {
+            bench.connect();
+        }
+    }
+    assert_ne!(before, format!("{:?}", bench.gateway.ends), "in an hour");
+}
+
+#[test]
+fn the_certificate_that_a_backend_showed_is_remembered_over_restarts() {
+    let mut bench = Bench::secured();
+    let memory = |bench: &Bench| {
+        let mut all = bench.disk.memory.iter();
+        let found = all.find(|((_, key), _)| key == "presented");
+        found.map(|(_, value)| value.clone())
+    };
+    let show = |mut bench: Bench, fingerprint: &str| {
+        bench.down();
+        bench.dialled();
+        bench.dials = 0;
+        bench.link += 1;
+        let link = LinkId(bench.link);
+        let presented = Presented {
+            url: "wss://backend/ocpp/CP".to_owned(),
+            fingerprint: fingerprint.to_owned(),
+        };
+        bench.act(|gateway, context| gateway.handle_up(context, link, Some(&presented)));
+        bench
+    };
+    assert_eq!(memory(&bench), None);
+    bench = show(bench, "AA:01");
+    let first = memory(&bench).unwrap();
+    assert!(first.contains("AA:01"), "{first}");
+    bench = bench.crash();
+    let persisted = bench.persisted;
+    bench = show(bench, "AA:01");
+    assert_eq!(bench.persisted, persisted, "the disk is spared");
+    bench = show(bench, "BB:02");
+    let second = memory(&bench).unwrap();
+    assert!(
+        second.contains("BB:02") && !second.contains("AA:01"),
+        "{second}"
+    );
 }
 
 #[test]

@@ -279,7 +279,11 @@ impl World {
                 if life != self.life => {}
             Passage::Dialled { gateway, link, .. } => {
                 let input = if self.backends.knows(link) {
-                    Input::Dialled { gateway, link }
+                    Input::Dialled {
+                        gateway,
+                        link,
+                        presented: None,
+                    }
                 } else {
                     let why = DialFailure::Unreachable("connection reset".to_owned());
                     Input::DialFailed { gateway, why }

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use super::openssl::{Kind, LEAF, Made, ROOT, V1, Workshop};
 use crate::server_sockets::lab::{Client, Frame, Log, soon};
 
-const SITE: &str = r#"
+pub(super) const SITE: &str = r#"
 [manager]
 state-dir = "state"
 control-socket = "control.sock"

@@ -3,6 +3,9 @@
 mod backends;
 mod chains;
 mod daemon;
+mod ends;
 mod files;
+mod fingerprints;
 mod openssl;
+mod system;
 mod wallboxes;

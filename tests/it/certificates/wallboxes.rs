@@ -4,10 +4,11 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use chargewarden::certificates::{Identity, Trust};
+use chargewarden::certificates::{Identity, Roots, Trust};
 use chargewarden::daemon::listener::Tls;
 use chargewarden::net::client::TlsClient;
 use chargewarden::net::tls::TlsServer;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::HandshakeKind;
@@ -46,9 +47,10 @@ async fn certificates_of_every_kind_let_wallboxes_in_and_are_named_in_the_log() 
     let v1 = shop.own("v1", "/CN=Wurzel Köln", V1, Kind::Rsa);
     let v3 = shop.own("v3", "/CN=Wurzel 3", ROOT, Kind::Ec);
     let alone = shop.own("alone", "/CN=alone", V1, Kind::Ec);
+    let alone_v3 = shop.own("alone3", "/CN=alone 3", LEAF, Kind::Rsa);
     let middle = shop.issue(&v3, "middle", "/CN=middle", ROOT, Kind::Ec);
     let deep = shop.issue(&middle, "deep", "/CN=deep", V1, Kind::Rsa);
-    let mut lab = Lab::with_tls(Tls::On(server(&own, &[&v1, &v3, &alone])));
+    let mut lab = Lab::with_tls(Tls::On(server(&own, &[&v1, &v3, &alone, &alone_v3])));
     for made in [
         shop.issue(&v1, "a", "/CN=v1 unter v1", V1, Kind::Rsa),
         shop.issue(&v1, "b", "/CN=v3 unter v1", LEAF, Kind::Ec),
@@ -59,6 +61,7 @@ async fn certificates_of_every_kind_let_wallboxes_in_and_are_named_in_the_log() 
             ..shop.chain("deep", &[&middle, &deep])
         },
         alone,
+        alone_v3,
     ] {
         let mut client = call(&lab, &wallbox(Some(&made.identity()))).await.unwrap();
         client.upgrade("CB-1").await;
@@ -74,6 +77,7 @@ async fn certificates_of_every_kind_let_wallboxes_in_and_are_named_in_the_log() 
         "Prüfling Köln",
         "deep",
         "alone",
+        "alone 3",
     ] {
         assert!(log.contains(&format!("certificate=\"CN={name}\"")), "{log}");
     }
@@ -109,6 +113,25 @@ async fn who_has_no_certificate_or_a_foreign_one_stays_outside_and_the_log_says_
         let count = log.lines().filter(|line| line.contains(sentence)).count();
         assert_eq!(count, 1, "{sentence}\n{log}");
     }
+}
+
+#[tokio::test]
+async fn a_wallbox_whose_certificate_has_ended_stays_outside() {
+    let log = Log::catch();
+    let shop = Workshop::new();
+    let own = shop.own("server", "/CN=server", V1, Kind::Ec);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2020, 2, 1);
+    let ended = params.self_signed(&key).unwrap();
+    let identity = Identity::from_pem(ended.pem().as_bytes(), key.serialize_pem().as_bytes());
+    let trusted = Roots::new("client-ca", [ended.der().clone()]);
+    let server = TlsServer::new(&own.identity(), Some(Arc::new(trusted))).unwrap();
+    let lab = Lab::with_tls(Tls::On(server));
+    assert!(is_refused(&lab, Some(&identity.unwrap())).await);
+    let log = log.text();
+    assert!(log.contains("ended on 2020-02-01T00:00:00Z"), "{log}");
 }
 
 #[tokio::test]
