@@ -69,6 +69,7 @@ fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan
         },
         synthesize_stop: gateway.synthesize_stop,
         allow_firmware: gateway.allow_firmware,
+        upload_log: gateway.upload_log,
         queue_data_transfer: gateway.queue_data_transfer.clone(),
         max_queue: usize::try_from(gateway.max_queue).unwrap_or(usize::MAX),
         observe: manager.load_management == LoadManagement::Observe,
@@ -79,6 +80,7 @@ fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan
 fn merge(plan: &mut GatewayPlan, gateway: &Gateway) {
     plan.synthesize_stop &= gateway.synthesize_stop;
     plan.allow_firmware &= gateway.allow_firmware;
+    plan.upload_log &= gateway.upload_log;
     for vendor in &gateway.queue_data_transfer {
         if !plan.queue_data_transfer.contains(vendor) {
             plan.queue_data_transfer.push(vendor.clone());

@@ -28,7 +28,7 @@ use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
-use super::security::{Event, Events, Requested, Safe, Shown};
+use super::security::{Event, Events, LogUpload, Requested, Safe, Shown, UploadOutcome};
 use super::sharing::Parts;
 use super::tags::Tags;
 use super::transactions::Transactions;
@@ -95,6 +95,8 @@ pub struct Gateway {
     /// Our key, its certificate, and the roots that the backend installed.
     pub(super) safe: Safe,
     pub(super) shown: Shown,
+    /// Our log, where the backend asked for it.
+    pub(super) log_upload: LogUpload,
     /// When a certificate was last asked for.
     pub(super) certificate_asked: Option<Mono>,
     /// When the backend last said what nobody understands.
@@ -175,6 +177,7 @@ impl Gateway {
             events: Events::recover(memory("events")),
             safe: read(memory("certificates")),
             shown: Shown::default(),
+            log_upload: LogUpload::default(),
             certificate_asked: None,
             misunderstood_at: None,
             come_back_at: None,
@@ -359,6 +362,17 @@ impl Gateway {
         self.go_on(context);
     }
 
+    /// An attempt to upload the log came to an end.
+    pub fn handle_uploaded(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: u64,
+        outcome: UploadOutcome,
+    ) {
+        self.take_uploaded(context, attempt, outcome);
+        self.go_on(context);
+    }
+
     /// Lets timers act.
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
@@ -370,6 +384,7 @@ impl Gateway {
         self.end_reset(context);
         self.end_for_anew(context);
         self.note_absences(now);
+        self.upload_log(context);
         self.go_on(context);
     }
 
@@ -383,6 +398,7 @@ impl Gateway {
             self.absences_timeout(),
             self.delivering_timeout(),
             self.profiles_timeout(),
+            self.log_upload.poll_timeout(),
             self.reset_at,
             self.come_back_at,
         ];

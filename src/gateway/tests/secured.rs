@@ -10,10 +10,10 @@ use super::*;
 use crate::gateway::security::{PrivateKey, Requested, Signed, Subject};
 
 /// An authority, as a backend has one.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -23,7 +23,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -36,7 +36,7 @@ impl Authority {
     }
 }
 
-fn secure(mut plan: GatewayPlan) -> GatewayPlan {
+pub(super) fn secure(mut plan: GatewayPlan) -> GatewayPlan {
     plan.url = "wss://backend/ocpp".to_owned();
     plan.security_profile = 2;
     plan.has_ca = true;
@@ -57,7 +57,7 @@ fn request(subject: &Subject) -> Requested {
     }
 }
 
-fn root(pem: &str) -> Value {
+pub(super) fn root(pem: &str) -> Value {
     json!({"certificateType": "CentralSystemRootCertificate", "certificate": pem})
 }
 
