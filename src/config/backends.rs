@@ -189,6 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_uploaded_where_every_evse_of_the_charge_point_says_so() {
+        let text = mixed("brain", "box", "control");
+        let uploads = |text: &str| {
+            let (config, _) = read(Path::new("test.toml"), text).unwrap();
+            config.plan.gateways[0].upload_log
+        };
+        let yes = "upload-log = true\nclient-id";
+        assert!(!uploads(&text));
+        assert!(!uploads(&text.replacen("client-id", yes, 1)));
+        assert!(uploads(&text.replace("client-id", yes)));
+        let no = yes.replace("true", "\"yes\"");
+        let wrong = read(Path::new("test.toml"), &text.replacen("client-id", &no, 1));
+        let problems = wrong.unwrap_err();
+        assert!(problems.0[0].what.contains("upload-log"), "{problems:?}");
+    }
+
+    #[test]
     fn in_observe_mode_power_brains_and_ocpp_wallboxes_are_charge_points_of_their_own() {
         let text = mixed("brain", "box", "observe");
         let problems = read(Path::new("test.toml"), &text).unwrap_err();

@@ -4,5 +4,5 @@ mod backends;
 mod chains;
 mod daemon;
 mod files;
-mod openssl;
+pub(crate) mod openssl;
 mod wallboxes;
