@@ -1,6 +1,7 @@
 //! [`LogUpload`]: our log on its way to where the backend wants it.
 //!
-//! There is one at a time, and it does not outlive a restart: then the log itself is gone, too.
+//! There is one at a time, and it outlives neither a restart nor a new configuration: a backend that
+//! asks how it stands (`ExtendedTriggerMessage`) hears that there is none, and can ask for it again.
 
 use std::fmt;
 use std::time::Duration;

@@ -15,7 +15,7 @@
 //!
 //! Logs are uploaded only where the configuration says so (`upload-log`), because the backend says
 //! where to. Then `GetLog` means our own log of this charge point, whatever stands behind it, and
-//! nothing of an upload outlives a restart. Otherwise it is rejected, unless a wallbox is there to
+//! nothing of an upload outlives a restart or a new configuration. Otherwise it is rejected, unless a wallbox is there to
 //! do it.
 //!
 //! The private key is part of what the gateway remembers, with the password: it is on disk before

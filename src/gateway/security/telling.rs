@@ -21,6 +21,7 @@ impl Gateway {
             info!(
                 backend = self.plan.url,
                 client_id = self.plan.client_id,
+                // What belongs to a SecurityLog is told by this field.
                 security_event = event.name(),
                 info,
                 "this concerns security"
