@@ -381,6 +381,7 @@ impl Building {
             Output::Close { .. }
             | Output::Dial { .. }
             | Output::Request { .. }
+            | Output::Upload { .. }
             | Output::Fetch { .. } => {}
         }
     }

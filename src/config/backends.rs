@@ -69,6 +69,7 @@ fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan
         },
         synthesize_stop: gateway.synthesize_stop,
         allow_firmware: gateway.allow_firmware,
+        upload_log: gateway.upload_log,
         queue_data_transfer: gateway.queue_data_transfer.clone(),
         max_queue: usize::try_from(gateway.max_queue).unwrap_or(usize::MAX),
         observe: manager.load_management == LoadManagement::Observe,
@@ -79,6 +80,7 @@ fn plan(manager: &Manager, gateway: &Gateway, member: MemberPlan) -> GatewayPlan
 fn merge(plan: &mut GatewayPlan, gateway: &Gateway) {
     plan.synthesize_stop &= gateway.synthesize_stop;
     plan.allow_firmware &= gateway.allow_firmware;
+    plan.upload_log &= gateway.upload_log;
     for vendor in &gateway.queue_data_transfer {
         if !plan.queue_data_transfer.contains(vendor) {
             plan.queue_data_transfer.push(vendor.clone());
@@ -184,6 +186,23 @@ mod tests {
         assert_eq!((plans.len(), primary.evse.as_str()), (1, "box"));
         assert!(plans[0].leads);
         assert_eq!(plans[0].members[0].rotation, Some([L2, L3, L1]));
+    }
+
+    #[test]
+    fn a_log_is_uploaded_where_every_evse_of_the_charge_point_says_so() {
+        let text = mixed("brain", "box", "control");
+        let uploads = |text: &str| {
+            let (config, _) = read(Path::new("test.toml"), text).unwrap();
+            config.plan.gateways[0].upload_log
+        };
+        let yes = "upload-log = true\nclient-id";
+        assert!(!uploads(&text));
+        assert!(!uploads(&text.replacen("client-id", yes, 1)));
+        assert!(uploads(&text.replace("client-id", yes)));
+        let no = yes.replace("true", "\"yes\"");
+        let wrong = read(Path::new("test.toml"), &text.replacen("client-id", &no, 1));
+        let problems = wrong.unwrap_err();
+        assert!(problems.0[0].what.contains("upload-log"), "{problems:?}");
     }
 
     #[test]

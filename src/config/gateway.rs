@@ -12,7 +12,7 @@ use super::value::{At, Value};
 
 /// `[evse.gateway]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the file has five switches")]
+#[expect(clippy::struct_excessive_bools, reason = "the file has six switches")]
 pub struct Gateway {
     /// `ws://` or `wss://`.
     pub url: String,
@@ -40,6 +40,8 @@ pub struct Gateway {
     pub synthesize_stop: bool,
     /// Firmware updates are relayed.
     pub allow_firmware: bool,
+    /// Our log of the charge point is uploaded where the backend asks for it.
+    pub upload_log: bool,
     /// Messages that may wait.
     pub max_queue: u32,
 }
@@ -108,6 +110,7 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
             .collect(),
         synthesize_stop: s.flag("synthesize-stop").or(false),
         allow_firmware: s.flag("allow-firmware").or(false),
+        upload_log: s.flag("upload-log").or(false),
         max_queue: s
             .integer(
                 "max-queue",

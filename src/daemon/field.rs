@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::gateway::DialFailure;
-use crate::gateway::security::Presented;
+use crate::gateway::security::{Presented, UploadOutcome};
 use crate::ids::{ChargeBoxId, DeviceId, GatewayId, LinkId};
 use crate::modbus::Answer;
 
@@ -42,6 +42,15 @@ pub enum Field {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+    },
+    /// An attempt to upload a log came to an end.
+    Uploaded {
+        /// Whose.
+        gateway: GatewayId,
+        /// Which.
+        attempt: u64,
+        /// How.
+        outcome: UploadOutcome,
     },
     /// A text frame arrived.
     Frame {

@@ -13,6 +13,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use super::log_keeper::LogKeeper;
 use crate::config::LogFormat;
 
 /// Why there is no log.
@@ -80,6 +81,7 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
+        .with(LogKeeper::default())
         .try_init()?;
     // Nobody was here before: a log is set up once.
     let _ = FILTER.set(handle);

@@ -7,6 +7,7 @@
 //! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
+//! | `upload`, `log_keeper` | logs on their way to where a backend wants them, and the lines kept for it |
 //! | `keyring`, `expiry` | certificates and keys: read, and watched for their end |
 //! | `outside` | lines and diallers of one configuration |
 //! | `reloading` | a new configuration takes the place of the old one |
@@ -26,6 +27,7 @@ pub mod host;
 mod keyring;
 pub mod link;
 pub mod listener;
+pub mod log_keeper;
 pub mod logging;
 mod modbus;
 mod outside;
@@ -34,6 +36,7 @@ mod reloading;
 mod site_task;
 mod start;
 pub mod systemd;
+mod upload;
 
 pub use keyring::KeyringError;
 pub use site_task::ReloadAsker;

@@ -1,4 +1,4 @@
-//! The tasks that call others: Modbus devices and backends. They live as long as a configuration.
+//! The tasks that call others: Modbus devices, backends, and where these want logs. They live as long as a configuration.
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -8,7 +8,9 @@ use super::dialler::{Backend, Diallers};
 use super::field::Field;
 use super::link::LinkIds;
 use super::listener::Deadlines;
+use super::log_keeper::LogKeeper;
 use super::modbus::Lines;
+use super::upload::Uploads;
 use crate::clock::Random;
 use crate::config::Config;
 
@@ -19,17 +21,21 @@ pub(super) struct Ground {
     pub(super) to_site: mpsc::Sender<Field>,
     /// Where the numbers of links come from.
     pub(super) links: LinkIds,
+    /// The last lines of the log.
+    pub(super) keeper: LogKeeper,
     /// The end of everything.
     pub(super) shutdown: CancellationToken,
 }
 
-/// Lines and diallers of one configuration.
+/// Lines, diallers and uploads of one configuration.
 #[derive(Debug)]
 pub(super) struct Outside {
     /// The lines to Modbus devices.
     pub(super) lines: Lines,
     /// The way out to backends.
     pub(super) diallers: Diallers,
+    /// Logs on their way out.
+    pub(super) uploads: Uploads,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -43,7 +49,15 @@ impl Outside {
         random: &mut Random,
     ) -> Self {
         let (tasks, cancel) = (TaskTracker::new(), ground.shutdown.child_token());
-        let Ground { to_site, links, .. } = ground;
+        let Ground {
+            to_site,
+            links,
+            keeper,
+            ..
+        } = ground;
+        keeper.follow(config);
+        let (plans, keeper) = (&config.plan.gateways, keeper.clone());
+        let uploads = Uploads::new(plans, &backends, keeper, to_site, &tasks, &cancel);
         let lines = Lines::start(config, random, to_site, &tasks, &cancel);
         let deadlines = Deadlines::default();
         let diallers = Diallers::new(backends, to_site, &tasks, &cancel, deadlines, links);
@@ -51,6 +65,7 @@ impl Outside {
         Self {
             lines,
             diallers,
+            uploads,
             tasks,
             cancel,
         }

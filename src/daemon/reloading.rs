@@ -195,7 +195,10 @@ impl SiteTask {
     async fn end_outside(&mut self) -> Vec<Field> {
         let mut waiting = Vec::new();
         let mut keep = |field: Field| match field {
-            Field::Modbus { .. } | Field::Dialled { .. } | Field::DialFailed { .. } => {}
+            Field::Modbus { .. }
+            | Field::Dialled { .. }
+            | Field::DialFailed { .. }
+            | Field::Uploaded { .. } => {}
             others => waiting.push(others),
         };
         loop {

@@ -204,6 +204,18 @@ impl SiteTask {
             Field::DialFailed { gateway, why } => {
                 self.site.handle(now, Input::DialFailed { gateway, why });
             }
+            Field::Uploaded {
+                gateway,
+                attempt,
+                outcome,
+            } => {
+                let input = Input::Uploaded {
+                    gateway,
+                    attempt,
+                    outcome,
+                };
+                self.site.handle(now, input);
+            }
             Field::Frame { link, text, permit } => {
                 self.site.handle(now, Input::Frame { link, text });
                 drop(permit);
@@ -300,6 +312,7 @@ impl SiteTask {
                     let input = Input::Requested { gateway, requested };
                     self.site.handle(self.clock.now(), input);
                 }
+                Output::Upload { gateway, order } => self.outside.uploads.begin(gateway, order),
                 Output::Modbus { device, request } => self.outside.lines.ask(device, request),
                 Output::Ping { link } => self.tell(link, ToLink::Ping),
                 Output::Close { link, code, reason } => {

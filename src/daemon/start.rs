@@ -18,6 +18,7 @@ use super::dialler::Backend;
 use super::expiry::{self, Watched};
 use super::keyring::{Keyring, KeyringError};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
+use super::log_keeper::LogKeeper;
 use super::logging::{self, LogError};
 use super::outside::{Ground, Outside};
 use super::reloading::{Extent, Reload};
@@ -113,6 +114,7 @@ impl Daemon {
         let ground = Ground {
             to_site: to_site.clone(),
             links: listener.links(),
+            keeper: LogKeeper::of_this_log(),
             shutdown: shutdown.clone(),
         };
         let outside = Outside::start(config, backends(&keyring)?, &ground, &mut random);

@@ -78,6 +78,37 @@ const COMMANDS: [(&str, &[Member]); 21] = [
     ("UnlockConnector", &[("connectorId", Connector, NEEDED)]),
 ];
 
+/// `GetLog`, which is rejected whatever it holds where logs are not uploaded.
+const GET_LOG: [Member; 5] = [
+    ("log", Object, NEEDED),
+    ("logType", Word(&["DiagnosticsLog", "SecurityLog"]), NEEDED),
+    ("requestId", Whole, NEEDED),
+    ("retries", Whole, OPTIONAL),
+    ("retryInterval", Whole, OPTIONAL),
+];
+
+/// Its member `log`.
+const LOG: [Member; 3] = [
+    ("remoteLocation", Text(512), NEEDED),
+    ("oldestTimestamp", Time, OPTIONAL),
+    ("latestTimestamp", Time, OPTIONAL),
+];
+
+/// Looks whether `GetLog` can be understood.
+///
+/// # Errors
+/// What to answer one that cannot.
+pub(super) fn check_get_log(payload: &RawValue) -> Result<(), ViewError> {
+    #[derive(serde::Deserialize)]
+    struct Nested<'a> {
+        #[serde(borrow)]
+        log: &'a RawValue,
+    }
+    look(&GET_LOG, payload)?;
+    let nested: Nested<'_> = messages::parse(payload)?;
+    look(&LOG, nested.log)
+}
+
 /// Looks whether a command can be understood.
 ///
 /// # Errors

@@ -28,7 +28,9 @@ use super::outbox::Outbox;
 use super::plan::GatewayPlan;
 use super::profiles::BackendProfiles;
 use super::registering::Registration;
-use super::security::{Ends, Event, Events, Known, Presented, Requested, Safe, Shown};
+use super::security::{
+    Ends, Event, Events, Known, LogUpload, Presented, Requested, Safe, Shown, UploadOutcome,
+};
 use super::sharing::Parts;
 use super::tags::Tags;
 use super::transactions::Transactions;
@@ -99,6 +101,8 @@ pub struct Gateway {
     pub(super) ends: Ends,
     /// Which certificates the backend showed.
     pub(super) known: Known,
+    /// Our log, where the backend asked for it.
+    pub(super) log_upload: LogUpload,
     /// When a certificate was last asked for.
     pub(super) certificate_asked: Option<Mono>,
     /// When the backend last said what nobody understands.
@@ -181,6 +185,7 @@ impl Gateway {
             shown: Shown::default(),
             ends: Ends::default(),
             known: read(memory("presented")),
+            log_upload: LogUpload::default(),
             certificate_asked: None,
             misunderstood_at: None,
             come_back_at: None,
@@ -373,6 +378,17 @@ impl Gateway {
         self.go_on(context);
     }
 
+    /// An attempt to upload the log came to an end.
+    pub fn handle_uploaded(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: u64,
+        outcome: UploadOutcome,
+    ) {
+        self.take_uploaded(context, attempt, outcome);
+        self.go_on(context);
+    }
+
     /// Lets timers act.
     pub fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.mono;
@@ -384,6 +400,7 @@ impl Gateway {
         self.end_reset(context);
         self.end_for_anew(context);
         self.note_absences(now);
+        self.upload_log(context);
         self.go_on(context);
     }
 
@@ -397,6 +414,7 @@ impl Gateway {
             self.absences_timeout(),
             self.delivering_timeout(),
             self.profiles_timeout(),
+            self.log_upload.poll_timeout(),
             self.reset_at,
             self.come_back_at,
         ];

@@ -8,7 +8,7 @@ use crate::ids::{EntryId, EvseName, LinkId};
 use crate::journal::{Entry, Record};
 use crate::units::MilliAmps;
 
-use super::security::{Login, Subject};
+use super::security::{Login, Subject, UploadOrder};
 
 /// What a gateway needs from outside while it handles something.
 #[derive(Debug)]
@@ -39,6 +39,9 @@ pub enum Output {
     /// Make a new key, and ask for a certificate for it that names this subject; exactly one
     /// [`handle_requested`](super::Gateway::handle_requested) comes of it.
     Request(Subject),
+    /// Upload the log once; one [`handle_uploaded`](super::Gateway::handle_uploaded) comes of it,
+    /// unless another upload is ordered before, which ends this one.
+    Upload(UploadOrder),
     /// Send a text frame.
     Send {
         /// The current link.

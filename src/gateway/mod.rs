@@ -14,7 +14,7 @@
 //! | `configuring`, `keys` | the configuration keys of a charge point that is two |
 //! | `profiles`, `limiting` | the backend's charging profiles, and what they allow now |
 //! | `authorizing`, `tags` | the backend's tag list, and what it said of tags before |
-//! | `security` | certificates, security events and profiles |
+//! | `security` | certificates, security events, profiles and logs |
 //! | `members` | the EVSEs behind a gateway |
 //! | `plan` | what the configuration says |
 

@@ -35,6 +35,8 @@ impl Gateway {
             "BootNotification" | "SecurityEventNotification" => {}
             "StatusNotification" => self.take_status(notice),
             "GetConfiguration" => self.take_keys(&notice.payload),
+            // The backend asked for ours, and hears of no other.
+            "LogStatusNotification" if self.uploads_log() => {}
             _ if notice.evse.is_none() && !(speaks && self.plan.leads) => {}
             _ => {
                 // One that we play says nothing else unless the backend asks for it.

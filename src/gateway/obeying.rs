@@ -63,7 +63,7 @@ impl Gateway {
             client_id = self.plan.client_id,
             action, "the backend commands"
         );
-        if is_of_security(action) {
+        if is_of_security(action) || (action == "GetLog" && self.uploads_log()) {
             self.serve_security(context, id, action, payload);
             return;
         }

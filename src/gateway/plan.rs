@@ -8,10 +8,7 @@ use crate::units::{MilliAmps, Phase};
 
 /// One charge point as one backend sees it: a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "five facts of the configuration"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of the configuration")]
 pub struct GatewayPlan {
     /// `evse.gateway.url`.
     pub url: String,
@@ -39,6 +36,8 @@ pub struct GatewayPlan {
     pub synthesize_stop: bool,
     /// `UpdateFirmware` and `SignedUpdateFirmware` are relayed.
     pub allow_firmware: bool,
+    /// `GetLog` is answered with our own log, whatever is behind the gateway.
+    pub upload_log: bool,
     /// Vendors whose `DataTransfer` is kept and delivered later.
     pub queue_data_transfer: Vec<String>,
     /// So many messages may wait.

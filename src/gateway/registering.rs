@@ -275,6 +275,7 @@ impl Gateway {
         for evse in self.evses(false) {
             self.output(Output::Reachable { evse });
         }
+        self.catch_up_on_log();
     }
 
     /// Some backends forget who booted; others call everything that they do not like insecure. True

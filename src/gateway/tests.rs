@@ -5,6 +5,7 @@ mod commands;
 mod delivery;
 mod emulated;
 mod hostile;
+mod logs;
 mod ordered;
 mod registration;
 mod secured;
@@ -59,6 +60,7 @@ pub(super) fn plan(members: Vec<MemberPlan>) -> GatewayPlan {
         boot: BootPlan::default(),
         synthesize_stop: false,
         allow_firmware: false,
+        upload_log: false,
         queue_data_transfer: Vec::new(),
         max_queue: 10_000,
         observe: false,
@@ -86,6 +88,8 @@ struct Bench {
     login: security::Login,
     /// Whom certificates were to name.
     subjects: Vec<security::Subject>,
+    /// Logs that were to be uploaded.
+    uploads: Vec<security::UploadOrder>,
     /// What was sent and not looked at yet.
     sent: VecDeque<Value>,
     /// The same as text, all of it.
@@ -128,6 +132,7 @@ impl Bench {
             persisted: 0,
             login: security::Login::default(),
             subjects: Vec::new(),
+            uploads: Vec::new(),
             sent: VecDeque::new(),
             wire: Vec::new(),
             replies: Vec::new(),
@@ -209,6 +214,7 @@ impl Bench {
                     self.login = login;
                 }
                 Output::Request(subject) => self.subjects.push(subject),
+                Output::Upload(order) => self.uploads.push(order),
                 Output::Send { text, .. } => {
                     if !self.verbatim {
                         self.schema.sent(&text);

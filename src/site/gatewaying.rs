@@ -10,7 +10,7 @@ use tracing::error;
 use crate::charge_point::ChargePoint;
 use crate::clock::Now;
 use crate::evse::{Call, Notice, Order, Outcome, Reply, Report};
-use crate::gateway::security::{Presented, Requested};
+use crate::gateway::security::{Presented, Requested, UploadOutcome};
 use crate::gateway::{self, DialFailure, Gateway, GatewayPlan};
 use crate::ids::{
     ChargeBoxId, ConnectorId, EntryId, EvseName, GatewayId, Identity, LinkId, Seq,
@@ -111,6 +111,18 @@ impl Site {
         });
     }
 
+    pub(super) fn handle_uploaded(
+        &mut self,
+        now: Now,
+        gateway: GatewayId,
+        attempt: u64,
+        outcome: UploadOutcome,
+    ) {
+        self.with_gateway(now, gateway.0, |gateway, context| {
+            gateway.handle_uploaded(context, attempt, outcome);
+        });
+    }
+
     pub(super) fn handle_fetched(
         &mut self,
         now: Now,
@@ -177,6 +189,10 @@ impl Site {
             gateway::Output::Request(subject) => {
                 let gateway = GatewayId(index);
                 self.outputs.push_back(Output::Request { gateway, subject });
+            }
+            gateway::Output::Upload(order) => {
+                let gateway = GatewayId(index);
+                self.outputs.push_back(Output::Upload { gateway, order });
             }
             gateway::Output::Send { link, text } => {
                 if let Some(text) = slot.gate.pass(now.mono, self.committed, false, text) {

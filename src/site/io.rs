@@ -1,7 +1,7 @@
 //! What goes into [`Site`](super) and what comes out.
 
 use crate::gateway::DialFailure;
-use crate::gateway::security::{Login, Presented, Requested, Subject};
+use crate::gateway::security::{Login, Presented, Requested, Subject, UploadOrder, UploadOutcome};
 use crate::ids::{ChargeBoxId, DeviceId, EntryId, GatewayId, LinkId, Seq};
 use crate::journal::Record;
 use crate::modbus::{Answer, Request};
@@ -60,6 +60,15 @@ pub enum Input {
         /// The key, and the request for its certificate.
         requested: Option<Requested>,
     },
+    /// An attempt to upload a log came to an end.
+    Uploaded {
+        /// Whose.
+        gateway: GatewayId,
+        /// Which.
+        attempt: u64,
+        /// How.
+        outcome: UploadOutcome,
+    },
     /// A Modbus request came back.
     Modbus {
         /// Who was asked.
@@ -115,6 +124,14 @@ pub enum Output {
         gateway: GatewayId,
         /// Whom the certificate is to name.
         subject: Subject,
+    },
+    /// Upload the log of a charge point once; one [`Input::Uploaded`] shall come of it, unless
+    /// another upload is ordered before, which ends this one.
+    Upload {
+        /// Whose.
+        gateway: GatewayId,
+        /// Which, and where to.
+        order: UploadOrder,
     },
     /// Send this text frame.
     Send {

@@ -203,6 +203,11 @@ impl Site {
             Input::Requested { gateway, requested } => {
                 self.handle_requested(now, gateway, requested);
             }
+            Input::Uploaded {
+                gateway,
+                attempt,
+                outcome,
+            } => self.handle_uploaded(now, gateway, attempt, outcome),
             Input::Frame { link, text } => {
                 if let Some(index) = self.gateway_of(link) {
                     self.with_gateway(now, index, |gateway, context| {

@@ -98,6 +98,7 @@ fn gateway_plan(client_id: &str, members: Vec<MemberPlan>) -> GatewayPlan {
         boot: BootPlan::default(),
         synthesize_stop: false,
         allow_firmware: false,
+        upload_log: false,
         queue_data_transfer: Vec::new(),
         max_queue: 10,
         observe: false,

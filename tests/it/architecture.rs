@@ -39,7 +39,7 @@ struct Ban {
 const PURE: &[&str] = &[
     "units", "ids", "clock", "ocpp", "evse", "journal", "load", "central_system",
     "charge_point", "gateway", "site", "modbus", "net::handshake", "net::client::target",
-    "net::client::upgrade", "net::client::url",
+    "net::client::upgrade", "net::client::url", "net::client::receiver",
 ];
 
 /// What lies inside a pure room and is not pure.

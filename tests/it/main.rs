@@ -20,6 +20,7 @@ mod commands;
 mod config;
 mod control_socket;
 mod journal;
+mod log_upload;
 mod modbus;
 mod modbus_world;
 mod quirks;

@@ -36,7 +36,7 @@ pub(in crate::gateway) enum Event {
 }
 
 impl Event {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::StartupOfTheDevice => "StartupOfTheDevice",
             Self::ResetOrReboot => "ResetOrReboot",
@@ -101,8 +101,8 @@ impl Events {
         messages::write(&critical.collect::<Vec<_>>())
     }
 
-    /// Something happened here.
-    pub(super) fn happened(&mut self, at: Timestamp, event: Event, info: Option<&str>) {
+    /// Something happened here; false where it is no news.
+    pub(super) fn happened(&mut self, at: Timestamp, event: Event, info: Option<&str>) -> bool {
         let info = info.map(|info| info.chars().take(LONGEST_INFO).collect());
         let payload = messages::write(&SecurityEventNotification {
             kind: event.name().to_owned(),
@@ -111,9 +111,11 @@ impl Events {
         });
         // What goes on and on is said once.
         let mut waiting = self.waiting.iter();
-        if !waiting.any(|it| it.kind == event.name() && !it.is_critical()) {
+        let is_news = !waiting.any(|it| it.kind == event.name() && !it.is_critical());
+        if is_news {
             self.add(event.name().to_owned(), payload);
         }
+        is_news
     }
 
     /// A wallbox said it, which waits only where it is critical or the backend is there.

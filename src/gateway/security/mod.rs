@@ -13,7 +13,10 @@
 //!   listed nor deleted: it is not the backend's.
 //! - `SecurityProfile` can be raised as far as the address allows (`profile`).
 //!
-//! Logs are not uploaded: `GetLog` is rejected, unless a wallbox is there to do it.
+//! Logs are uploaded only where the configuration says so (`upload-log`), because the backend says
+//! where to. Then `GetLog` means our own log of this charge point, whatever stands behind it, and
+//! nothing of an upload outlives a restart or a new configuration. Otherwise it is rejected,
+//! unless a wallbox is there to do it.
 //!
 //! The private key is part of what the gateway remembers, with the password: it is on disk before
 //! the request for its certificate leaves, in a database that is readable for nobody else.
@@ -25,18 +28,23 @@
 //! | `events`, `telling` | what the backend is told of security |
 //! | `serving` | the commands |
 //! | `presented` | which certificates a backend showed where any is taken |
+//! | `log_upload`, `uploading` | our log on its way to where the backend wants it |
 //! | `profile` | how `SecurityProfile` is raised, and what a connection is made with |
 
 mod ending;
 mod events;
+mod log_upload;
 mod presented;
 mod profile;
 mod safe;
 mod serving;
 mod telling;
+mod uploading;
 
 pub(super) use ending::Ends;
 pub(super) use events::{Event, Events};
+pub(super) use log_upload::LogUpload;
+pub use log_upload::{Location, UploadOrder, UploadOutcome};
 pub(super) use presented::Known;
 pub use presented::Presented;
 pub use profile::Login;

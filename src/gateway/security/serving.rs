@@ -75,6 +75,7 @@ impl Gateway {
             "DeleteCertificate" => messages::parse(payload).map(|said| self.delete(now, &said)),
             "GetInstalledCertificateIds" => messages::parse(payload).map(|it| self.installed(&it)),
             "CertificateSigned" => messages::parse(payload).map(|said| self.signed(now, &said)),
+            "GetLog" => return self.get_log(context, id, payload),
             _ => {
                 match messages::parse::<ExtendedTriggerMessage>(payload) {
                     Ok(said) => self.extended_trigger(context, id, &said, payload),
@@ -186,16 +187,13 @@ impl Gateway {
             }
             // A wallbox that is there for it has its own log, and may be uploading it.
             Some(ExtendedTrigger::LogStatusNotification)
-                if self.plan.leads && !self.members.are_emulated() =>
+                if self.plan.leads && !self.members.are_emulated() && !self.uploads_log() =>
             {
                 self.relay(id, "ExtendedTriggerMessage", payload);
             }
             Some(ExtendedTrigger::LogStatusNotification) => {
                 self.answer(id, ACCEPTED);
-                self.tell(Urgent::Notice {
-                    action: "LogStatusNotification".to_owned(),
-                    payload: r#"{"status":"Idle"}"#.to_owned(),
-                });
+                self.answer_log_trigger();
             }
             // The same message, and wallboxes know it better by its older name.
             Some(

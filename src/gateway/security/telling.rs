@@ -1,6 +1,7 @@
 //! How the backend is told what concerns security (`SecurityEventNotification`).
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::info;
 
 use crate::clock::Now;
 use crate::ocpp::ErrorCode;
@@ -16,7 +17,16 @@ const SPARSELY: SignedDuration = SignedDuration::from_hours(1);
 impl Gateway {
     /// The backend should hear of it.
     pub(in crate::gateway) fn happened(&mut self, at: Timestamp, event: Event, info: Option<&str>) {
-        self.events.happened(at, event, info);
+        if self.events.happened(at, event, info) {
+            info!(
+                backend = self.plan.url,
+                client_id = self.plan.client_id,
+                // What belongs to a SecurityLog is told by this field.
+                security_event = event.name(),
+                info,
+                "this concerns security"
+            );
+        }
         self.remember_events();
     }
 

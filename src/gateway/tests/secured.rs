@@ -11,10 +11,10 @@ use crate::certificates::Certificate;
 use crate::gateway::security::{Presented, PrivateKey, Requested, Signed, Subject};
 
 /// An authority, as a backend has one.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,7 +24,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -37,7 +37,7 @@ impl Authority {
     }
 }
 
-fn secure(mut plan: GatewayPlan) -> GatewayPlan {
+pub(super) fn secure(mut plan: GatewayPlan) -> GatewayPlan {
     plan.url = "wss://backend/ocpp".to_owned();
     plan.security_profile = 2;
     plan.has_ca = true;
@@ -58,7 +58,7 @@ fn request(subject: &Subject) -> Requested {
     }
 }
 
-fn root(pem: &str) -> Value {
+pub(super) fn root(pem: &str) -> Value {
     json!({"certificateType": "CentralSystemRootCertificate", "certificate": pem})
 }
 

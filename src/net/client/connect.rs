@@ -1,4 +1,4 @@
-//! From an address to a WebSocket: TCP, TLS, upgrade, redirects.
+//! From an address to a connection, with or without TLS, and on to a WebSocket: upgrade, redirects.
 
 use std::fmt;
 use std::io;
@@ -39,7 +39,7 @@ pub struct Connected {
     pub url: String,
 }
 
-/// Why there is no WebSocket.
+/// Why there is no WebSocket, or why nothing was uploaded.
 #[derive(Debug, Error)]
 pub enum DialError {
     /// The name has no address.
@@ -84,6 +84,8 @@ pub enum Step {
     Tls,
     /// The WebSocket upgrade.
     Upgrade,
+    /// The upload, to the server's answer.
+    Upload,
     /// All together, over all redirects.
     Whole,
 }
@@ -94,6 +96,7 @@ impl fmt::Display for Step {
             Self::Connect => "TCP connection",
             Self::Tls => "TLS handshake",
             Self::Upgrade => "WebSocket upgrade",
+            Self::Upload => "upload",
             Self::Whole => "redirects",
         })
     }
@@ -174,20 +177,8 @@ async fn attempt(
     form: Credentials,
     patience: Duration,
 ) -> Result<Attempt, DialError> {
-    let tcp = within(patience, Step::Connect, tcp(target, patience)).await?;
-    // Without it frames wait for each other's acknowledgement; it still works, only slower.
-    let _ = tcp.set_nodelay(true);
-    let (mut transport, fingerprint) = if target.tls() {
-        let handshake = async {
-            let connected = tls.connect(target.host(), tcp).await;
-            connected.map_err(tls_failure)
-        };
-        let stream = within(patience, Step::Tls, handshake).await?;
-        let fingerprint = fingerprint(&stream);
-        (Transport::Tls(Box::new(stream.into())), fingerprint)
-    } else {
-        (Transport::Plain(tcp), None)
-    };
+    let tls = target.tls().then_some(tls);
+    let (mut transport, fingerprint) = open(target.host(), target.port(), tls, patience).await?;
     let ask = ask(&mut transport, target, form);
     let (answer, early) = within(patience, Step::Upgrade, ask).await?;
     Ok(Attempt {
@@ -198,9 +189,29 @@ async fn attempt(
     })
 }
 
+/// Connects, without TLS where there is none to be used; also gives the SHA-256 of the server's
+/// certificate.
+pub(super) async fn open(
+    host: &str,
+    port: u16,
+    tls: Option<&TlsClient>,
+    patience: Duration,
+) -> Result<(Transport, Option<String>), DialError> {
+    let tcp = within(patience, Step::Connect, tcp(host, port, patience)).await?;
+    // Without it frames wait for each other's acknowledgement; it still works, only slower.
+    let _ = tcp.set_nodelay(true);
+    let Some(tls) = tls else {
+        return Ok((Transport::Plain(tcp), None));
+    };
+    let handshake = async { tls.connect(host, tcp).await.map_err(tls_failure) };
+    let stream = within(patience, Step::Tls, handshake).await?;
+    let fingerprint = fingerprint(&stream);
+    Ok((Transport::Tls(Box::new(stream.into())), fingerprint))
+}
+
 /// With TLS 1.3 a backend judges our certificate only after our handshake: what it says then comes
 /// in place of its answer.
-fn broken(error: io::Error) -> DialError {
+pub(super) fn broken(error: io::Error) -> DialError {
     let inner = error.get_ref();
     let is_alert = inner.and_then(|it| it.downcast_ref::<rustls::Error>());
     let is_alert = is_alert.is_some();
@@ -243,11 +254,11 @@ fn about_our_certificate(alert: AlertDescription) -> Option<String> {
 
 /// Tries one address of the host after the other. They share the time, because one that swallows
 /// everything (IPv6 in a network that only pretends to have it) must leave some to the next.
-async fn tcp(target: &Target, patience: Duration) -> Result<TcpStream, DialError> {
-    let found = lookup_host((target.host(), target.port())).await;
+async fn tcp(host: &str, port: u16, patience: Duration) -> Result<TcpStream, DialError> {
+    let found = lookup_host((host, port)).await;
     let addresses: Vec<_> = found
         .map_err(|error| DialError::Resolve {
-            host: target.host().to_owned(),
+            host: host.to_owned(),
             error,
         })?
         .collect();
@@ -304,7 +315,7 @@ fn random() -> [u8; 16] {
     bytes
 }
 
-async fn within<T>(
+pub(super) async fn within<T>(
     patience: Duration,
     step: Step,
     future: impl Future<Output = Result<T, DialError>>,

@@ -65,6 +65,15 @@ impl TlsClient {
         Self::new(calling.trust.with(roots), identity)
     }
 
+    /// Makes another one that trusts these roots, too, where not any server is taken, and shows no
+    /// certificate: for servers that need not know who we are.
+    ///
+    /// # Errors
+    /// When the TLS library refuses.
+    pub fn anonymous(&self, roots: Vec<CertificateDer<'static>>) -> Result<Self, Error> {
+        Self::new(self.calling().trust.with(roots), None)
+    }
+
     /// Calls from now on as `other` does; connections that stand are not touched.
     pub fn replace(&self, other: &Self) {
         let calling = other.calling();

@@ -1,10 +1,12 @@
-//! The security extension of OCPP 1.6: certificates, events and a wider `TriggerMessage`.
+//! The security extension of OCPP 1.6: certificates, events, logs and a wider `TriggerMessage`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Accepted, Empty, TriggerMessageResponse, request};
+use crate::clock::Timestamp;
 use crate::ids::ConnectorId;
 use crate::ocpp::lenient::{self, spelled};
+use crate::ocpp::timestamp;
 
 /// Says that something happened that concerns security.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,5 +199,128 @@ spelled! {
         SignChargePointCertificate = "SignChargePointCertificate",
         /// `StatusNotification`.
         StatusNotification = "StatusNotification",
+    }
+}
+
+/// Wants a log uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetLog {
+    /// Which part, and where to.
+    pub log: LogParameters,
+    /// Which.
+    pub log_type: LogType,
+    /// Comes back in every [`LogStatusNotification`].
+    #[serde(deserialize_with = "lenient::required")]
+    pub request_id: i64,
+    /// So many more attempts.
+    #[serde(
+        default,
+        deserialize_with = "lenient::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub retries: Option<i64>,
+    /// Between two attempts, in seconds.
+    #[serde(
+        default,
+        deserialize_with = "lenient::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub retry_interval: Option<i64>,
+}
+request!(GetLog => GetLogResponse);
+
+/// Which part of a log, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogParameters {
+    /// A URL, at most 512 characters. It may hold a password.
+    #[serde(deserialize_with = "lenient::required")]
+    pub remote_location: String,
+    /// Nothing that is older.
+    #[serde(
+        default,
+        with = "timestamp::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub oldest_timestamp: Option<Timestamp>,
+    /// Nothing that is newer.
+    #[serde(
+        default,
+        with = "timestamp::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub latest_timestamp: Option<Timestamp>,
+}
+
+spelled! {
+    /// Which log.
+    pub enum LogType {
+        /// Everything.
+        DiagnosticsLog = "DiagnosticsLog",
+        /// What concerns security.
+        SecurityLog = "SecurityLog",
+    }
+}
+
+/// Answer to [`GetLog`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetLogResponse {
+    /// Whether it will be uploaded.
+    pub status: GetLogStatus,
+    /// As what, at most 255 characters.
+    #[serde(
+        default,
+        deserialize_with = "lenient::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub filename: Option<String>,
+}
+
+spelled! {
+    /// What is done about [`GetLog`].
+    pub enum GetLogStatus {
+        /// It will be uploaded.
+        Accepted = "Accepted",
+        /// It will not.
+        Rejected = "Rejected",
+        /// It will, and the upload that was under way ends.
+        AcceptedCanceled = "AcceptedCanceled",
+    }
+}
+
+/// Says how far an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogStatusNotification {
+    /// How far.
+    pub status: UploadLogStatus,
+    /// Of which [`GetLog`]; absent = there is none.
+    #[serde(
+        default,
+        deserialize_with = "lenient::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub request_id: Option<i64>,
+}
+request!(LogStatusNotification => Empty);
+
+spelled! {
+    /// How far an upload is.
+    pub enum UploadLogStatus {
+        /// The request makes no sense.
+        BadMessage = "BadMessage",
+        /// There is none.
+        Idle = "Idle",
+        /// The server takes no uploads.
+        NotSupportedOperation = "NotSupportedOperation",
+        /// The server does not allow it.
+        PermissionDenied = "PermissionDenied",
+        /// It is done.
+        Uploaded = "Uploaded",
+        /// It came to nothing.
+        UploadFailure = "UploadFailure",
+        /// It is under way.
+        Uploading = "Uploading",
     }
 }

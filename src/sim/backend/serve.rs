@@ -177,6 +177,7 @@ impl Desk {
             | Field::Heard { .. }
             | Field::Unknown { .. }
             | Field::Modbus { .. }
+            | Field::Uploaded { .. }
             | Field::Control { .. } => {}
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Event, World};
 use crate::clock::Mono;
+use crate::gateway::security::UploadOutcome;
 use crate::ids::{ChargeBoxId, LinkId};
 use crate::sim::wallbox;
 use crate::site::{Input, Output};
@@ -80,6 +81,15 @@ impl World {
                 let requested = None;
                 self.site
                     .handle(self.now, Input::Requested { gateway, requested });
+            }
+            // There is no web server in this world.
+            Output::Upload { gateway, order } => {
+                let failed = Input::Uploaded {
+                    gateway,
+                    attempt: order.attempt,
+                    outcome: UploadOutcome::Failed,
+                };
+                self.site.handle(self.now, failed);
             }
             Output::Modbus { device, request } => self.ask(device, request),
             Output::Ping { link } if self.backends.knows(link) => self.ping_backend(link),

@@ -232,6 +232,7 @@ impl WorldPlan {
             boot: BootPlan::default(),
             synthesize_stop: false,
             allow_firmware: false,
+            upload_log: false,
             queue_data_transfer: Vec::new(),
             max_queue: 10_000,
             observe: self.load.observe,

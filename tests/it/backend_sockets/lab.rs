@@ -65,6 +65,11 @@ impl Server {
         call.request
     }
 
+    /// Waits for a call, and hangs up.
+    pub(crate) async fn is_called(&self) {
+        self.0.accept().await.unwrap();
+    }
+
     /// Whether nobody calls any more.
     pub(crate) async fn is_left_alone(&self) -> bool {
         let call = timeout(Duration::from_millis(50), self.0.accept());

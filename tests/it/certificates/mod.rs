@@ -6,6 +6,6 @@ mod daemon;
 mod ends;
 mod files;
 mod fingerprints;
-mod openssl;
+pub(crate) mod openssl;
 mod system;
 mod wallboxes;

@@ -122,7 +122,10 @@ impl Desk {
                 }
                 Output::Ping { .. } | Output::Modbus { .. } => {}
                 Output::Close { link, .. } => self.closed.push(link),
-                Output::Fetch { .. } | Output::Dial { .. } | Output::Request { .. } => {
+                Output::Fetch { .. }
+                | Output::Dial { .. }
+                | Output::Request { .. }
+                | Output::Upload { .. } => {
                     panic!("there is no backend here")
                 }
             }

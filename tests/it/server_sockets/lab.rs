@@ -9,6 +9,7 @@ use std::time::Duration;
 use chargewarden::daemon::field::{Field, ToLink};
 use chargewarden::daemon::link::LinkIds;
 use chargewarden::daemon::listener::{Deadlines, Listener, Settings, Tls};
+use chargewarden::daemon::log_keeper::LogKeeper;
 use chargewarden::ids::{ChargeBoxId, LinkId};
 use chargewarden::net::directory::{Directory, Password};
 use chargewarden::net::tls::TlsServer;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const MAX_MESSAGE: usize = 64 * 1024;
@@ -326,7 +328,8 @@ impl Log {
             .with_ansi(false)
             .with_max_level(tracing::Level::DEBUG)
             .with_writer(Mutex::new(Tee(text.clone())))
-            .finish();
+            .finish()
+            .with(LogKeeper::default());
         let guard = tracing::subscriber::set_default(subscriber);
         Self {
             text,
