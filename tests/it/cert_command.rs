@@ -139,6 +139,45 @@ fn nothing_is_overwritten_unless_that_is_said() {
 }
 
 #[test]
+fn a_pair_that_cannot_be_written_whole_leaves_everything_as_it_was() {
+    let dir = directory();
+    assert_eq!(cert(&dir, &["new", "a.example"]).status.code(), Some(0));
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    let all = || {
+        let files = ["server.crt", "server.key"].map(|it| fs::read(dir.path().join(it)).unwrap());
+        let entries = fs::read_dir(dir.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|it| it.unwrap().file_name()).collect();
+        names.sort();
+        (files, names)
+    };
+    let before = all();
+    for (certificate, key, code) in [
+        ("none/x.crt", "server.key", 73),
+        ("server.crt", "none/x.key", 73),
+        ("folder", "server.key", 73),
+        ("folder/", "server.key", 73),
+        (".", "server.key", 73),
+        ("..", "other.key", 73),
+        ("/dev/null", "server.key", 73),
+        ("server.key", "./server.key", 2),
+        ("folder/../server.crt", "server.crt", 2),
+    ] {
+        for overwrite in [&["--overwrite"][..], &[]] {
+            let names = ["--certificate", certificate, "--private-key", key];
+            let output = cert(
+                &dir,
+                &[&["new", "b.example"], &names[..], overwrite].concat(),
+            );
+            let error = String::from_utf8(output.stderr).unwrap();
+            let said = output.status.code();
+            assert_eq!(said, Some(code), "{certificate} {key}: {error}");
+            assert!(error.contains("\n  help: "), "{error}");
+            assert_eq!(all(), before, "{certificate} {key} {overwrite:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_request_in_utf8_becomes_a_certificate_at_a_ca() {
     let dir = directory();
     let words = [
@@ -217,6 +256,43 @@ fn the_scripts_make_both_kinds_and_show_says_what_accepts_them() {
     let classic = said("classic/server.crt");
     assert!(value(&classic, "as server").starts_with("only for clients that do not check"));
     assert!(value(&classic, "subject").starts_with("C=DE, L=Lübeck, O=Parkhaus Süd GmbH"));
+}
+
+#[test]
+fn the_scripts_refuse_what_they_cannot_make_and_say_why() {
+    let dir = directory();
+    let names = include_str!("../../certs/names.cnf");
+    let long = names.replace("Parkhaus Süd GmbH", &"long ".repeat(13));
+    let latin1: Vec<u8> = names.chars().map(|it| it as u8).collect();
+    fs::write(dir.path().join("good.cnf"), names).unwrap();
+    fs::write(dir.path().join("long.cnf"), long).unwrap();
+    fs::write(dir.path().join("latin1.cnf"), latin1).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make.sh");
+    let run = |kind: &str, names: &str| {
+        let mut command = Command::new("sh");
+        command.arg(&script).args(["modern", "it", names]);
+        command.env("KEY", kind).current_dir(dir.path());
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), errors)
+    };
+    for (kind, names, says) in [
+        (
+            "p256",
+            "good.cnf",
+            "KEY=p256 is unknown: write KEY=ec or KEY=rsa",
+        ),
+        ("ec", "latin1.cnf", "UTF-8"),
+        ("ec", "long.cnf", "CN and O at most 64 characters"),
+        ("ec", "none.cnf", "none.cnf cannot be read"),
+    ] {
+        let (well, errors) = run(kind, names);
+        assert!(!well && errors.contains(says), "{kind} {names}: {errors}");
+    }
+    let (well, errors) = run("EC", "good.cnf");
+    assert!(well, "{errors}");
+    let key = openssl(&dir, "pkey -in it/server.key -noout -text");
+    assert!(key.contains("P-256"), "{key}");
 }
 
 #[test]
