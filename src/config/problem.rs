@@ -185,13 +185,18 @@ fn place(text: &str, at: &Span) -> Place {
 }
 
 /// The line as it may be shown, and whether something was left out: whatever follows a word that
-/// looks like the key of a password (misspelled ones too), and user information in a URL.
+/// looks like the key of a password (misspelled ones too), user information and query of a URL.
 fn without_secrets(line: &str) -> (String, bool) {
-    let shown: String = line
+    let mut shown: String = line
         .trim_start_matches('\u{feff}')
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
+    let query = query(&shown);
+    if let Some(query) = query {
+        shown.truncate(query);
+        shown.push_str("?…");
+    }
     let lower = shown.to_ascii_lowercase();
     let mut end = 0;
     for word in lower.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
@@ -206,7 +211,16 @@ fn without_secrets(line: &str) -> (String, bool) {
         }
         end += word.len();
     }
-    (shown, false)
+    (shown, query.is_some())
+}
+
+/// Where the first query of a URL begins.
+fn query(line: &str) -> Option<usize> {
+    let url = line.find("://")?;
+    let rest = line.get(url..)?;
+    let end = rest.find(|c: char| c.is_whitespace() || "\"'".contains(c));
+    let at = rest.get(..end.unwrap_or(rest.len()))?.find('?')?;
+    Some(url + at)
 }
 
 #[cfg(test)]
@@ -267,6 +281,8 @@ mod tests {
             "ocpp = { password-file = \"x\", password = \"geheim\" }",
             "password: geheim",
             "url = \"wss://user:geheim@example.org\"",
+            "url = \"wss://example.org/p?token=geheim\" # p",
+            "gateway = { url = \"wss://e.org?token=geheim\", password = \"p\" }",
         ] {
             let text = shown(line, "geheim");
             assert!(!text.contains("geheim"), "{text}");
