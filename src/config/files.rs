@@ -17,7 +17,10 @@ pub struct KeyPair {
     pub private_key: PathBuf,
 }
 
-/// Content of a password file without the newline at its end.
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Content of a password file without a byte order mark and without the newline at its end.
 pub(super) fn read_secret(report: &Report<'_>, path: &Path, span: &Span) -> Option<Vec<u8>> {
     let mut bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -27,6 +30,10 @@ pub(super) fn read_secret(report: &Report<'_>, path: &Path, span: &Span) -> Opti
         }
     };
     warn_if_open(report, path, span);
+    // Editors of Windows put it there; nobody types it.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {

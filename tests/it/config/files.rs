@@ -107,6 +107,7 @@ fn a_password_comes_from_its_file_without_the_newline_at_the_end() {
         ("geheim\n", "geheim"),
         ("geheim\r\n", "geheim"),
         ("ge\nheim ", "ge\nheim "),
+        ("\u{feff}geheim\r\n", "geheim"),
     ] {
         site.write("secret", content);
         let (config, warnings) = site
@@ -280,8 +281,47 @@ fn a_password_to_a_backend_in_clear_text_is_worth_a_warning() {
     };
     assert_eq!(warnings("wss://b.example"), []);
     let warnings = warnings("ws://b.example");
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].to_string().contains("in clear text"));
+    assert!(
+        warnings
+            .iter()
+            .any(|it| it.0.what.contains("in clear text")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn what_is_about_tls_and_stands_beside_ws_is_worth_a_warning() {
+    let site = Site::new();
+    site.certificate("a");
+    let warnings = |url: &str, lines: &str| {
+        let gateway = format!("[evse.gateway]\nurl = \"{url}\"\nclient-id = \"B\"\n{lines}");
+        let warnings = site.load(&gateway).unwrap().1.into_iter();
+        warnings.map(|it| it.0.what).collect::<Vec<_>>()
+    };
+    let pair = "certificate = \"a.crt\"\nprivate-key = \"a.key\"\n";
+    let ca = "ca = [\"a.crt\"]\n";
+    let all = format!("{ca}{pair}verify-hostname = false\n");
+    assert_eq!(warnings("ws://b.example", ""), [""; 0]);
+    assert_eq!(
+        warnings("ws://b.example", ca),
+        ["ca does nothing: the url begins with ws://, which has no TLS"]
+    );
+    for url in ["ws://b.example", "WS://b.example"] {
+        assert_eq!(
+            warnings(url, &all),
+            [
+                "ca, verify-hostname, certificate and private-key do nothing: the url begins with \
+              ws://, which has no TLS"
+            ]
+        );
+    }
+    assert_eq!(warnings("wss://b.example", &all), [""; 0]);
+    for url in ["wss://b.example", "WSS://b.example"] {
+        assert_eq!(
+            warnings(url, pair),
+            ["any server certificate is accepted as the backend's"]
+        );
+    }
 }
 
 #[test]
@@ -305,6 +345,16 @@ fn a_backend_is_trusted_by_files_or_by_the_roots_of_the_machine() {
         ["ca must be \"system\" or a list of files, not text"]
     );
     assert_eq!(site.wrong(&gateway("[]")), ["ca is empty"]);
+    let problem = site.load(&gateway("[\"system\"]")).unwrap_err().0.remove(0);
+    assert!(problem.remedy.contains("ca = \"system\""), "{problem:?}");
+    site.write(
+        "system",
+        &std::fs::read_to_string(site.0.path().join("ca.crt")).unwrap(),
+    );
+    assert!(
+        site.load(&gateway("[\"system\"]")).is_ok(),
+        "a file of this name"
+    );
     assert_eq!(
         site.wrong(&gateway("[\"none.crt\", \"ca.key\"]")).len(),
         2,
