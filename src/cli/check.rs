@@ -13,6 +13,7 @@ use crate::config::{
     self, Circuit, ClientName, Config, Device, Evse, EvseMeter, Gateway, LoadManagement, TlsMode,
     Trust, Warning,
 };
+use crate::daemon::clock::Clock;
 use crate::gateway::{GatewayPlan, shown_url};
 use crate::ids::IdTag;
 use crate::load::{EvsePlan, PriorityMode, Rotation};
@@ -20,7 +21,7 @@ use crate::site::{AuthorizationMode, TagPlan};
 
 /// Reads the file and prints it, or what is wrong with it.
 pub(super) fn check(path: &Path) -> ExitCode {
-    match config::load(path) {
+    match config::load_at(path, Clock::start().now().wall) {
         Ok((config, warnings)) => {
             let text = understood(path, &config, &warnings);
             exit::after_printing(&output::print(&text))

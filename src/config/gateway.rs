@@ -9,6 +9,7 @@ use super::reader::Section;
 use super::secret::Secret;
 use super::server::read_key_pair;
 use super::value::{At, Value};
+use crate::certificates::{Usage, flaw_of_list};
 
 /// `[evse.gateway]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
     let url = read_url(&mut s).or(String::new());
     let ca = read_ca(&mut s);
     let verify_hostname = s.flag("verify-hostname");
-    let key_pair = read_key_pair(&mut s);
+    let key_pair = read_key_pair(&mut s, Usage::Client);
     let given = [
         (!ca.is_absent()).then_some("ca"),
         (!verify_hostname.is_absent()).then_some("verify-hostname"),
@@ -239,6 +240,7 @@ fn read_ca(s: &mut Section<'_>) -> Value<Trust> {
             report.problem(span, "ca is empty", remedy);
             return None;
         }
+        let mut all = Vec::new();
         let good = items.into_iter().map(|(path, span)| {
             let is_word = path == "system";
             let path = report.resolve(path);
@@ -248,11 +250,14 @@ fn read_ca(s: &mut Section<'_>) -> Value<Trust> {
                 report.problem(&span, what, remedy);
                 return None;
             }
-            files::check_certificates(report, &path, &span)?;
+            all.extend(files::trusted(report, &path, &span, Usage::Server)?);
             Some(path)
         });
         // All are checked before one that is wrong ends it.
         let good: Vec<Option<PathBuf>> = good.collect();
+        if let Some(flaw) = flaw_of_list(&all) {
+            report.warning(span, flaw.what, flaw.remedy);
+        }
         good.into_iter()
             .collect::<Option<Vec<_>>>()
             .map(Trust::Files)

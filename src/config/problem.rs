@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::clock::Timestamp;
+
 /// Byte positions in the file.
 pub(super) type Span = Range<usize>;
 
@@ -92,6 +94,7 @@ impl Finding {
 pub(super) struct Report<'a> {
     path: &'a Path,
     text: &'a str,
+    now: Option<Timestamp>,
     problems: RefCell<Vec<(usize, Finding)>>,
     warnings: RefCell<Vec<(usize, Finding)>>,
 }
@@ -101,9 +104,21 @@ impl<'a> Report<'a> {
         Self {
             path,
             text,
+            now: None,
             problems: RefCell::default(),
             warnings: RefCell::default(),
         }
+    }
+
+    /// For a file that is judged at this moment.
+    pub(super) const fn at(mut self, now: Option<Timestamp>) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// When the file is judged, if that is known.
+    pub(super) const fn now(&self) -> Option<Timestamp> {
+        self.now
     }
 
     /// A path of the file: relative ones are relative to the file itself.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chargewarden::config::{self, ClientName, Config, Problems, TlsMode, Trust, Warning};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
 use tempfile::TempDir;
 
 use super::SITE;
@@ -50,8 +50,13 @@ impl Site {
 
     /// `name.crt` and `name.key`, made for each other.
     fn certificate(&self, name: &str) -> &Self {
+        self.certificate_with(name, |_| {})
+    }
+
+    fn certificate_with(&self, name: &str, change: impl Fn(&mut CertificateParams)) -> &Self {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        change(&mut params);
         let certificate = params.self_signed(&key).unwrap();
         self.write(&format!("{name}.crt"), &certificate.pem());
         self.write(&format!("{name}.key"), &key.serialize_pem())
@@ -256,6 +261,53 @@ fn client_name_is_about_client_certificates() {
         ["client-name is about client certificates, and without client-ca none is asked for"]
     );
     assert_eq!(site.server("client-name = \"serial\"").len(), 1);
+}
+
+#[test]
+fn certificates_that_others_will_refuse_are_worth_a_warning_where_they_are_named() {
+    let site = Site::new();
+    site.certificate("good")
+        .certificate_with("old", |it| it.not_after = rcgen::date_time_ymd(2026, 12, 1))
+        .certificate_with("new", |it| it.not_before = rcgen::date_time_ymd(2027, 2, 1))
+        .certificate_with("server", |it| {
+            it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        })
+        .certificate_with("client", |it| {
+            it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        });
+    let text = |server: &str, client: &str, ca: &str| {
+        format!(
+            "[evse.gateway]\nurl = \"wss://b.example\"\nclient-id = \"B\"\nca = [\"{ca}.crt\"]\n\
+             certificate = \"{client}.crt\"\nprivate-key = \"{client}.key\"\n\
+             [ocpp-server]\nclient-ca = [\"{ca}.crt\"]\n\
+             certificate = \"{server}.crt\"\nprivate-key = \"{server}.key\"\n"
+        )
+    };
+    let now = "2027-01-01T00:00:00Z".parse().unwrap();
+    let path = site.0.path().join("site.toml");
+    for (server, client, ca, lines, says) in [
+        ("good", "good", "good", &[][..], ""),
+        ("server", "client", "server", &[], ""),
+        ("old", "good", "good", &[17], "ended on 2026-12-01"),
+        ("new", "good", "good", &[17], "begins on 2027-02-01"),
+        ("client", "good", "good", &[17], "not for servers"),
+        ("good", "server", "good", &[13], "not for clients"),
+        ("good", "old", "old", &[12, 13, 16], "ended on 2026-12-01"),
+    ] {
+        let text = text(server, client, ca);
+        let timeless = site.load(&text).unwrap().1;
+        assert_eq!(timeless.is_empty(), !says.contains("not for"), "{says}");
+        let (_, warnings) = config::load_at(&path, now).unwrap();
+        let said: Vec<usize> = warnings
+            .iter()
+            .map(|it| it.0.place.as_ref().unwrap().line)
+            .collect();
+        assert_eq!(said, lines, "{warnings:?}");
+        assert!(
+            warnings.iter().all(|it| it.0.what.contains(says)),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[test]
