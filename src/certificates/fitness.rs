@@ -248,12 +248,12 @@ mod tests {
             .distinguished_name
             .push(rcgen::DnType::CommonName, "silent");
         let leaf = KeyPair::generate().unwrap();
-        let issued = silent.signed_by(&leaf, &issuer).unwrap().der().clone();
-        let flaw = flaw_of_list(std::slice::from_ref(&issued)).unwrap();
+        let below = silent.signed_by(&leaf, &issuer).unwrap().der().clone();
+        let flaw = flaw_of_list(std::slice::from_ref(&below)).unwrap();
         assert!(
             flaw.what.contains("vouches for nobody but itself"),
             "{flaw:?}"
         );
-        assert_eq!(flaw_of_list(&[issued, root.der().clone()]), None);
+        assert_eq!(flaw_of_list(&[below, root.der().clone()]), None);
     }
 }

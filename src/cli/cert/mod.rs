@@ -222,7 +222,7 @@ fn write(
         text: &issued.pem,
         mode: 0o644,
     };
-    if let Err(error) = together::write([key, certificate], overwrite) {
+    if let Err(error) = together::write(&[key, certificate], overwrite) {
         let (help, code) = match &error {
             TogetherError::Same(..) => ("give each a name of its own", exit::USAGE),
             TogetherError::File { error, .. } => (remedy(error), exit::CANNOT_CREATE),

@@ -40,18 +40,18 @@ pub(super) enum TogetherError {
 ///
 /// # Errors
 /// When one of them cannot be written: then none is.
-pub(super) fn write(wanted: [Wanted<'_>; 2], overwrite: bool) -> Result<(), TogetherError> {
-    let [first, second] = &wanted;
+pub(super) fn write(wanted: &[Wanted<'_>; 2], overwrite: bool) -> Result<(), TogetherError> {
+    let [first, second] = wanted;
     let mut staged = [stage(first)?, stage(second)?];
     let [one, other] = &staged;
     if one.target == other.target {
         let [first, second] = [first, second].map(|it| it.path.to_owned());
         return Err(TogetherError::Same(first, second));
     }
-    for (file, wanted) in staged.iter_mut().zip(&wanted) {
+    for (file, wanted) in staged.iter_mut().zip(wanted) {
         file.fill(wanted).map_err(|error| failed(wanted, error))?;
     }
-    for (file, wanted) in staged.iter_mut().zip(&wanted) {
+    for (file, wanted) in staged.iter_mut().zip(wanted) {
         file.place(overwrite)
             .map_err(|error| failed(wanted, error))?;
     }
