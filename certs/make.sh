@@ -22,16 +22,34 @@ usage() {
 way=$1 folder=$2 names=${3:-$(dirname "$0")/names.cnf}
 days=${DAYS:-825}
 case $way in classic | modern) ;; *) usage ;; esac
+
+fail() {
+    printf '%s\n' "make.sh: $*" >&2
+    exit 1
+}
+
+case ${KEY:-rsa} in
+    [Ee][Cc]) algorithm=EC option=ec_paramgen_curve:P-256 ;;
+    [Rr][Ss][Aa]) algorithm=RSA option=rsa_keygen_bits:2048 ;;
+    *) fail "KEY=$KEY is unknown: write KEY=ec or KEY=rsa" ;;
+esac
+[ -r "$names" ] || fail "$names cannot be read: name a file like names.cnf"
+if command -v iconv >/dev/null && ! iconv -f UTF-8 -t UTF-8 "$names" >/dev/null 2>&1; then
+    fail "$names is not UTF-8: save it as UTF-8, or: iconv -f LATIN1 -t UTF-8 $names > new.cnf"
+fi
 mkdir -p "$folder"
+
+# openssl's own words say neither which file nor what to do.
+refused() {
+    fail "openssl refuses the names of the $1 in $names: the file must be UTF-8, C two letters," \
+        "CN and O at most 64 characters, L and ST at most 128"
+}
 
 key() {
     [ -e "$folder/$1.key" ] && return
-    case ${KEY:-rsa} in
-        ec) set -- "$1" EC ec_paramgen_curve:P-256 ;;
-        *) set -- "$1" RSA rsa_keygen_bits:2048 ;;
-    esac
-    openssl genpkey -quiet -algorithm "$2" -pkeyopt "$3" -out "$folder/$1.key" 2>/dev/null ||
-        openssl genpkey -algorithm "$2" -pkeyopt "$3" -out "$folder/$1.key"
+    file=$folder/$1.key
+    set -- -algorithm "$algorithm" -pkeyopt "$option"
+    openssl genpkey -quiet "$@" -out "$file" 2>/dev/null || openssl genpkey "$@" -out "$file"
 }
 
 # Signs itself.
@@ -39,13 +57,14 @@ root() {
     [ -e "$folder/root.crt" ] && return
     set -- -x509 -new -key "$folder/root.key" -sha256 -days 3650 -utf8 -config "$names"
     [ "$way" = classic ] || set -- "$@" -extensions v3_root
-    WHO=root openssl req "$@" -out "$folder/root.crt"
+    WHO=root openssl req "$@" -out "$folder/root.crt" || refused root
 }
 
 # Signed by the root.
 leaf() {
     [ -e "$folder/$1.crt" ] && return
-    WHO=$1 openssl req -new -key "$folder/$1.key" -utf8 -config "$names" -out "$folder/$1.csr"
+    WHO=$1 openssl req -new -key "$folder/$1.key" -utf8 -config "$names" -out "$folder/$1.csr" ||
+        refused "$1"
     who=$1
     set -- -req -in "$folder/$who.csr" -CA "$folder/root.crt" -CAkey "$folder/root.key" \
         -CAcreateserial -days "$days" -sha256

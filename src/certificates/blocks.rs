@@ -36,6 +36,22 @@ pub(crate) enum Content {
     Damaged(&'static str),
 }
 
+/// The text of a file: UTF-8, or UTF-16 where its first bytes say so, with the line ends of any
+/// system.
+pub(crate) fn text(file: &[u8]) -> String {
+    let units = |of: fn([u8; 2]) -> u16| {
+        let (pairs, _) = file.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|it| of(*it)).collect();
+        String::from_utf16_lossy(&units)
+    };
+    let text = match file {
+        [0xFF, 0xFE, ..] => units(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => units(u16::from_be_bytes),
+        _ => String::from_utf8_lossy(file).into_owned(),
+    };
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// Every block, in the order of the file. What stands around them does not matter (RFC 7468 §2).
 pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
@@ -145,6 +161,23 @@ mod tests {
         assert!(matches!(found[0].content, Content::Damaged(_)));
         assert_eq!(found[1].content, Content::Der(vec![1]));
         assert_eq!(found[1].line, 3);
+    }
+
+    #[test]
+    fn files_of_other_systems_are_text_too() {
+        let text_of = "-----BEGIN A-----\nAQI=\n-----END A-----\n";
+        let wide: Vec<u16> = format!("\u{feff}{text_of}").encode_utf16().collect();
+        let files = [
+            text_of.as_bytes().to_vec(),
+            text_of.replace('\n', "\r").into_bytes(),
+            text_of.replace('\n', "\r\n").into_bytes(),
+            wide.iter().flat_map(|it| it.to_le_bytes()).collect(),
+            wide.iter().flat_map(|it| it.to_be_bytes()).collect(),
+        ];
+        for file in files {
+            let found = only(&text(&file));
+            assert_eq!(found, Content::Der(vec![1, 2]), "{}", file.escape_ascii());
+        }
     }
 
     #[test]

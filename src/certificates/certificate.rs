@@ -302,7 +302,21 @@ impl<'a> Certificate<'a> {
         self.subject_der() == self.issuer_der() && self.check_signature(self).is_ok()
     }
 
-    fn is_weak(&self) -> bool {
+    /// Whether it says what it is for.
+    pub(super) fn names_a_purpose(&self) -> bool {
+        !matches!(self.x509.extended_key_usage(), Ok(None))
+    }
+
+    /// Whether something here verifies what its key has signed.
+    pub(super) fn has_usable_key(&self) -> bool {
+        let algorithms = default_provider().signature_verification_algorithms.all;
+        let fits = |it: &&dyn SignatureVerificationAlgorithm| {
+            it.public_key_alg_id().as_ref() == self.key_algorithm
+        };
+        algorithms.iter().any(fits) && !self.is_weak()
+    }
+
+    pub(super) fn is_weak(&self) -> bool {
         match self.x509.public_key().parsed() {
             Ok(PublicKey::RSA(key)) => key.key_size() < FEWEST_BITS,
             _ => false,

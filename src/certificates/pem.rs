@@ -5,8 +5,9 @@ use rustls_pki_types::{
 };
 use thiserror::Error;
 
-use super::blocks::{Block, Content, blocks};
+use super::blocks::{Block, Content, blocks, text};
 use super::certificate::Certificate;
+use super::foreign::Foreign;
 
 /// Why a file is of no use. The text goes on behind the name of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -20,6 +21,9 @@ pub enum PemError {
     /// The binary form.
     #[error("is in the binary form DER, not PEM")]
     Der,
+    /// A form that other programs like.
+    #[error("holds {}", .0.what())]
+    Foreign(Foreign),
     /// The key can be read with a passphrase only.
     #[error("holds a private key with a passphrase, which nobody could type in when this starts")]
     Encrypted,
@@ -35,18 +39,19 @@ pub enum PemError {
 }
 
 impl PemError {
-    /// What to do about it.
+    /// What to do about it; FILE and NEW stand for names.
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::NoCertificate => "name a PEM file with -----BEGIN CERTIFICATE-----",
             Self::NoKey | Self::KeyKind => {
-                "name a PEM file with an RSA (2048 bits or more), P-256, P-384 or Ed25519 key that \
+                "name a PEM file with an RSA (2048 to 4096 bits), P-256, P-384 or Ed25519 key that \
                  has no passphrase"
             }
             Self::Der => {
                 "convert it: openssl x509 -inform DER -in FILE -out NEW for a certificate, \
                  openssl pkey -inform DER -in FILE -out NEW for a key"
             }
+            Self::Foreign(foreign) => foreign.remedy(),
             Self::Encrypted => {
                 "take the passphrase away: openssl pkey -in FILE -out NEW, then chmod 600 NEW"
             }
@@ -56,14 +61,26 @@ impl PemError {
     }
 }
 
+/// A remedy for the file `name`: with names in place of FILE and NEW.
+pub(crate) fn with_names(remedy: &str, name: &str) -> String {
+    let new = format!("{name}.pem");
+    let parts: Vec<String> = remedy
+        .split("FILE")
+        .map(|part| part.replace("NEW", &new))
+        .collect();
+    parts.join(name)
+}
+
 /// All certificates of a PEM file, in its order; what else it holds is passed over.
 ///
 /// # Errors
 /// When there is none, or one of them cannot be read.
 pub fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let mut found = Vec::new();
-    for block in blocks(&String::from_utf8_lossy(file)) {
+    let mut foreign = None;
+    for block in blocks(&text(file)) {
         if Kind::of(&block) != Some(Kind::Certificate) {
+            foreign = foreign.or(Foreign::of_label(&block.label));
             continue;
         }
         let der = CertificateDer::from(der(block)?);
@@ -71,7 +88,8 @@ pub fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
         found.push(der);
     }
     if found.is_empty() {
-        return Err(missing(file, PemError::NoCertificate));
+        let nothing = foreign.map_or(PemError::NoCertificate, PemError::Foreign);
+        return Err(missing(file, nothing));
     }
     Ok(found)
 }
@@ -81,7 +99,7 @@ pub fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 /// When there is none, or it has a passphrase.
 pub fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    for block in blocks(&String::from_utf8_lossy(file)) {
+    for block in blocks(&text(file)) {
         return match Kind::of(&block) {
             None | Some(Kind::Certificate | Kind::Request) => continue,
             Some(Kind::Encrypted) => Err(PemError::Encrypted),
@@ -135,6 +153,9 @@ fn der(block: Block) -> Result<Vec<u8>, PemError> {
 
 /// DER begins with a SEQUENCE of more than 255 bytes, which no text does.
 fn missing(file: &[u8], what: PemError) -> PemError {
+    if let Some(foreign) = Foreign::of_file(file) {
+        return PemError::Foreign(foreign);
+    }
     match file {
         [0x30, 0x81 | 0x82, ..] => PemError::Der,
         _ => what,
@@ -155,6 +176,30 @@ mod tests {
         let file = [b"Bag Attributes\n  x: y\n", V1_KEY, V1, b"\nbye\n", V1].concat();
         assert_eq!(certificates(&file).unwrap().len(), 2);
         assert!(private_key(&file).is_ok());
+    }
+
+    #[test]
+    fn what_other_programs_write_is_called_by_its_name() {
+        let block = |label: &str| format!("-----BEGIN {label}-----\nAA==\n-----END {label}-----\n");
+        // SEQUENCE { INTEGER 3 … and SEQUENCE { OBJECT IDENTIFIER signedData …
+        let pkcs12 = [0x30, 0x03, 0x02, 0x01, 0x03];
+        let pkcs7 = *b"\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+        for (file, foreign) in [
+            (block("TRUSTED CERTIFICATE").as_bytes(), Foreign::Trusted),
+            (block("PKCS7").as_bytes(), Foreign::Pkcs7),
+            (&pkcs7, Foreign::Pkcs7Der),
+            (&pkcs12, Foreign::Pkcs12),
+        ] {
+            assert_eq!(certificates(file), Err(PemError::Foreign(foreign)));
+        }
+        let why = private_key(&pkcs12).unwrap_err();
+        assert_eq!(why, PemError::Foreign(Foreign::Pkcs12));
+    }
+
+    #[test]
+    fn a_remedy_names_the_file_whatever_it_is_called() {
+        let remedy = with_names("openssl -in FILE -out NEW", "a FILE NEW");
+        assert_eq!(remedy, "openssl -in a FILE NEW -out a FILE NEW.pem");
     }
 
     #[test]

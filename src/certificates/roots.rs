@@ -229,7 +229,14 @@ fn too_long(certificate: &Certificate<'_>) -> Distrust {
     }
 }
 
-fn check_extensions(certificate: &Certificate<'_>, usage: Usage) -> Result<(), Distrust> {
+/// Whether everything that it demands is understood, and it is for this.
+///
+/// # Errors
+/// When it is not.
+pub(super) fn check_extensions(
+    certificate: &Certificate<'_>,
+    usage: Usage,
+) -> Result<(), Distrust> {
     let subject = || certificate.subject();
     if let Some(extension) = certificate.critical_stranger() {
         return Err(Distrust::Extension {

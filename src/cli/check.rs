@@ -13,14 +13,15 @@ use crate::config::{
     self, Circuit, ClientName, Config, Device, Evse, EvseMeter, Gateway, LoadManagement, TlsMode,
     Trust, Warning,
 };
-use crate::gateway::GatewayPlan;
+use crate::daemon::clock::Clock;
+use crate::gateway::{GatewayPlan, shown_url};
 use crate::ids::IdTag;
 use crate::load::{EvsePlan, PriorityMode, Rotation};
 use crate::site::{AuthorizationMode, TagPlan};
 
 /// Reads the file and prints it, or what is wrong with it.
 pub(super) fn check(path: &Path) -> ExitCode {
-    match config::load(path) {
+    match config::load_at(path, Clock::start().now().wall) {
         Ok((config, warnings)) => {
             let text = understood(path, &config, &warnings);
             exit::after_printing(&output::print(&text))
@@ -299,7 +300,7 @@ fn gateways(config: &Config) -> String {
         };
         table.row(vec![
             evse.name.to_string(),
-            gateway.url.clone(),
+            shown_url(&gateway.url).into_owned(),
             gateway.client_id.clone(),
             connectors
                 .get(&evse.name)
@@ -313,7 +314,7 @@ fn gateways(config: &Config) -> String {
 
 fn trust(gateway: &Gateway) -> String {
     match &gateway.ca {
-        _ if gateway.url.starts_with("ws:") => String::new(),
+        _ if !gateway.has_tls() => String::new(),
         Trust::Anyone => "any certificate".to_owned(),
         Trust::System => "the machine's roots".to_owned(),
         Trust::Files(files) => {

@@ -9,12 +9,13 @@ use tracing::{error, info, warn};
 
 use super::{exit, output};
 use crate::config::{self, Config, Warning};
+use crate::daemon::clock::Clock;
 use crate::daemon::{Daemon, KeyringError, ReloadError, StartError, logging};
 use crate::site::control;
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
 pub(super) fn run(path: &Path) -> ExitCode {
-    let (config, warnings) = match config::load(path) {
+    let (config, warnings) = match config::load_at(path, Clock::start().now().wall) {
         Ok(understood) => understood,
         Err(problems) => {
             output::print_error(&problems.to_string());
@@ -107,7 +108,9 @@ async fn reload(daemon: &mut Daemon, path: &Path) -> String {
     info!(file = %path.display(), "reading the configuration again");
     let file = path.to_owned();
     // The card of a Pi may take its time; the daemon goes on meanwhile.
-    let read = tokio::task::spawn_blocking(move || config::load(&file)).await;
+    let read =
+        tokio::task::spawn_blocking(move || config::load_at(&file, Clock::start().now().wall))
+            .await;
     let judged = match read {
         Ok(Ok((config, warnings))) => match config.refusal() {
             None => Ok((config, warnings)),

@@ -4,9 +4,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustls_pki_types::CertificateDer;
+
 use super::problem::{Report, Span};
 use super::value::Value;
-use crate::certificates::{self, Identity, IdentityError, PemError};
+use crate::certificates::{
+    self, Flaw, Identity, IdentityError, PemError, Usage, flaws_of_own, flaws_of_trusted,
+    with_names,
+};
 
 /// A certificate chain and its private key, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +22,10 @@ pub struct KeyPair {
     pub private_key: PathBuf,
 }
 
-/// Content of a password file without the newline at its end.
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Content of a password file without a byte order mark and without the newline at its end.
 pub(super) fn read_secret(report: &Report<'_>, path: &Path, span: &Span) -> Option<Vec<u8>> {
     let mut bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -27,6 +35,10 @@ pub(super) fn read_secret(report: &Report<'_>, path: &Path, span: &Span) -> Opti
         }
     };
     warn_if_open(report, path, span);
+    // Editors of Windows put it there; nobody types it.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {
@@ -36,17 +48,24 @@ pub(super) fn read_secret(report: &Report<'_>, path: &Path, span: &Span) -> Opti
     Some(bytes)
 }
 
-/// Reports a PEM file that holds no certificate.
-pub(super) fn check_certificates(report: &Report<'_>, path: &Path, span: &Span) -> Option<()> {
-    read(report, path, span, |file| {
-        certificates::certificates(file).map(drop)
-    })
-    .map(drop)
+/// The certificates of a PEM file that vouch for peers of this `usage`.
+pub(super) fn trusted(
+    report: &Report<'_>,
+    path: &Path,
+    span: &Span,
+    usage: Usage,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let (_, found) = read(report, path, span, certificates::certificates)?;
+    let flaws = flaws_of_trusted(&found, usage, report.now());
+    warn_of(report, path, span, flaws);
+    Some(found)
 }
 
-/// `certificate` and `private-key`: both or neither, readable, and belonging together.
+/// `certificate` and `private-key`: both or neither, readable, and belonging together. They are
+/// presented as this `usage` says.
 pub(super) fn key_pair(
     report: &Report<'_>,
+    usage: Usage,
     certificate: &Value<PathBuf>,
     private_key: &Value<PathBuf>,
 ) -> Option<KeyPair> {
@@ -64,20 +83,31 @@ pub(super) fn key_pair(
         }
         (Value::Absent | Value::Broken, _) | (_, Value::Broken) => return None,
     };
-    let chain = read(report, certificate, &certificate.span, |file| {
-        certificates::certificates(file).map(drop)
-    });
-    let key = read(report, private_key, &private_key.span, |file| {
-        certificates::private_key(file).map(drop)
-    });
+    let chain = read(
+        report,
+        certificate,
+        &certificate.span,
+        certificates::certificates,
+    );
+    let key = read(
+        report,
+        private_key,
+        &private_key.span,
+        certificates::private_key,
+    );
     if key.is_some() {
         warn_if_open(report, private_key, &private_key.span);
     }
-    let Err(error) = Identity::from_pem(&chain?, &key?) else {
-        return Some(KeyPair {
-            certificate: certificate.value.clone(),
-            private_key: private_key.value.clone(),
-        });
+    let error = match Identity::from_pem(&chain?.0, &key?.0) {
+        Ok(identity) => {
+            let flaws = flaws_of_own(identity.chain(), usage, report.now());
+            warn_of(report, certificate, &certificate.span, flaws);
+            return Some(KeyPair {
+                certificate: certificate.value.clone(),
+                private_key: private_key.value.clone(),
+            });
+        }
+        Err(error) => error,
     };
     match error {
         IdentityError::Certificate(why) => bad(report, certificate, &certificate.span, why),
@@ -94,13 +124,13 @@ pub(super) fn key_pair(
     None
 }
 
-/// A file that passes its check.
-fn read(
+/// A file, and what is in it.
+fn read<T>(
     report: &Report<'_>,
     path: &Path,
     span: &Span,
-    check: impl Fn(&[u8]) -> Result<(), PemError>,
-) -> Option<Vec<u8>> {
+    parse: impl Fn(&[u8]) -> Result<T, PemError>,
+) -> Option<(Vec<u8>, T)> {
     let file = match std::fs::read(path) {
         Ok(file) => file,
         Err(error) => {
@@ -108,16 +138,25 @@ fn read(
             return None;
         }
     };
-    let checked = check(&file);
-    checked
-        .map_err(|why| bad(report, path, span, why))
-        .is_ok()
-        .then_some(file)
+    match parse(&file) {
+        Ok(parsed) => Some((file, parsed)),
+        Err(why) => {
+            bad(report, path, span, why);
+            None
+        }
+    }
+}
+
+fn warn_of(report: &Report<'_>, path: &Path, span: &Span, flaws: Vec<Flaw>) {
+    for Flaw { what, remedy } in flaws {
+        report.warning(span, format!("{}: {what}", path.display()), remedy);
+    }
 }
 
 fn bad(report: &Report<'_>, path: &Path, span: &Span, why: PemError) {
     let what = format!("{} {why}", path.display());
-    report.problem(span, what, why.remedy());
+    let remedy = with_names(why.remedy(), &path.display().to_string());
+    report.problem(span, what, remedy);
 }
 
 fn unreadable(report: &Report<'_>, path: &Path, span: &Span, error: &io::Error) {

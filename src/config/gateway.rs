@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use super::files::{self, KeyPair};
 use super::modbus::host_and_port;
-use super::problem::Report;
+use super::problem::{Report, Span};
 use super::reader::Section;
 use super::secret::Secret;
 use super::server::read_key_pair;
 use super::value::{At, Value};
+use crate::certificates::{Usage, flaw_of_list};
 
 /// `[evse.gateway]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,14 @@ pub struct Gateway {
     pub max_queue: u32,
 }
 
+impl Gateway {
+    /// The address begins with `wss://`.
+    pub fn has_tls(&self) -> bool {
+        let scheme = self.url.get(..4);
+        scheme.is_some_and(|it| it.eq_ignore_ascii_case("wss:"))
+    }
+}
+
 /// `evse.gateway.ca`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
@@ -76,8 +85,18 @@ pub(super) type Entry = At<Gateway>;
 /// Reads `[evse.gateway]`.
 pub(super) fn read(mut s: Section<'_>) -> Entry {
     let span = s.header.clone();
+    let url = read_url(&mut s).or(String::new());
+    let ca = read_ca(&mut s);
+    let verify_hostname = s.flag("verify-hostname");
+    let key_pair = read_key_pair(&mut s, Usage::Client);
+    let given = [
+        (!ca.is_absent()).then_some("ca"),
+        (!verify_hostname.is_absent()).then_some("verify-hostname"),
+        key_pair.is_some().then_some("certificate and private-key"),
+    ];
+    let given: Vec<&str> = given.into_iter().flatten().collect();
     let gateway = Gateway {
-        url: read_url(&mut s).or(String::new()),
+        url,
         client_id: s
             .text(
                 "client-id",
@@ -86,9 +105,9 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
             .or(String::new()),
         append_id: s.flag("append-id").or(true),
         password: s.password().option(),
-        ca: read_ca(&mut s).or(Trust::Anyone),
-        verify_hostname: s.flag("verify-hostname").or(true),
-        key_pair: read_key_pair(&mut s),
+        ca: ca.or(Trust::Anyone),
+        verify_hostname: verify_hostname.or(true),
+        key_pair,
         connector: s
             .integer(
                 "connector",
@@ -122,19 +141,38 @@ pub(super) fn read(mut s: Section<'_>) -> Entry {
     };
     let report = s.report;
     s.finish(&["url", "client-id"]);
-    if gateway.url.starts_with("wss:") && gateway.ca == Trust::Anyone {
-        let what = "any server certificate is accepted as the backend's";
-        let remedy = "add ca with the backend's root certificate, or ca = \"system\"";
-        report.warning(&span, what, remedy);
-    }
-    if gateway.url.starts_with("ws:") && gateway.password.is_some() {
-        let what = "the password crosses the network in clear text";
-        report.warning(&span, what, "write wss:// if the backend has it");
-    }
+    warn_of_tls(report, &span, &gateway, &given);
     At {
         value: gateway,
         span,
     }
+}
+
+/// `given` are the keys about TLS that are in the file.
+fn warn_of_tls(report: &Report<'_>, span: &Span, gateway: &Gateway, given: &[&str]) {
+    if gateway.url.is_empty() {
+        return;
+    }
+    if gateway.has_tls() {
+        if gateway.ca == Trust::Anyone {
+            let what = "any server certificate is accepted as the backend's";
+            let remedy = "add ca with the backend's root certificate, or ca = \"system\"";
+            report.warning(span, what, remedy);
+        }
+        return;
+    }
+    if gateway.password.is_some() {
+        let what = "the password crosses the network in clear text";
+        report.warning(span, what, "write wss:// if the backend has it");
+    }
+    let nothing = "nothing: the url begins with ws://, which has no TLS";
+    let what = match given {
+        [] => return,
+        ["ca" | "verify-hostname"] => format!("{} does {nothing}", given.join(", ")),
+        _ => format!("{} do {nothing}", given.join(", ")),
+    };
+    let remedy = "write wss:// if the backend has it, or leave them out";
+    report.warning(span, what, remedy);
 }
 
 /// The lengths are those of `BootNotification.req` (OCPP 1.6 §6.3).
@@ -205,13 +243,24 @@ fn read_ca(s: &mut Section<'_>) -> Value<Trust> {
             report.problem(span, "ca is empty", remedy);
             return None;
         }
+        let mut all = Vec::new();
         let good = items.into_iter().map(|(path, span)| {
+            let is_word = path == "system";
             let path = report.resolve(path);
-            files::check_certificates(report, &path, &span)?;
+            if is_word && !path.exists() {
+                let what = "in a list, system is the name of a file, and there is none";
+                let remedy = "write ca = \"system\", without brackets, for the machine's own roots";
+                report.problem(&span, what, remedy);
+                return None;
+            }
+            all.extend(files::trusted(report, &path, &span, Usage::Server)?);
             Some(path)
         });
         // All are checked before one that is wrong ends it.
         let good: Vec<Option<PathBuf>> = good.collect();
+        if let Some(flaw) = flaw_of_list(&all) {
+            report.warning(span, flaw.what, flaw.remedy);
+        }
         good.into_iter()
             .collect::<Option<Vec<_>>>()
             .map(Trust::Files)

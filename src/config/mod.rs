@@ -45,6 +45,7 @@ use self::names::Names;
 use self::problem::Report;
 use self::reader::Section;
 use self::value::At;
+use crate::clock::Timestamp;
 use crate::ids::DeviceId;
 use crate::load::WhenDisabled;
 use crate::site::Plan;
@@ -117,12 +118,25 @@ impl Config {
     }
 }
 
-/// Reads and judges a configuration file.
+/// Reads and judges a configuration file, whatever the time is.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, in the order of the file.
 pub fn load(path: &Path) -> Result<(Config, Vec<Warning>), Problems> {
+    load_and_judge(path, None)
+}
+
+/// The same, and warns of certificates that do not hold `now`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in the order of the file.
+pub fn load_at(path: &Path, now: Timestamp) -> Result<(Config, Vec<Warning>), Problems> {
+    load_and_judge(path, Some(now))
+}
+
+fn load_and_judge(path: &Path, now: Option<Timestamp>) -> Result<(Config, Vec<Warning>), Problems> {
     let whole = |what, remedy| Problems(vec![Finding::of_file(path, what, remedy)]);
     let bytes = std::fs::read(path).map_err(|error| {
         let remedy = "check the path and who may read it; --config FILE names another file";
@@ -130,7 +144,7 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Warning>), Problems> {
     })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| whole("is not UTF-8".to_owned(), "save it as UTF-8 text"))?;
-    read(path, &text)
+    judge(path, &text, now)
 }
 
 /// Judges the text of a configuration file; `path` is where it stands, or would stand.
@@ -139,7 +153,15 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Warning>), Problems> {
 ///
 /// Everything that is wrong with it, in the order of the file.
 pub fn read(path: &Path, text: &str) -> Result<(Config, Vec<Warning>), Problems> {
-    let report = Report::new(path, text);
+    judge(path, text, None)
+}
+
+fn judge(
+    path: &Path,
+    text: &str,
+    now: Option<Timestamp>,
+) -> Result<(Config, Vec<Warning>), Problems> {
+    let report = Report::new(path, text).at(now);
     let config = match DeTable::parse(text) {
         Ok(table) => read_file(Section::of_file(&report, table.get_ref())),
         Err(error) => {

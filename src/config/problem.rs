@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::clock::Timestamp;
+
 /// Byte positions in the file.
 pub(super) type Span = Range<usize>;
 
@@ -92,6 +94,7 @@ impl Finding {
 pub(super) struct Report<'a> {
     path: &'a Path,
     text: &'a str,
+    now: Option<Timestamp>,
     problems: RefCell<Vec<(usize, Finding)>>,
     warnings: RefCell<Vec<(usize, Finding)>>,
 }
@@ -101,9 +104,21 @@ impl<'a> Report<'a> {
         Self {
             path,
             text,
+            now: None,
             problems: RefCell::default(),
             warnings: RefCell::default(),
         }
+    }
+
+    /// For a file that is judged at this moment.
+    pub(super) const fn at(mut self, now: Option<Timestamp>) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// When the file is judged, if that is known.
+    pub(super) const fn now(&self) -> Option<Timestamp> {
+        self.now
     }
 
     /// A path of the file: relative ones are relative to the file itself.
@@ -185,13 +200,18 @@ fn place(text: &str, at: &Span) -> Place {
 }
 
 /// The line as it may be shown, and whether something was left out: whatever follows a word that
-/// looks like the key of a password (misspelled ones too), and user information in a URL.
+/// looks like the key of a password (misspelled ones too), user information and query of a URL.
 fn without_secrets(line: &str) -> (String, bool) {
-    let shown: String = line
+    let mut shown: String = line
         .trim_start_matches('\u{feff}')
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
+    let query = query(&shown);
+    if let Some(query) = query {
+        shown.truncate(query);
+        shown.push_str("?…");
+    }
     let lower = shown.to_ascii_lowercase();
     let mut end = 0;
     for word in lower.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
@@ -206,7 +226,16 @@ fn without_secrets(line: &str) -> (String, bool) {
         }
         end += word.len();
     }
-    (shown, false)
+    (shown, query.is_some())
+}
+
+/// Where the first query of a URL begins.
+fn query(line: &str) -> Option<usize> {
+    let url = line.find("://")?;
+    let rest = line.get(url..)?;
+    let end = rest.find(|c: char| c.is_whitespace() || "\"'".contains(c));
+    let at = rest.get(..end.unwrap_or(rest.len()))?.find('?')?;
+    Some(url + at)
 }
 
 #[cfg(test)]
@@ -267,6 +296,8 @@ mod tests {
             "ocpp = { password-file = \"x\", password = \"geheim\" }",
             "password: geheim",
             "url = \"wss://user:geheim@example.org\"",
+            "url = \"wss://example.org/p?token=geheim\" # p",
+            "gateway = { url = \"wss://e.org?token=geheim\", password = \"p\" }",
         ] {
             let text = shown(line, "geheim");
             assert!(!text.contains("geheim"), "{text}");

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::{self, KeyPair};
+use super::problem::Report;
 use super::reader::Section;
 use super::secret::Secret;
-use super::value::Value;
+use super::value::{At, Value};
+use crate::certificates::{Usage, flaw_of_list};
 use crate::ids::ChargeBoxId;
 
 /// `[ocpp-server]`.
@@ -85,7 +87,7 @@ pub(super) fn read(file: &mut Section<'_>) -> Server {
         tls,
         password: s.password().option(),
         passwords: BTreeMap::new(),
-        key_pair: read_key_pair(s),
+        key_pair: read_key_pair(s, Usage::Server),
         client_ca,
         client_name,
         accept_unknown: s.flag("accept-unknown").or(false),
@@ -124,11 +126,11 @@ fn read_port(s: &mut Section<'_>) -> u16 {
     .or(19520)
 }
 
-/// `certificate` and `private-key` of a section.
-pub(super) fn read_key_pair(s: &mut Section<'_>) -> Option<KeyPair> {
+/// `certificate` and `private-key` of a section, to be presented as `usage` says.
+pub(super) fn read_key_pair(s: &mut Section<'_>, usage: Usage) -> Option<KeyPair> {
     let certificate = s.path("certificate", "write the path of a PEM file with the chain");
     let private_key = s.path("private-key", "write the path of a PEM file with the key");
-    files::key_pair(s.report, &certificate, &private_key)
+    files::key_pair(s.report, usage, &certificate, &private_key)
 }
 
 fn read_tls(s: &mut Section<'_>) -> (TlsMode, Vec<PathBuf>) {
@@ -142,15 +144,7 @@ fn read_tls(s: &mut Section<'_>) -> (TlsMode, Vec<PathBuf>) {
         "client-ca",
         "write a list of PEM files, for example [\"ca.crt\"]",
     );
-    let client_ca: Vec<PathBuf> = paths
-        .or(Vec::new())
-        .into_iter()
-        .filter_map(|at| {
-            let path = s.report.resolve(&at.value);
-            files::check_certificates(s.report, &path, &at.span)?;
-            Some(path)
-        })
-        .collect();
+    let client_ca = read_client_ca(s.report, &paths);
     if client_ca.is_empty() {
         return (tls.or(TlsMode::Detect), client_ca);
     }
@@ -170,6 +164,25 @@ fn read_tls(s: &mut Section<'_>) -> (TlsMode, Vec<PathBuf>) {
         }
     }
     (tls.or(TlsMode::On), client_ca)
+}
+
+fn read_client_ca(report: &Report<'_>, paths: &Value<Vec<At<String>>>) -> Vec<PathBuf> {
+    let Some(paths) = paths.given() else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    let mut good = Vec::new();
+    for at in &paths.value {
+        let path = report.resolve(at);
+        if let Some(found) = files::trusted(report, &path, &at.span, Usage::Client) {
+            all.extend(found);
+            good.push(path);
+        }
+    }
+    if let Some(flaw) = flaw_of_list(&all) {
+        report.warning(&paths.span, flaw.what, flaw.remedy);
+    }
+    good
 }
 
 fn read_client_name(s: &mut Section<'_>, client_ca: &[PathBuf]) -> ClientName {

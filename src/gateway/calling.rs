@@ -238,7 +238,7 @@ impl Gateway {
         let tickets: Vec<u64> = due.map(|(ticket, _)| *ticket).collect();
         for ticket in tickets {
             warn!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 "the backend does not answer in time; the wallbox is answered without it"
             );

@@ -114,7 +114,7 @@ impl Connection {
         let wait = self.backoff.next(context.random, unwelcome);
         self.state = State::Down(context.now.mono + wait);
         if self.said.as_ref() != Some(why) {
-            warn!(backend = plan.url, client_id = plan.client_id, %why, "the backend cannot be reached; wallboxes go on, messages wait");
+            warn!(backend = &*plan.shown_url(), client_id = plan.client_id, %why, "the backend cannot be reached; wallboxes go on, messages wait");
             self.said = Some(why.clone());
         }
     }
@@ -126,7 +126,7 @@ impl Connection {
         if let State::Up { since, .. } = self.state {
             self.backoff.ended(now, since);
             info!(
-                backend = plan.url,
+                backend = &*plan.shown_url(),
                 client_id = plan.client_id,
                 "the connection to the backend ended"
             );

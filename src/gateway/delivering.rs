@@ -48,7 +48,7 @@ impl Gateway {
         let thinned = self.outbox.thin(self.plan.max_queue, sent);
         if !thinned.is_empty() {
             warn!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 samples = thinned.len(),
                 "the queue for the backend is full (max-queue): every second periodic sample is left out"
@@ -309,7 +309,7 @@ impl Gateway {
             return;
         };
         self.output(Output::Persist(Record::Progress(progress)));
-        let (backend, client_id) = (self.plan.url.as_str(), self.plan.client_id.as_str());
+        let (backend, client_id) = (&*self.plan.shown_url(), self.plan.client_id.as_str());
         let action = kind.action();
         let buried = progress.state == EntryState::Dead;
         if buried {
@@ -353,7 +353,7 @@ impl Gateway {
     pub(super) fn handle_silence(&mut self, context: &mut Context<'_>, asked: &Asked) {
         self.silences += 1;
         warn!(
-            backend = self.plan.url,
+            backend = &*self.plan.shown_url(),
             client_id = self.plan.client_id,
             call = asked.name(),
             "the backend did not answer in time"
@@ -425,7 +425,7 @@ impl Gateway {
         let meter_start = known.meter_start.unwrap_or_default();
         if !self.plan.synthesize_stop {
             error!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 transaction = number.0,
                 register_wh = register,

@@ -51,7 +51,7 @@ mod transactions;
 pub use dial_failure::DialFailure;
 pub use gateway::Gateway;
 pub use io::{Context, Output, View};
-pub use plan::{BootPlan, GatewayPlan, MemberPlan};
+pub use plan::{BootPlan, GatewayPlan, MemberPlan, shown_url};
 
 #[cfg(test)]
 mod tests;

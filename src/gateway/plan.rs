@@ -1,5 +1,7 @@
 //! What a [`Gateway`](super) is told by the configuration.
 
+use std::borrow::Cow;
+
 use super::keys::Credential;
 use super::members;
 use crate::ids::{ChargeBoxId, ConnectorId, EvseName, Identity};
@@ -116,6 +118,11 @@ impl GatewayPlan {
         }
     }
 
+    /// The address as it may be shown.
+    pub fn shown_url(&self) -> Cow<'_, str> {
+        shown_url(&self.url)
+    }
+
     /// Names its queue and its memory; stays the same over changes of everything else.
     pub fn identity(&self) -> Identity {
         Identity::from(format!("{} {}", self.client_id, self.url).as_str())
@@ -126,5 +133,24 @@ impl GatewayPlan {
     pub fn connectors(&self) -> impl Iterator<Item = (&EvseName, ConnectorId)> {
         let given = members::number(self, &mut members::Numbers::new());
         self.members.iter().map(|it| &it.evse).zip(given)
+    }
+}
+
+/// An address for people: without what stands in its query, because that may be a secret.
+pub fn shown_url(url: &str) -> Cow<'_, str> {
+    match url.split_once('?') {
+        Some((address, _)) => format!("{address}?…").into(),
+        None => url.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_of_an_address_is_not_shown() {
+        assert_eq!(shown_url("wss://h/p/"), "wss://h/p/");
+        assert_eq!(shown_url("wss://h?token=secret"), "wss://h?…");
     }
 }

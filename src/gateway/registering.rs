@@ -212,7 +212,7 @@ impl Gateway {
         let answer = result
             .ok()
             .and_then(|raw| messages::parse::<Booted>(raw).ok());
-        let backend = self.plan.url.as_str();
+        let backend = &*self.plan.shown_url();
         let client_id = self.plan.client_id.as_str();
         let Some(answer) = answer else {
             warn!(
@@ -294,7 +294,7 @@ impl Gateway {
         if helps {
             self.registration.repeated = Some(now);
             warn!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 "the backend wants a BootNotification first"
             );

@@ -156,7 +156,7 @@ impl Site {
         let gateway = &self.gateways.get(*self.backends.get(name)?)?.gateway;
         let view = gateway.view();
         Some(GatewayStatus {
-            url: gateway.plan().url.clone(),
+            url: gateway.plan().shown_url().into_owned(),
             client_id: gateway.plan().client_id.clone(),
             state: view.state.to_owned(),
             queued: view.queued,
@@ -226,7 +226,8 @@ fn refused(gateway: &Gateway) -> Option<String> {
     let plan = gateway.plan();
     Some(format!(
         "the backend {} refused {messages} of {} for good: {kept} kept in the journal",
-        plan.url, plan.client_id
+        plan.shown_url(),
+        plan.client_id
     ))
 }
 

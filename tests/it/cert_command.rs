@@ -139,6 +139,45 @@ fn nothing_is_overwritten_unless_that_is_said() {
 }
 
 #[test]
+fn a_pair_that_cannot_be_written_whole_leaves_everything_as_it_was() {
+    let dir = directory();
+    assert_eq!(cert(&dir, &["new", "a.example"]).status.code(), Some(0));
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    let all = || {
+        let files = ["server.crt", "server.key"].map(|it| fs::read(dir.path().join(it)).unwrap());
+        let entries = fs::read_dir(dir.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|it| it.unwrap().file_name()).collect();
+        names.sort();
+        (files, names)
+    };
+    let before = all();
+    for (certificate, key, code) in [
+        ("none/x.crt", "server.key", 73),
+        ("server.crt", "none/x.key", 73),
+        ("folder", "server.key", 73),
+        ("folder/", "server.key", 73),
+        (".", "server.key", 73),
+        ("..", "other.key", 73),
+        ("/dev/null", "server.key", 73),
+        ("server.key", "./server.key", 2),
+        ("folder/../server.crt", "server.crt", 2),
+    ] {
+        for overwrite in [&["--overwrite"][..], &[]] {
+            let names = ["--certificate", certificate, "--private-key", key];
+            let output = cert(
+                &dir,
+                &[&["new", "b.example"], &names[..], overwrite].concat(),
+            );
+            let error = String::from_utf8(output.stderr).unwrap();
+            let said = output.status.code();
+            assert_eq!(said, Some(code), "{certificate} {key}: {error}");
+            assert!(error.contains("\n  help: "), "{error}");
+            assert_eq!(all(), before, "{certificate} {key} {overwrite:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_request_in_utf8_becomes_a_certificate_at_a_ca() {
     let dir = directory();
     let words = [
@@ -217,6 +256,43 @@ fn the_scripts_make_both_kinds_and_show_says_what_accepts_them() {
     let classic = said("classic/server.crt");
     assert!(value(&classic, "as server").starts_with("only for clients that do not check"));
     assert!(value(&classic, "subject").starts_with("C=DE, L=Lübeck, O=Parkhaus Süd GmbH"));
+}
+
+#[test]
+fn the_scripts_refuse_what_they_cannot_make_and_say_why() {
+    let dir = directory();
+    let names = include_str!("../../certs/names.cnf");
+    let long = names.replace("Parkhaus Süd GmbH", &"long".repeat(17));
+    let latin1: Vec<u8> = names.chars().map(|it| it as u8).collect();
+    fs::write(dir.path().join("good.cnf"), names).unwrap();
+    fs::write(dir.path().join("long.cnf"), long).unwrap();
+    fs::write(dir.path().join("latin1.cnf"), latin1).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make.sh");
+    let run = |kind: &str, names: &str| {
+        let mut command = Command::new("sh");
+        command.arg(&script).args(["modern", "it", names]);
+        command.env("KEY", kind).current_dir(dir.path());
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), errors)
+    };
+    for (kind, names, says) in [
+        (
+            "p256",
+            "good.cnf",
+            "KEY=p256 is unknown: write KEY=ec or KEY=rsa",
+        ),
+        ("ec", "latin1.cnf", "UTF-8"),
+        ("ec", "long.cnf", "CN and O at most 64 characters"),
+        ("ec", "none.cnf", "none.cnf cannot be read"),
+    ] {
+        let (well, errors) = run(kind, names);
+        assert!(!well && errors.contains(says), "{kind} {names}: {errors}");
+    }
+    let (well, errors) = run("EC", "good.cnf");
+    assert!(well, "{errors}");
+    let key = openssl(&dir, "pkey -in it/server.key -noout -text");
+    assert!(key.contains("P-256"), "{key}");
 }
 
 #[test]
@@ -325,6 +401,94 @@ fn what_cannot_be_used_as_it_is_comes_with_its_remedy() {
         for part in says {
             assert!(said.contains(part), "{part} in:\n{said}");
         }
+    }
+}
+
+#[test]
+fn check_says_of_whom_a_list_cannot_vouch_for_anybody_and_what_other_forms_are() {
+    let dir = directory();
+    let root = |name: &str, key: &str| {
+        openssl(
+            &dir,
+            &format!(
+                "req -x509 -newkey {key} -nodes -keyout {name}.key -out {name}.crt -subj /CN={name} \
+                 -days 9"
+            ),
+        );
+    };
+    root("good", "rsa:2048");
+    root("weak", "rsa:1024");
+    root("curve", "ec -pkeyopt ec_paramgen_curve:secp521r1");
+    openssl(
+        &dir,
+        "req -newkey rsa:2048 -nodes -keyout silent.key -out silent.csr -subj /CN=silent",
+    );
+    openssl(
+        &dir,
+        "x509 -req -in silent.csr -CA good.crt -CAkey good.key -CAcreateserial -out silent.crt",
+    );
+    openssl(&dir, "x509 -in good.crt -trustout -out trusted.crt");
+    openssl(&dir, "crl2pkcs7 -nocrl -certfile good.crt -out pkcs7.crt");
+    openssl(
+        &dir,
+        "crl2pkcs7 -nocrl -certfile good.crt -outform der -out binary.crt",
+    );
+    openssl(
+        &dir,
+        "pkcs12 -export -in good.crt -inkey good.key -out pkcs12.crt -passout pass:x",
+    );
+    let check = |list: &str| {
+        let text = format!(
+            "[ocpp-server]\nclient-ca = [{list}]\n[[circuit]]\nname = \"house\"\nmax-current = 63\n\
+             [[evse]]\nname = \"left\"\ndevice = \"ocpp1.6\"\naddress = \"CB-1\"\nmax-current = 16\n"
+        );
+        fs::write(dir.path().join("site.toml"), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chargewarden"));
+        command.args(["check", "--config", "site.toml"]);
+        let output = command.current_dir(dir.path()).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    for list in ["\"good.crt\"", "\"silent.crt\", \"good.crt\""] {
+        let said = check(list);
+        assert!(
+            !said.contains("warning") && said.contains("no mistakes"),
+            "{said}"
+        );
+    }
+    for (list, says) in [
+        (
+            "\"weak.crt\"",
+            "weak.crt: the RSA key of CN=weak is shorter",
+        ),
+        (
+            "\"curve.crt\"",
+            "the key of CN=curve is of a kind that is not taken",
+        ),
+        ("\"silent.crt\"", "CN=silent vouches for nobody but itself"),
+    ] {
+        let said = check(list);
+        assert!(
+            said.contains("site.toml:2:") && said.contains(": warning: "),
+            "{said}"
+        );
+        assert!(
+            said.contains(says) && said.contains("no mistakes"),
+            "{said}"
+        );
+    }
+    for (file, says) in [
+        (
+            "trusted",
+            "openssl x509 -in trusted.crt -out trusted.crt.pem",
+        ),
+        ("pkcs7", "openssl pkcs7 -in pkcs7.crt -print_certs"),
+        ("binary", "openssl pkcs7 -inform der -in binary.crt"),
+        ("pkcs12", "openssl pkcs12 -in pkcs12.crt -nodes"),
+    ] {
+        let said = check(&format!("\"{file}.crt\""));
+        assert!(said.contains(says), "{said}");
+        let (shown, _) = show(&dir, &[&format!("{file}.crt")]);
+        assert!(shown.contains(says), "{shown}");
     }
 }
 

@@ -1,12 +1,12 @@
 //! What is in a file: every certificate, request and key, and what is to be done about the rest.
 
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
-use x509_parser::asn1_rs::{Any, Sequence};
+use x509_parser::asn1_rs::Sequence;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
 use super::key::{self, PrivateKey};
-use crate::certificates::{Block, Certificate, Content, Kind, blocks};
+use crate::certificates::{Block, Certificate, Content, Foreign, Kind, blocks, text, with_names};
 
 /// Something in a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,8 +76,7 @@ pub(super) fn found(name: &str, bytes: &[u8]) -> Vec<Found> {
         all.extend(whole(what));
         return all;
     }
-    let text = String::from_utf8_lossy(bytes);
-    let blocks = blocks(&text);
+    let blocks = blocks(&text(bytes));
     if blocks.is_empty() {
         return whole(no_pem());
     }
@@ -111,7 +110,7 @@ fn judge(name: &str, block: Block) -> What {
         Some(Kind::Pkcs1) => private(&PrivatePkcs1KeyDer::from(der).into()),
         Some(Kind::Sec1) => private(&PrivateSec1KeyDer::from(der).into()),
         Some(Kind::Encrypted) => return encrypted(name),
-        None => return What::Unused(foreign(name, &label)),
+        None => return What::Unused(unused(name, &label)),
     };
     understood.unwrap_or_else(|| damaged(&label, "what is in it is not what it says"))
 }
@@ -134,16 +133,15 @@ fn encrypted(name: &str) -> What {
     ))
 }
 
-fn foreign(name: &str, label: &str) -> Sentence {
+fn foreign(name: &str, foreign: Foreign) -> Sentence {
+    Sentence::new(foreign.what(), with_names(foreign.remedy(), name))
+}
+
+fn unused(name: &str, label: &str) -> Sentence {
+    if let Some(known) = Foreign::of_label(label) {
+        return foreign(name, known);
+    }
     match label {
-        "TRUSTED CERTIFICATE" => Sentence::new(
-            "a certificate with trust settings, which only openssl reads",
-            format!("make a plain one of it: openssl x509 -in {name} -out {name}.crt"),
-        ),
-        "PKCS7" | "CMS" => Sentence::new(
-            "certificates in PKCS#7",
-            format!("unpack them: openssl pkcs7 -in {name} -print_certs -out {name}.crt"),
-        ),
         "EC PARAMETERS" | "DH PARAMETERS" => {
             Sentence::new(label, "nothing to do: it is not needed and does no harm")
         }
@@ -169,8 +167,8 @@ fn foreign(name: &str, label: &str) -> Sentence {
 /// The whole file is DER.
 fn der(name: &str, bytes: &[u8]) -> Option<What> {
     let own = || bytes.to_vec();
-    if is_pkcs12(bytes) {
-        return Some(pkcs12(name));
+    if let Some(known) = Foreign::of_file(bytes) {
+        return Some(What::Unused(foreign(name, known)));
     }
     certificate(own())
         .or_else(|| request(own()))
@@ -187,23 +185,6 @@ fn openssl(what: &What) -> Option<&'static str> {
         What::Key(_) => Some("pkey"),
         What::Unused(_) | What::Broken(_) => None,
     }
-}
-
-/// A PFX begins with the version 3 (RFC 7292 §4); private keys have 0, 1 or 2.
-fn is_pkcs12(bytes: &[u8]) -> bool {
-    let version = Sequence::from_der(bytes).ok().and_then(|(_, all)| {
-        Any::from_der(&all.content)
-            .ok()
-            .map(|(_, it)| it.data.to_vec())
-    });
-    version.as_deref() == Some(&[3])
-}
-
-fn pkcs12(name: &str) -> What {
-    What::Unused(Sentence::new(
-        "PKCS#12 (.p12, .pfx): certificate and key in one file under a password",
-        format!("unpack it: (umask 077; openssl pkcs12 -in {name} -nodes -out {name}.pem)"),
-    ))
 }
 
 fn certificate(der: Vec<u8>) -> Option<What> {

@@ -5,22 +5,22 @@ mod found;
 mod key;
 mod show;
 mod time;
+mod together;
 mod words;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::ToSpan as _;
 
+use self::together::{TogetherError, Wanted};
 use super::{exit, output};
 use crate::daemon::clock::Clock;
 use crate::daemon::host;
 use crate::net::issue::{self, Issued, Name, Subject};
-use crate::net::self_signed::{self, days, own_names};
+use crate::net::self_signed::{days, own_names};
 
 /// `cert`.
 #[derive(Debug, Subcommand)]
@@ -205,17 +205,6 @@ fn write(
     private: &Path,
     overwrite: bool,
 ) -> ExitCode {
-    let failed = |path: &Path, error: &io::Error| {
-        let help = match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                "\n  help: name another file, or say --overwrite: what is there is lost then"
-            }
-            _ => "",
-        };
-        let path = path.display();
-        output::print_error(&format!("error: {path} cannot be made: {error}{help}\n"));
-        ExitCode::from(exit::CANNOT_CREATE)
-    };
     let issued = match issued {
         Ok(issued) => issued,
         Err(error) => {
@@ -223,39 +212,35 @@ fn write(
             return ExitCode::from(exit::SOFTWARE);
         }
     };
-    if public == private {
-        output::print_error("error: both files have the same name\n");
-        return ExitCode::from(exit::USAGE);
-    }
-    if !overwrite && fs::symlink_metadata(public).is_ok() {
-        return failed(public, &io::ErrorKind::AlreadyExists.into());
-    }
-    // The key first: what names it is of no use without it.
-    for (path, text, mode) in [(private, &issued.key, 0o600), (public, &issued.pem, 0o644)] {
-        let written = if overwrite {
-            self_signed::replace(path, text.as_bytes(), mode)
-        } else {
-            create(path, text.as_bytes(), mode)
+    let key = Wanted {
+        path: private,
+        text: &issued.key,
+        mode: 0o600,
+    };
+    let certificate = Wanted {
+        path: public,
+        text: &issued.pem,
+        mode: 0o644,
+    };
+    if let Err(error) = together::write(&[key, certificate], overwrite) {
+        let (help, code) = match &error {
+            TogetherError::Same(..) => ("give each a name of its own", exit::USAGE),
+            TogetherError::File { error, .. } => (remedy(error), exit::CANNOT_CREATE),
         };
-        if let Err(error) = written {
-            if path == public && !overwrite {
-                // Ours, and of no use alone.
-                let _ = fs::remove_file(private);
-            }
-            return failed(path, &error);
-        }
+        output::print_error(&format!("error: {error}\n  help: {help}\n"));
+        return ExitCode::from(code);
     }
     show::show(&[public.to_owned(), private.to_owned()])
 }
 
-/// Writes a file that must not be there.
-fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // Half a file is worse than none; if it cannot be removed, the error says where it is.
-        let _ = fs::remove_file(path);
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            "name another file, or say --overwrite: what is there is lost then"
+        }
+        io::ErrorKind::NotFound => "make its folder first: mkdir -p",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::PermissionDenied => "say sudo, or name a file in a folder of your own",
+        _ => "name another file",
     }
-    written
 }

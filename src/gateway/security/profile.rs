@@ -95,7 +95,7 @@ impl Gateway {
         self.shown.attempts = self.shown.attempts.wrapping_add(1);
         if self.keys.lower_profile() {
             warn!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 "no connection with the new security profile: the old one holds"
             );
@@ -119,7 +119,7 @@ impl Gateway {
             return ConfigurationStatus::Rejected;
         }
         info!(
-            backend = self.plan.url,
+            backend = &*self.plan.shown_url(),
             client_id = self.plan.client_id,
             profile = to,
             "the backend raises the security profile"

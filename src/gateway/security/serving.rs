@@ -96,7 +96,7 @@ impl Gateway {
                 let all = certificates(said.certificate.as_bytes()).unwrap_or_default();
                 let fingerprint = all.first().map(|der| fingerprint(der));
                 info!(
-                    backend = self.plan.url,
+                    backend = &*self.plan.shown_url(),
                     client_id = self.plan.client_id,
                     fingerprint,
                     "the backend installs a root certificate, which counts beside ca from now on"
@@ -115,7 +115,7 @@ impl Gateway {
         let status = self.safe.delete(&said.certificate_hash_data);
         if status == FoundStatus::Accepted {
             info!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 "the backend deletes a root certificate that it had installed"
             );
@@ -145,7 +145,7 @@ impl Gateway {
         match self.safe.sign(now.wall, &said.certificate_chain) {
             Ok(()) => {
                 info!(
-                    backend = self.plan.url,
+                    backend = &*self.plan.shown_url(),
                     client_id = self.plan.client_id,
                     "the backend has signed a certificate, which is shown from now on"
                 );
@@ -157,7 +157,7 @@ impl Gateway {
             }
             Err(why) => {
                 warn!(
-                    backend = self.plan.url,
+                    backend = &*self.plan.shown_url(),
                     client_id = self.plan.client_id,
                     %why,
                     "the backend sends a certificate that is of no use"

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chargewarden::config::{self, ClientName, Config, Problems, TlsMode, Trust, Warning};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
 use tempfile::TempDir;
 
 use super::SITE;
@@ -50,8 +50,13 @@ impl Site {
 
     /// `name.crt` and `name.key`, made for each other.
     fn certificate(&self, name: &str) -> &Self {
+        self.certificate_with(name, |_| {})
+    }
+
+    fn certificate_with(&self, name: &str, change: impl Fn(&mut CertificateParams)) -> &Self {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        change(&mut params);
         let certificate = params.self_signed(&key).unwrap();
         self.write(&format!("{name}.crt"), &certificate.pem());
         self.write(&format!("{name}.key"), &key.serialize_pem())
@@ -107,6 +112,7 @@ fn a_password_comes_from_its_file_without_the_newline_at_the_end() {
         ("geheim\n", "geheim"),
         ("geheim\r\n", "geheim"),
         ("ge\nheim ", "ge\nheim "),
+        ("\u{feff}geheim\r\n", "geheim"),
     ] {
         site.write("secret", content);
         let (config, warnings) = site
@@ -258,6 +264,53 @@ fn client_name_is_about_client_certificates() {
 }
 
 #[test]
+fn certificates_that_others_will_refuse_are_worth_a_warning_where_they_are_named() {
+    let site = Site::new();
+    site.certificate("good")
+        .certificate_with("old", |it| it.not_after = rcgen::date_time_ymd(2026, 12, 1))
+        .certificate_with("new", |it| it.not_before = rcgen::date_time_ymd(2027, 2, 1))
+        .certificate_with("server", |it| {
+            it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        })
+        .certificate_with("client", |it| {
+            it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        });
+    let text = |server: &str, client: &str, ca: &str| {
+        format!(
+            "[evse.gateway]\nurl = \"wss://b.example\"\nclient-id = \"B\"\nca = [\"{ca}.crt\"]\n\
+             certificate = \"{client}.crt\"\nprivate-key = \"{client}.key\"\n\
+             [ocpp-server]\nclient-ca = [\"{ca}.crt\"]\n\
+             certificate = \"{server}.crt\"\nprivate-key = \"{server}.key\"\n"
+        )
+    };
+    let now = "2027-01-01T00:00:00Z".parse().unwrap();
+    let path = site.0.path().join("site.toml");
+    for (server, client, ca, lines, says) in [
+        ("good", "good", "good", &[][..], ""),
+        ("server", "client", "server", &[], ""),
+        ("old", "good", "good", &[17], "ended on 2026-12-01"),
+        ("new", "good", "good", &[17], "begins on 2027-02-01"),
+        ("client", "good", "good", &[17], "not for servers"),
+        ("good", "server", "good", &[13], "not for clients"),
+        ("good", "old", "old", &[12, 13, 16], "ended on 2026-12-01"),
+    ] {
+        let text = text(server, client, ca);
+        let timeless = site.load(&text).unwrap().1;
+        assert_eq!(timeless.is_empty(), !says.contains("not for"), "{says}");
+        let (_, warnings) = config::load_at(&path, now).unwrap();
+        let said: Vec<usize> = warnings
+            .iter()
+            .map(|it| it.0.place.as_ref().unwrap().line)
+            .collect();
+        assert_eq!(said, lines, "{warnings:?}");
+        assert!(
+            warnings.iter().all(|it| it.0.what.contains(says)),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
 fn a_key_with_a_passphrase_is_told_from_none() {
     let site = Site::new();
     let locked =
@@ -280,8 +333,47 @@ fn a_password_to_a_backend_in_clear_text_is_worth_a_warning() {
     };
     assert_eq!(warnings("wss://b.example"), []);
     let warnings = warnings("ws://b.example");
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].to_string().contains("in clear text"));
+    assert!(
+        warnings
+            .iter()
+            .any(|it| it.0.what.contains("in clear text")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn what_is_about_tls_and_stands_beside_ws_is_worth_a_warning() {
+    let site = Site::new();
+    site.certificate("a");
+    let warnings = |url: &str, lines: &str| {
+        let gateway = format!("[evse.gateway]\nurl = \"{url}\"\nclient-id = \"B\"\n{lines}");
+        let warnings = site.load(&gateway).unwrap().1.into_iter();
+        warnings.map(|it| it.0.what).collect::<Vec<_>>()
+    };
+    let pair = "certificate = \"a.crt\"\nprivate-key = \"a.key\"\n";
+    let ca = "ca = [\"a.crt\"]\n";
+    let all = format!("{ca}{pair}verify-hostname = false\n");
+    assert_eq!(warnings("ws://b.example", ""), [""; 0]);
+    assert_eq!(
+        warnings("ws://b.example", ca),
+        ["ca does nothing: the url begins with ws://, which has no TLS"]
+    );
+    for url in ["ws://b.example", "WS://b.example"] {
+        assert_eq!(
+            warnings(url, &all),
+            [
+                "ca, verify-hostname, certificate and private-key do nothing: the url begins with \
+              ws://, which has no TLS"
+            ]
+        );
+    }
+    assert_eq!(warnings("wss://b.example", &all), [""; 0]);
+    for url in ["wss://b.example", "WSS://b.example"] {
+        assert_eq!(
+            warnings(url, pair),
+            ["any server certificate is accepted as the backend's"]
+        );
+    }
 }
 
 #[test]
@@ -305,6 +397,16 @@ fn a_backend_is_trusted_by_files_or_by_the_roots_of_the_machine() {
         ["ca must be \"system\" or a list of files, not text"]
     );
     assert_eq!(site.wrong(&gateway("[]")), ["ca is empty"]);
+    let problem = site.load(&gateway("[\"system\"]")).unwrap_err().0.remove(0);
+    assert!(problem.remedy.contains("ca = \"system\""), "{problem:?}");
+    site.write(
+        "system",
+        &std::fs::read_to_string(site.0.path().join("ca.crt")).unwrap(),
+    );
+    assert!(
+        site.load(&gateway("[\"system\"]")).is_ok(),
+        "a file of this name"
+    );
     assert_eq!(
         site.wrong(&gateway("[\"none.crt\", \"ca.key\"]")).len(),
         2,
