@@ -66,8 +66,10 @@ pub(super) enum Ending {
     Asked { code: u16, reason: &'static str },
     /// The peer does not read.
     Deaf,
-    /// The daemon stops, or the site has forgotten this link.
+    /// The daemon stops, or reads its configuration anew.
     GoingAway,
+    /// The site has dropped this link.
+    Dropped,
 }
 
 impl<P: Peer> Link<P> {
@@ -135,7 +137,7 @@ impl<P: Peer> Link<P> {
             }
             Some(ToLink::Ping) => socket.queue_ping().map_err(Ending::Peer),
             Some(ToLink::Close { code, reason }) => Err(Ending::Asked { code, reason }),
-            None => Err(Ending::GoingAway),
+            None => Err(Ending::Dropped),
         }
     }
 
@@ -190,7 +192,7 @@ impl Ending {
             Self::Peer(end) => end.code().map(|code| (code, "")),
             Self::Asked { code, reason } => Some((code, reason)),
             Self::Deaf => None,
-            Self::GoingAway => Some((1001, "going away")),
+            Self::GoingAway | Self::Dropped => Some((1001, "going away")),
         }
     }
 }
@@ -201,7 +203,10 @@ impl fmt::Display for Ending {
             Self::Peer(end) => end.fmt(f),
             Self::Asked { reason, .. } => f.write_str(reason),
             Self::Deaf => f.write_str("the peer does not read what it is sent"),
-            Self::GoingAway => f.write_str("chargewarden stops"),
+            Self::GoingAway => {
+                f.write_str("chargewarden stops, or begins anew with another configuration")
+            }
+            Self::Dropped => f.write_str("chargewarden has dropped the connection"),
         }
     }
 }
