@@ -12,11 +12,13 @@ use super::field::{Field, ToLink};
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::Deadlines;
 use crate::certificates::{Distrust, Identity, certificates};
+use crate::clock::Now;
 use crate::gateway::DialFailure;
 use crate::gateway::security::Login;
 use crate::ids::{GatewayId, LinkId};
 use crate::net::client::{Connected, DialError, Target, TlsClient, connect};
 use crate::net::directory::Password;
+use crate::site::Site;
 
 /// Where a backend is and how it is reached.
 #[derive(Debug, Clone)]
@@ -25,6 +27,14 @@ pub struct Backend {
     pub target: Target,
     /// Which certificates are taken, for `wss://`.
     pub tls: TlsClient,
+}
+
+/// Tells a new site, or one whose files were read again, which certificates are configured.
+pub(super) fn introduce(site: &mut Site, now: Now, backends: &[Backend]) {
+    for (place, backend) in backends.iter().enumerate() {
+        let shown = backend.tls.shows();
+        site.set_certificate(now, GatewayId(place), shown.as_deref());
+    }
 }
 
 /// The tasks that dial, one for each backend connection.
@@ -57,6 +67,7 @@ impl Diallers {
                 warned: warned.clone(),
                 shown: None,
                 exposed: false,
+                asked: false,
             };
             tasks.spawn(dialler.run(asked));
             ask
@@ -91,6 +102,8 @@ struct Dialler {
     shown: Option<(String, String)>,
     /// That the password is sent in clear text was said.
     exposed: bool,
+    /// The backend wanted to see our certificate when it was dialled last.
+    asked: bool,
 }
 
 impl Dialler {
@@ -104,7 +117,9 @@ impl Dialler {
             let target = self.backend.target.clone().with_password(password);
             // On the heap, because it is large and gone when the link begins.
             let attempt = Box::pin(connect(&target, &tls, self.deadlines.upgrade));
-            match self.cancel.run_until_cancelled(attempt).await {
+            let outcome = self.cancel.run_until_cancelled(attempt).await;
+            self.asked = tls.was_asked();
+            match outcome {
                 None => return,
                 Some(Ok(connected)) => self.carry(connected).await,
                 Some(Err(error)) => self.failed(error).await,
@@ -186,6 +201,7 @@ impl Dialler {
                 url: connected.url,
                 fingerprint: connected.fingerprint,
                 protocol_missing: connected.protocol_missing,
+                asked: self.asked,
             },
             field: self.field.clone(),
             cancel: self.cancel.clone(),
@@ -203,7 +219,12 @@ impl Dialler {
             "backend not reached"
         );
         let why = DialFailure::from(error);
-        let told = self.field.send(Field::DialFailed { gateway, why });
+        let asked = self.asked;
+        let told = self.field.send(Field::DialFailed {
+            gateway,
+            why,
+            asked,
+        });
         // If the site is gone it needs to be told nothing.
         let _ = self.cancel.run_until_cancelled(told).await;
     }
@@ -216,6 +237,7 @@ struct Reached {
     url: String,
     fingerprint: Option<String>,
     protocol_missing: bool,
+    asked: bool,
 }
 
 impl Peer for Reached {
@@ -225,6 +247,7 @@ impl Peer for Reached {
             link,
             outbox,
             protocol_missing: self.protocol_missing,
+            asked: self.asked,
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Field {
         outbox: mpsc::Sender<ToLink>,
         /// It does not say that it speaks OCPP 1.6.
         protocol_missing: bool,
+        /// It wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A backend was not reached.
     DialFailed {
@@ -39,6 +41,8 @@ pub enum Field {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+        /// It wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A text frame arrived.
     Frame {

@@ -242,16 +242,16 @@ impl Gateway {
         self.connection.link()
     }
 
-    /// The connection stands.
-    pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId) {
-        self.note_login();
+    /// The connection stands. `asked`: the backend wanted to see a certificate of ours.
+    pub fn handle_up(&mut self, context: &mut Context<'_>, link: LinkId, asked: bool) {
+        self.note_login(asked);
         self.connect(context.now, link);
         self.go_on(context);
     }
 
-    /// The connection did not come about.
-    pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure) {
-        self.note_failed_login(context.now, why);
+    /// The connection did not come about. `asked`: the backend wanted to see a certificate of ours.
+    pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure, asked: bool) {
+        self.note_failed_login(context.now, why, asked);
         self.connection.failed(context, &self.plan, why);
         self.go_on(context);
     }

@@ -245,6 +245,11 @@ impl Bench {
     }
 
     fn up(&mut self) {
+        self.up_after(false);
+    }
+
+    /// `asked`: the backend wanted to see our certificate.
+    fn up_after(&mut self, asked: bool) {
         if self.dials == 0 {
             self.wait(400);
         }
@@ -253,7 +258,7 @@ impl Bench {
         self.link += 1;
         self.schema = crate::schema::Checker::new();
         let link = LinkId(self.link);
-        self.act(|gateway, context| gateway.handle_up(context, link));
+        self.act(|gateway, context| gateway.handle_up(context, link, asked));
     }
 
     fn down(&mut self) {

@@ -43,6 +43,8 @@ pub enum Input {
         gateway: GatewayId,
         /// The new link.
         link: LinkId,
+        /// The backend wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A dial failed.
     DialFailed {
@@ -50,6 +52,8 @@ pub enum Input {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+        /// The backend wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A key was made; `None` = it could not be.
     Requested {

@@ -194,8 +194,16 @@ impl Site {
                 address,
                 peer,
             } => self.handle_up(now, link, address, peer),
-            Input::Dialled { gateway, link } => self.handle_dialled(now, gateway, link),
-            Input::DialFailed { gateway, why } => self.handle_dial_failed(now, gateway, &why),
+            Input::Dialled {
+                gateway,
+                link,
+                asked,
+            } => self.handle_dialled(now, gateway, link, asked),
+            Input::DialFailed {
+                gateway,
+                why,
+                asked,
+            } => self.handle_dial_failed(now, gateway, &why, asked),
             Input::Requested { gateway, requested } => {
                 self.handle_requested(now, gateway, requested);
             }

@@ -279,16 +279,32 @@ impl World {
                 if life != self.life => {}
             Passage::Dialled { gateway, link, .. } => {
                 let input = if self.backends.knows(link) {
-                    Input::Dialled { gateway, link }
+                    Input::Dialled {
+                        gateway,
+                        link,
+                        asked: false,
+                    }
                 } else {
                     let why = DialFailure::Unreachable("connection reset".to_owned());
-                    Input::DialFailed { gateway, why }
+                    Input::DialFailed {
+                        gateway,
+                        why,
+                        asked: false,
+                    }
                 };
                 self.site.handle(now, input);
             }
             Passage::DialFailed { gateway, why, .. } => {
                 let why = DialFailure::Unreachable(why.to_owned());
-                self.site.handle(now, Input::DialFailed { gateway, why });
+                let asked = false;
+                self.site.handle(
+                    now,
+                    Input::DialFailed {
+                        gateway,
+                        why,
+                        asked,
+                    },
+                );
             }
             Passage::ToBackend(link, text) => {
                 if let Some((client_id, backend)) = self.backends.backend_of(link) {
