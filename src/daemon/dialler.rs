@@ -110,7 +110,13 @@ impl Dialler {
     async fn run(mut self, mut asked: mpsc::Receiver<Login>) {
         while let Some(Some(login)) = self.cancel.run_until_cancelled(asked.recv()).await {
             let tls = self.tls(&login);
-            let password = login.password.map(|it| Password::new(it.expose()));
+            let password = login.password.map(|it| {
+                if it.is_key() {
+                    Password::of_key(it.expose())
+                } else {
+                    Password::new(it.expose())
+                }
+            });
             if password.is_some() {
                 self.warn_of_clear_text();
             }
