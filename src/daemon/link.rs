@@ -13,6 +13,7 @@ use tracing::{debug, trace};
 
 use super::field::{Field, ToLink};
 use super::listener::Deadlines;
+use super::masking::shown;
 use crate::ids::LinkId;
 use crate::net::transport::Transport;
 use crate::net::websocket::{End, Event, WebSocket};
@@ -132,7 +133,7 @@ impl<P: Peer> Link<P> {
     ) -> Result<(), Ending> {
         match command {
             Some(ToLink::Text(text)) => {
-                trace!(target: "ocpp::wire", peer = %self.peer, text = shown(&text), "sent");
+                trace!(target: "ocpp::wire", peer = %self.peer, text = &*shown(&text), "sent");
                 socket.queue_text(text).map_err(Ending::Peer)
             }
             Some(ToLink::Ping) => socket.queue_ping().map_err(Ending::Peer),
@@ -150,7 +151,7 @@ impl<P: Peer> Link<P> {
         let link = self.id;
         match event {
             Event::Text(text) => {
-                trace!(target: "ocpp::wire", peer = %self.peer, text = shown(&text), "received");
+                trace!(target: "ocpp::wire", peer = %self.peer, text = &*shown(&text), "received");
                 let Some(permit) = permit.take() else {
                     return Ok(()); // never: it is only read with a permit
                 };
@@ -229,28 +230,5 @@ impl Seldom {
             self.0 = Some(now);
         }
         due
-    }
-}
-
-/// A frame as the log may show it. The one key whose value is a password is set by
-/// ChangeConfiguration (OCPP 1.6 security white paper §3.2).
-fn shown(text: &str) -> &str {
-    if text.contains("AuthorizationKey") {
-        "(a frame with a password)"
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_log_never_shows_a_password_that_a_backend_sets() {
-        let harmless = r#"[2,"1","Heartbeat",{}]"#;
-        assert_eq!(shown(harmless), harmless);
-        let set = r#"[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"geheim"}]"#;
-        assert!(!shown(set).contains("geheim"));
     }
 }

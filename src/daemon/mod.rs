@@ -5,7 +5,7 @@
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
 //! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
-//! | `link` | one connection with a wallbox or a backend |
+//! | `link`, `masking` | one connection with a wallbox or a backend, and what the log shows of it |
 //! | `dialler` | the way out to backends |
 //! | `keyring`, `expiry` | certificates and keys: read, and watched for their end |
 //! | `outside` | lines and diallers of one configuration |
@@ -27,6 +27,7 @@ mod keyring;
 pub mod link;
 pub mod listener;
 pub mod logging;
+mod masking;
 mod modbus;
 mod outside;
 pub mod rate_limited;
