@@ -410,10 +410,12 @@ fn what_is_no_root_or_one_too_many_is_not_installed() {
     let chain = cpo.sign(&csr, 2027);
     let end = "-----END CERTIFICATE-----\n";
     let leaf = chain.split_inclusive(end).next().unwrap();
+    let alone = rcgen::generate_simple_self_signed(["backend".to_owned()]).unwrap();
     for bad in [
         "",
         "no certificate",
         leaf,
+        &alone.cert.pem(),
         &chain,
         &("x".repeat(5500) + &cpo.pem()),
     ] {
