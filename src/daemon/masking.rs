@@ -86,7 +86,7 @@ fn is_secret_name(name: &str) -> bool {
 }
 
 fn folded(name: &str) -> String {
-    let letters = name.chars().filter(|it| it.is_ascii_alphanumeric());
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|it| it.to_ascii_lowercase()).collect()
 }
 

@@ -40,6 +40,7 @@ pub enum RedirectError {
 
 impl Credentials {
     /// The other form.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::AsWritten => Self::Decoded,
