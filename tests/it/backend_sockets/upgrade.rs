@@ -99,7 +99,9 @@ async fn a_key_that_the_backend_set_is_sent_as_bytes_and_after_a_401_as_digits()
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = halves.map(|half| char::from_digit(half.into(), 16).unwrap());
+    digits.collect()
 }
 
 #[tokio::test]
