@@ -189,6 +189,12 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// Whether it is a root for others: X.509 v1 that has signed itself, or v3 that says so.
+    pub(crate) fn is_authority(&self) -> bool {
+        let says = self.authority() == Some(true) || self.version() < 3;
+        says && self.vouches_from_a_list().is_ok()
+    }
+
     /// Whether nothing that it says keeps it from vouching for others, `basicConstraints` aside.
     ///
     /// # Errors

@@ -55,6 +55,9 @@ struct Root {
     subject: Vec<u8>,
     /// May others come from it? If not, what it lacks.
     signs: Result<(), &'static str>,
+    /// It was added to the list, and vouches for others alone: who adds to a list shall not say that
+    /// a certificate is good for any host.
+    added: bool,
 }
 
 impl Roots {
@@ -71,6 +74,7 @@ impl Roots {
                 der,
                 subject,
                 signs,
+                added: false,
             })
         };
         Self {
@@ -79,11 +83,15 @@ impl Roots {
         }
     }
 
-    /// These, and more.
+    /// These, and more, for whatever comes from them.
     #[must_use]
     pub fn with(&self, more: Vec<CertificateDer<'static>>) -> Self {
         let mut all = self.clone();
-        all.roots.extend(Self::new(self.list, more).roots);
+        let more = Self::new(self.list, more).roots.into_iter();
+        all.roots.extend(more.map(|root| Root {
+            added: true,
+            ..root
+        }));
         all
     }
 
@@ -110,7 +118,8 @@ impl Roots {
     ) -> Result<Verified, Distrust> {
         let certificate = Certificate::parse(leaf).map_err(|_| Distrust::Unreadable)?;
         certificate.check_validity(now)?;
-        if self.roots.iter().any(|root| root.der.as_ref() == leaf) {
+        let listed = |root: &Root| !root.added && root.der.as_ref() == leaf;
+        if self.roots.iter().any(listed) {
             return Ok(Verified::Listed);
         }
         check_extensions(&certificate, usage)?;

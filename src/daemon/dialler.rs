@@ -12,11 +12,13 @@ use super::field::{Field, ToLink};
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::Deadlines;
 use crate::certificates::{Distrust, Identity, certificates};
+use crate::clock::Now;
 use crate::gateway::DialFailure;
 use crate::gateway::security::{Login, Presented};
 use crate::ids::{GatewayId, LinkId};
 use crate::net::client::{Connected, DialError, Target, TlsClient, connect};
 use crate::net::directory::Password;
+use crate::site::Site;
 
 /// Where a backend is and how it is reached.
 #[derive(Debug, Clone)]
@@ -25,6 +27,14 @@ pub struct Backend {
     pub target: Target,
     /// Which certificates are taken, for `wss://`.
     pub tls: TlsClient,
+}
+
+/// Tells a new site, or one whose files were read again, which certificates are configured.
+pub(super) fn introduce(site: &mut Site, now: Now, backends: &[Backend]) {
+    for (place, backend) in backends.iter().enumerate() {
+        let shown = backend.tls.shows();
+        site.set_certificate(now, GatewayId(place), shown.as_deref());
+    }
 }
 
 /// The tasks that dial, one for each backend connection.
@@ -56,6 +66,7 @@ impl Diallers {
                 links: links.clone(),
                 warned: warned.clone(),
                 exposed: false,
+                asked: false,
             };
             tasks.spawn(dialler.run(asked));
             ask
@@ -88,20 +99,30 @@ struct Dialler {
     warned: Arc<Once>,
     /// That the password is sent in clear text was said.
     exposed: bool,
+    /// The backend wanted to see our certificate when it was dialled last.
+    asked: bool,
 }
 
 impl Dialler {
     async fn run(mut self, mut asked: mpsc::Receiver<Login>) {
         while let Some(Some(login)) = self.cancel.run_until_cancelled(asked.recv()).await {
             let tls = self.tls(&login);
-            let password = login.password.map(|it| Password::new(it.expose()));
+            let password = login.password.map(|it| {
+                if it.is_key() {
+                    Password::of_key(it.expose())
+                } else {
+                    Password::new(it.expose())
+                }
+            });
             if password.is_some() {
                 self.warn_of_clear_text();
             }
             let target = self.backend.target.clone().with_password(password);
             // On the heap, because it is large and gone when the link begins.
             let attempt = Box::pin(connect(&target, &tls, self.deadlines.upgrade));
-            match self.cancel.run_until_cancelled(attempt).await {
+            let outcome = self.cancel.run_until_cancelled(attempt).await;
+            self.asked = tls.was_asked();
+            match outcome {
                 None => return,
                 Some(Ok(connected)) => self.carry(connected).await,
                 Some(Err(error)) => self.failed(error).await,
@@ -171,6 +192,7 @@ impl Dialler {
                 fingerprint: connected.fingerprint,
                 protocol_missing: connected.protocol_missing,
                 presented,
+                asked: self.asked,
             },
             field: self.field.clone(),
             cancel: self.cancel.clone(),
@@ -188,7 +210,12 @@ impl Dialler {
             "backend not reached"
         );
         let why = DialFailure::from(error);
-        let told = self.field.send(Field::DialFailed { gateway, why });
+        let asked = self.asked;
+        let told = self.field.send(Field::DialFailed {
+            gateway,
+            why,
+            asked,
+        });
         // If the site is gone it needs to be told nothing.
         let _ = self.cancel.run_until_cancelled(told).await;
     }
@@ -202,6 +229,7 @@ struct Reached {
     fingerprint: Option<String>,
     protocol_missing: bool,
     presented: Option<Presented>,
+    asked: bool,
 }
 
 impl Peer for Reached {
@@ -212,6 +240,7 @@ impl Peer for Reached {
             outbox,
             protocol_missing: self.protocol_missing,
             presented: self.presented.clone(),
+            asked: self.asked,
         }
     }
 

@@ -35,6 +35,8 @@ pub enum Field {
         protocol_missing: bool,
         /// What it showed, where any certificate is taken.
         presented: Option<Presented>,
+        /// It wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A backend was not reached.
     DialFailed {
@@ -42,6 +44,8 @@ pub enum Field {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+        /// It wanted to see a certificate of ours.
+        asked: bool,
     },
     /// An attempt to upload a log came to an end.
     Uploaded {

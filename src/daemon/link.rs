@@ -13,6 +13,7 @@ use tracing::{debug, trace};
 
 use super::field::{Field, ToLink};
 use super::listener::Deadlines;
+use super::masking::shown;
 use crate::ids::LinkId;
 use crate::net::transport::Transport;
 use crate::net::websocket::{End, Event, WebSocket};
@@ -66,8 +67,10 @@ pub(super) enum Ending {
     Asked { code: u16, reason: &'static str },
     /// The peer does not read.
     Deaf,
-    /// The daemon stops, or the site has forgotten this link.
+    /// The daemon stops, or reads its configuration anew.
     GoingAway,
+    /// The site has dropped this link.
+    Dropped,
 }
 
 impl<P: Peer> Link<P> {
@@ -130,12 +133,12 @@ impl<P: Peer> Link<P> {
     ) -> Result<(), Ending> {
         match command {
             Some(ToLink::Text(text)) => {
-                trace!(target: "ocpp::wire", peer = %self.peer, text = shown(&text), "sent");
+                trace!(target: "ocpp::wire", peer = %self.peer, text = &*shown(&text), "sent");
                 socket.queue_text(text).map_err(Ending::Peer)
             }
             Some(ToLink::Ping) => socket.queue_ping().map_err(Ending::Peer),
             Some(ToLink::Close { code, reason }) => Err(Ending::Asked { code, reason }),
-            None => Err(Ending::GoingAway),
+            None => Err(Ending::Dropped),
         }
     }
 
@@ -148,7 +151,7 @@ impl<P: Peer> Link<P> {
         let link = self.id;
         match event {
             Event::Text(text) => {
-                trace!(target: "ocpp::wire", peer = %self.peer, text = shown(&text), "received");
+                trace!(target: "ocpp::wire", peer = %self.peer, text = &*shown(&text), "received");
                 let Some(permit) = permit.take() else {
                     return Ok(()); // never: it is only read with a permit
                 };
@@ -190,7 +193,7 @@ impl Ending {
             Self::Peer(end) => end.code().map(|code| (code, "")),
             Self::Asked { code, reason } => Some((code, reason)),
             Self::Deaf => None,
-            Self::GoingAway => Some((1001, "going away")),
+            Self::GoingAway | Self::Dropped => Some((1001, "going away")),
         }
     }
 }
@@ -201,7 +204,10 @@ impl fmt::Display for Ending {
             Self::Peer(end) => end.fmt(f),
             Self::Asked { reason, .. } => f.write_str(reason),
             Self::Deaf => f.write_str("the peer does not read what it is sent"),
-            Self::GoingAway => f.write_str("chargewarden stops"),
+            Self::GoingAway => {
+                f.write_str("chargewarden stops, or begins anew with another configuration")
+            }
+            Self::Dropped => f.write_str("chargewarden has dropped the connection"),
         }
     }
 }
@@ -224,28 +230,5 @@ impl Seldom {
             self.0 = Some(now);
         }
         due
-    }
-}
-
-/// A frame as the log may show it. The one key whose value is a password is set by
-/// ChangeConfiguration (OCPP 1.6 security white paper §3.2).
-fn shown(text: &str) -> &str {
-    if text.contains("AuthorizationKey") {
-        "(a frame with a password)"
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_log_never_shows_a_password_that_a_backend_sets() {
-        let harmless = r#"[2,"1","Heartbeat",{}]"#;
-        assert_eq!(shown(harmless), harmless);
-        let set = r#"[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"geheim"}]"#;
-        assert!(!shown(set).contains("geheim"));
     }
 }

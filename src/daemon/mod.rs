@@ -5,7 +5,7 @@
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
 //! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
-//! | `link` | one connection with a wallbox or a backend |
+//! | `link`, `masking` | one connection with a wallbox or a backend, and what the log shows of it |
 //! | `dialler` | the way out to backends |
 //! | `upload`, `log_keeper` | logs on their way to where a backend wants them, and the lines kept for it |
 //! | `keyring`, `expiry` | certificates and keys: read, and watched for their end |
@@ -29,6 +29,7 @@ pub mod link;
 pub mod listener;
 pub mod log_keeper;
 pub mod logging;
+mod masking;
 mod modbus;
 mod outside;
 pub mod rate_limited;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::dialler::Backend;
+use super::dialler::{self, Backend};
 use super::field::{Field, ToLink};
 use super::outside::Outside;
 use super::site_task::SiteTask;
@@ -101,6 +101,7 @@ impl SiteTask {
         } = reload;
         let result = match extent {
             Extent::Entrance => {
+                dialler::introduce(&mut self.site, self.clock.now(), &backends);
                 self.switch_back(&config);
                 Ok(())
             }
@@ -143,9 +144,10 @@ impl SiteTask {
         }
         self.links.retain(|_, line| line.wallbox.is_some());
         let mut random = Random::new(seed());
-        self.outside = Outside::start(config, backends, &self.ground, &mut random);
+        self.outside = Outside::start(config, backends.clone(), &self.ground, &mut random);
         let now = self.clock.now();
         self.site = Site::new(now, config.plan.clone(), &recovered, random);
+        dialler::introduce(&mut self.site, now, &backends);
         self.carry_out();
         self.introduce(config, kept);
         for field in waiting {

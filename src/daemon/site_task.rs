@@ -186,23 +186,32 @@ impl SiteTask {
                 outbox,
                 protocol_missing,
                 presented,
+                asked,
             } => {
                 let wallbox = None;
                 self.links.insert(link, Connection { outbox, wallbox });
                 if protocol_missing {
                     debug!(%gateway, %link, "a backend does not say that it speaks OCPP 1.6");
                 }
-                self.site.handle(
-                    now,
-                    Input::Dialled {
-                        gateway,
-                        link,
-                        presented,
-                    },
-                );
+                let dialled = Input::Dialled {
+                    gateway,
+                    link,
+                    presented,
+                    asked,
+                };
+                self.site.handle(now, dialled);
             }
-            Field::DialFailed { gateway, why } => {
-                self.site.handle(now, Input::DialFailed { gateway, why });
+            Field::DialFailed {
+                gateway,
+                why,
+                asked,
+            } => {
+                let failed = Input::DialFailed {
+                    gateway,
+                    why,
+                    asked,
+                };
+                self.site.handle(now, failed);
             }
             Field::Uploaded {
                 gateway,
@@ -330,9 +339,14 @@ impl SiteTask {
             return;
         };
         if let Err(TrySendError::Full(_)) = connection.outbox.try_send(what) {
+            let who = connection
+                .wallbox
+                .as_ref()
+                .map(|(address, _)| address.as_str());
             warn!(
                 link = link.0,
-                "a wallbox does not read what it is sent; its connection is dropped"
+                who = who.unwrap_or("a backend"),
+                "what is sent is not read; the connection is dropped"
             );
             self.links.remove(&link);
         }

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::clock::Clock;
 use super::control::{ControlError, ControlSocket};
-use super::dialler::Backend;
+use super::dialler::{self, Backend};
 use super::expiry::{self, Watched};
 use super::keyring::{Keyring, KeyringError};
 use super::listener::{BindError, Deadlines, Listener, Settings, Tls};
@@ -117,8 +117,10 @@ impl Daemon {
             keeper: LogKeeper::of_this_log(),
             shutdown: shutdown.clone(),
         };
-        let outside = Outside::start(config, backends(&keyring)?, &ground, &mut random);
-        let site = Site::new(clock.now(), config.plan.clone(), &opened.recovered, random);
+        let backends = backends(&keyring)?;
+        let outside = Outside::start(config, backends.clone(), &ground, &mut random);
+        let mut site = Site::new(clock.now(), config.plan.clone(), &opened.recovered, random);
+        dialler::introduce(&mut site, clock.now(), &backends);
         let site_task = SiteTask {
             site,
             clock,

@@ -253,24 +253,26 @@ impl Gateway {
         self.connection.link()
     }
 
-    /// The connection stands; `presented` where any certificate would have been taken.
+    /// The connection stands; `presented` where any certificate would have been taken. `asked`: the
+    /// backend wanted to see a certificate of ours.
     pub fn handle_up(
         &mut self,
         context: &mut Context<'_>,
         link: LinkId,
         presented: Option<&Presented>,
+        asked: bool,
     ) {
         if let Some(presented) = presented {
             self.note_presented(presented);
         }
-        self.note_login();
+        self.note_login(asked);
         self.connect(context.now, link);
         self.go_on(context);
     }
 
-    /// The connection did not come about.
-    pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure) {
-        self.note_failed_login(context.now, why);
+    /// The connection did not come about. `asked`: the backend wanted to see a certificate of ours.
+    pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure, asked: bool) {
+        self.note_failed_login(context.now, why, asked);
         self.connection.failed(context, &self.plan, why);
         self.go_on(context);
     }

@@ -251,6 +251,11 @@ impl Bench {
     }
 
     fn up(&mut self) {
+        self.up_after(false);
+    }
+
+    /// `asked`: the backend wanted to see our certificate.
+    fn up_after(&mut self, asked: bool) {
         if self.dials == 0 {
             self.wait(400);
         }
@@ -259,7 +264,7 @@ impl Bench {
         self.link += 1;
         self.schema = crate::schema::Checker::new();
         let link = LinkId(self.link);
-        self.act(|gateway, context| gateway.handle_up(context, link, None));
+        self.act(|gateway, context| gateway.handle_up(context, link, None, asked));
     }
 
     fn down(&mut self) {

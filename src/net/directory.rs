@@ -54,14 +54,28 @@ impl Directory {
     }
 }
 
-/// A configured password. Never shown.
+/// A password. Never shown.
 #[derive(Clone)]
-pub struct Password(Vec<u8>);
+pub struct Password {
+    written: Vec<u8>,
+    is_key: bool,
+}
 
 impl Password {
     /// The password as it stands in the configuration.
     pub fn new(text: impl Into<Vec<u8>>) -> Self {
-        Self(text.into())
+        Self {
+            written: text.into(),
+            is_key: false,
+        }
+    }
+
+    /// The digits of an `AuthorizationKey` that a backend set: what they stand for is sent first.
+    pub fn of_key(digits: impl Into<Vec<u8>>) -> Self {
+        Self {
+            is_key: true,
+            ..Self::new(digits)
+        }
     }
 
     /// Compares in constant time (for one length).
@@ -70,7 +84,7 @@ impl Password {
     /// send the bytes they stand for, or the digits in either case (OCPP 1.6 security white paper
     /// §3.2, and the field).
     pub fn accepts(&self, sent: &[u8]) -> bool {
-        let mut matches = self.0.ct_eq(sent);
+        let mut matches = self.written.ct_eq(sent);
         if let Some(key) = self.decoded() {
             matches |= key.ct_eq(sent);
             matches |= hex(sent).map_or(Choice::from(0), |sent| key.ct_eq(&sent));
@@ -80,13 +94,17 @@ impl Password {
 
     /// The password as it stands in the configuration, to be sent.
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.written
+    }
+
+    pub(super) const fn is_key(&self) -> bool {
+        self.is_key
     }
 
     /// The bytes that an `AuthorizationKey` of 32 to 40 hexadecimal digits stands for.
     pub(super) fn decoded(&self) -> Option<Vec<u8>> {
-        if (32..=40).contains(&self.0.len()) {
-            hex(&self.0)
+        if (32..=40).contains(&self.written.len()) {
+            hex(&self.written)
         } else {
             None
         }

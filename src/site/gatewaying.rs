@@ -78,25 +78,41 @@ impl Site {
         self.dirty.insert(Machine::Gateway(index));
     }
 
+    /// The configuration shows this certificate (a fingerprint) to a backend, or none. It is said
+    /// whenever the files were read.
+    pub fn set_certificate(&mut self, now: Now, gateway: GatewayId, fingerprint: Option<&str>) {
+        self.with_gateway(now, gateway.0, |gateway, _| {
+            gateway.handle_configured(fingerprint);
+        });
+        self.settle(now);
+    }
+
     pub(super) fn handle_dialled(
         &mut self,
         now: Now,
         gateway: GatewayId,
         link: LinkId,
         presented: Option<&Presented>,
+        asked: bool,
     ) {
         self.backend_links.insert(link, gateway.0);
         if let Some(slot) = self.gateways.get_mut(gateway.0) {
             slot.gate.forget();
         }
         self.with_gateway(now, gateway.0, |gateway, context| {
-            gateway.handle_up(context, link, presented);
+            gateway.handle_up(context, link, presented, asked);
         });
     }
 
-    pub(super) fn handle_dial_failed(&mut self, now: Now, gateway: GatewayId, why: &DialFailure) {
+    pub(super) fn handle_dial_failed(
+        &mut self,
+        now: Now,
+        gateway: GatewayId,
+        why: &DialFailure,
+        asked: bool,
+    ) {
         self.with_gateway(now, gateway.0, |gateway, context| {
-            gateway.handle_failure(context, why);
+            gateway.handle_failure(context, why, asked);
         });
     }
 

@@ -45,6 +45,8 @@ pub enum Input {
         link: LinkId,
         /// What the backend showed, where any certificate is taken.
         presented: Option<Presented>,
+        /// The backend wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A dial failed.
     DialFailed {
@@ -52,6 +54,8 @@ pub enum Input {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+        /// The backend wanted to see a certificate of ours.
+        asked: bool,
     },
     /// A key was made; `None` = it could not be.
     Requested {

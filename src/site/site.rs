@@ -198,8 +198,13 @@ impl Site {
                 gateway,
                 link,
                 presented,
-            } => self.handle_dialled(now, gateway, link, presented.as_ref()),
-            Input::DialFailed { gateway, why } => self.handle_dial_failed(now, gateway, &why),
+                asked,
+            } => self.handle_dialled(now, gateway, link, presented.as_ref(), asked),
+            Input::DialFailed {
+                gateway,
+                why,
+                asked,
+            } => self.handle_dial_failed(now, gateway, &why, asked),
             Input::Requested { gateway, requested } => {
                 self.handle_requested(now, gateway, requested);
             }

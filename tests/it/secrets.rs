@@ -20,6 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OURS: &str = "ours-it-is-0123456789";
 const WRONG: &str = "wrong-it-is-0123456789";
 const NEW: &str = "new-it-is-0123456789";
+/// Frames with a secret in them, however it is written and called.
+const OTHERS: [&str; 7] = [
+    r#"[2,"2","ChangeConfiguration",{"key":" authorizationKEY","value":"SECRET"}]"#,
+    r#"[2,"3","ChangeConfiguration",{"key":"Authorization\u004bey","value":"SECRET"}]"#,
+    r#"[2,"4","ChangeConfiguration",{"key":"BasicAuthPassword","value":"SECRET"}]"#,
+    r#"[2,"5","GetDiagnostics",{"location":"ftp://user:SECRET@h.example/"}]"#,
+    r#"[2,"6","ChangeConfiguration",{"key":"AuthorizationKey","value":["SECRET"]}]"#,
+    r#"[2,"7","ChangeConfiguration",{"key":"AuthorizationKey","value":"SECRET""#,
+    r#"[2,"8","DataTransfer",{"vendorId":"the last one"}]"#,
+];
 const TO_THE_BACKEND: &str = "the-backend-knows-it-0123";
 
 /// Asks for the upgrade with this password. The first line of the answer tells.
@@ -126,7 +136,10 @@ password-file = "password"
         &mut wallbox,
         &format!(r#"[2,"1","ChangeConfiguration",{members}]"#),
     );
-    logged("(a frame with a password)");
+    for frame in OTHERS {
+        send(&mut wallbox, frame);
+    }
+    logged("the last one");
     let (mut dialled, _) = backend.accept().unwrap();
     let mut request = [0; 16];
     dialled.read_exact(&mut request).unwrap();
@@ -140,7 +153,7 @@ password-file = "password"
     said += &run(&["reload", "--socket", "control.sock"]);
     drop(process);
     said += &fs::read_to_string(&log).unwrap();
-    for secret in [OURS, WRONG, NEW, TO_THE_BACKEND] {
+    for secret in [OURS, WRONG, NEW, TO_THE_BACKEND, "SECRET"] {
         assert!(!said.contains(secret), "{secret}");
         for id in ["CB-1", "B"] {
             assert!(!said.contains(&STANDARD.encode(format!("{id}:{secret}"))));

@@ -5,34 +5,49 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The old password is tried for so long, unless the new one was good.
+/// The old password is tried for so long where the new one is refused.
 const FALLBACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// The bytes of a password for HTTP Basic. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credential(Box<[u8]>);
+pub struct Credential {
+    written: Box<[u8]>,
+    is_key: bool,
+}
 
 impl Credential {
-    /// As it is sent.
+    /// As it is written.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self(bytes.into())
+        Self {
+            written: bytes.into(),
+            is_key: false,
+        }
     }
 
     /// The password itself.
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        &self.written
     }
 
-    /// What `AuthorizationKey` means: 32 to 40 hexadecimal digits are bytes, anything else of 16
+    /// It is the hexadecimal digits of an `AuthorizationKey`: what they stand for is the password,
+    /// for most backends.
+    pub const fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// What `AuthorizationKey` means: 32 to 40 hexadecimal digits are a key, anything else of 16
     /// to 40 characters is the password as written. `None` = not acceptable.
     pub(super) fn of_key(value: &str) -> Option<Self> {
         let length = value.chars().count();
-        let bytes = (length >= 32).then(|| unhex(value)).flatten();
-        (16..=40)
-            .contains(&length)
-            .then(|| Self::new(bytes.unwrap_or_else(|| value.as_bytes().to_vec())))
+        (16..=40).contains(&length).then(|| Self {
+            written: value.as_bytes().into(),
+            is_key: length >= 32 && unhex(value).is_some(),
+        })
     }
 }
+
+/// Before the digits of a key in the journal.
+const KEY: &str = "key:";
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,15 +58,21 @@ impl fmt::Debug for Credential {
 /// For the journal alone: the bytes may be no text.
 impl Serialize for Credential {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Hex(&self.0))
+        let mark = if self.is_key { KEY } else { "" };
+        serializer.collect_str(&format_args!("{mark}{}", Hex(&self.written)))
     }
 }
 
 impl<'de> Deserialize<'de> for Credential {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let digits = String::deserialize(deserializer)?;
-        let bytes = unhex(&digits).ok_or_else(|| serde::de::Error::custom("no hexadecimal"))?;
-        Ok(Self::new(bytes))
+        let said = String::deserialize(deserializer)?;
+        let digits = said.strip_prefix(KEY);
+        let bytes = unhex(digits.unwrap_or(&said));
+        let bytes = bytes.ok_or_else(|| serde::de::Error::custom("no hexadecimal"))?;
+        Ok(Self {
+            written: bytes.into(),
+            is_key: digits.is_some(),
+        })
     }
 }
 
@@ -84,8 +105,12 @@ pub(super) struct Changed {
     now: Credential,
     /// The configuration's when it was changed: a new one in the file ends all this.
     pub(super) configured: Option<Credential>,
-    /// What was good before and until when it is tried; nothing once the new one was good.
+    /// What was good before, and until when it is tried.
     before: Option<(Option<Credential>, Timestamp)>,
+    /// The backend let us in with the new one. It may be one that lets in anybody, so that what was
+    /// good before stays.
+    #[serde(default)]
+    proven: bool,
 }
 
 impl Changed {
@@ -101,6 +126,7 @@ impl Changed {
             None => configured.clone(),
             Some(Self {
                 before: Some((proven, end)),
+                proven: false,
                 ..
             }) if at < end => proven,
             Some(old) => Some(old.now),
@@ -109,6 +135,7 @@ impl Changed {
             now: new,
             configured,
             before: Some((proven, until)),
+            proven: false,
         }
     }
 
@@ -121,7 +148,7 @@ impl Changed {
 
     /// The backend let us in with the newest.
     pub(super) fn was_good(&mut self) {
-        self.before = None;
+        self.proven = true;
     }
 }
 
@@ -138,12 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_bytes_where_it_is_hexadecimal_and_text_otherwise() {
+    fn a_key_is_kept_as_written_and_known_by_its_digits() {
         let hex = "00ff00ff00ff00ff00ff00FF00FF00FF00FF00FF";
-        assert_eq!(
-            Credential::of_key(hex).unwrap().expose(),
-            [0, 255].repeat(10)
-        );
+        let key = Credential::of_key(hex).unwrap();
+        assert_eq!(key.expose(), hex.as_bytes());
+        assert!(key.is_key());
         for plain in [
             "0123456789abcdef",
             "0123456789abcdef0123456789abcdef0",
@@ -157,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_password_is_tried_for_a_day_unless_the_new_one_was_good() {
+    fn the_old_password_is_tried_for_a_day_also_where_the_new_one_was_good() {
         let (old, new, newer) = (text("old"), text("new"), text("newer"));
         let mut changed = Changed::change(None, new.clone(), Some(old.clone()), at(0));
         assert_eq!(changed.to_try(at(23)), [Some(&new), Some(&old)]);
@@ -169,7 +195,8 @@ mod tests {
             "new was never good"
         );
         changed.was_good();
-        assert_eq!(changed.to_try(at(1)), [Some(&new)]);
+        assert_eq!(changed.to_try(at(1)), [Some(&new), Some(&old)]);
+        assert_eq!(changed.to_try(at(24)), [Some(&new)]);
         let later = Changed::change(Some(changed), newer.clone(), None, at(1));
         assert_eq!(later.to_try(at(2)), [Some(&newer), Some(&new)]);
         let first = Changed::change(None, new.clone(), None, at(0));
@@ -183,5 +210,18 @@ mod tests {
         let json = serde_json::to_string(&changed).unwrap();
         assert_eq!(serde_json::from_str::<Changed>(&json).unwrap(), changed);
         assert!(serde_json::from_str::<Credential>(r#""0g""#).is_err());
+        let key = Credential::of_key(&"0123456789abcdef".repeat(2)).unwrap();
+        let json = serde_json::to_string(&key).unwrap();
+        assert_eq!(serde_json::from_str::<Credential>(&json).unwrap(), key);
+    }
+
+    #[test]
+    fn what_older_versions_remembered_is_read() {
+        let json = r#"{"now":"00ff","configured":null,"before":null}"#;
+        let mut old: Changed = serde_json::from_str(json).unwrap();
+        assert_eq!(old.to_try(at(0)), [Some(&Credential::new([0, 255]))]);
+        old = Changed::change(Some(old), text("new"), None, at(0));
+        let before = Credential::new([0, 255]);
+        assert_eq!(old.to_try(at(0)), [Some(&text("new")), Some(&before)]);
     }
 }

@@ -381,7 +381,7 @@ fn a_password_of_the_backend_holds_until_the_configuration_has_a_new_one() {
     assert_eq!(shown(&keys), ["of the backend …", "configured"]);
     keys.password_was_good();
     let again = Keys::new(with("configured"), Some(&keys.memory()));
-    assert_eq!(shown(&again), ["of the backend …"]);
+    assert_eq!(shown(&again), ["of the backend …", "configured"]);
     let renewed = Keys::new(with("new in the file"), Some(&keys.memory()));
     assert_eq!(shown(&renewed), ["new in the file"]);
 }

@@ -5,9 +5,12 @@
 //! add to both, and never take away:
 //!
 //! - A certificate that it signed for a key of ours (`SignCertificate`, `CertificateSigned`) is
-//!   shown from the next connection on. Until a connection stood with it, every other attempt is
-//!   made with what was shown before. It is asked for again a month before it ends.
-//! - Roots that it installed are trusted beside `ca`. Without `ca` any server is taken; one root
+//!   shown from the next connection on. Until the backend asked for it and let us in, it takes turns
+//!   with what was shown before and with that of the configuration, and again when it is refused
+//!   later. Another certificate in the configuration ends it. It is asked for again a month before
+//!   it ends.
+//! - Roots that it installed are trusted beside `ca`, for what comes from them and names the host:
+//!   a server's own certificate is not installed. Without `ca` any server is taken; one root
 //!   would turn that into "none but this one" without the operator's knowledge, and lock everybody
 //!   out who does not come from it. Then nothing is installed. What stands in `ca` is neither
 //!   listed nor deleted: it is not the backend's.

@@ -6,7 +6,13 @@
 //! never sinks. What it can raise are 0 to 1, once it has set a password, and 2 to 3, once it has
 //! signed a certificate and the operator has said in `ca` whom to trust. The new connection is made
 //! at once. If it does not come about, the old profile holds again; once it stood, no connection is
-//! made without the password, or without the certificate while that is valid.
+//! made without the password.
+//!
+//! A certificate that the backend signed is proven when the backend asked for it and a WebSocket
+//! stood: a backend that asks for none lets anything in, and with TLS 1.3 it judges a certificate
+//! only after the handshake. From then on it is the only one that is shown, until it is refused a
+//! few times in a row: then it takes turns with that of the configuration, so that whatever a
+//! backend signs locks nobody out.
 
 use tracing::{info, warn};
 
@@ -17,7 +23,7 @@ use super::super::dial_failure::DialFailure;
 use super::super::gateway::Gateway;
 use super::super::keys::Credential;
 use super::events::Event;
-use super::safe::Signed;
+use super::safe::{Configured, Signed};
 
 /// What a connection is made with, beside what the configuration says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +36,12 @@ pub struct Login {
     pub roots: Vec<String>,
 }
 
+/// The certificate of the configuration, for the log.
+const CONFIGURED: &str = "that of the configuration, if any";
+
+/// A proven certificate that was refused so often in a row takes turns again.
+const REFUSALS: usize = 3;
+
 /// Which of those that could be shown is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::gateway) struct Shown {
@@ -37,15 +49,16 @@ pub(in crate::gateway) struct Shown {
     attempts: usize,
     /// The newest was shown.
     newest: bool,
+    /// So often in a row the newest, which is proven, was asked for and refused.
+    refusals: usize,
 }
 
 impl Gateway {
     /// What the next connection is made with.
     pub(in crate::gateway) fn login(&mut self, now: Timestamp) -> Login {
-        let certificates = self.safe.to_show(now);
-        let turn = self.shown.attempts % certificates.len().max(1);
-        let certificate = certificates.get(turn).copied().flatten().cloned();
-        self.shown.newest = turn == 0 && certificate.is_some();
+        let certificate = self.in_turn(now);
+        let newest = self.safe.to_show(now).first().copied().flatten();
+        self.shown.newest = certificate.is_some() && certificate.as_ref() == newest;
         let is_secure = self.is_secure();
         Login {
             password: self.password(now),
@@ -64,20 +77,41 @@ impl Gateway {
         scheme.is_some_and(|it| it.eq_ignore_ascii_case("wss:"))
     }
 
-    /// The connection came about with what it was made with.
-    pub(in crate::gateway) fn note_login(&mut self) {
+    /// What the backend signed and is to be shown next; `None` = that of the configuration, if any.
+    fn in_turn(&self, now: Timestamp) -> Option<Signed> {
+        let certificates = self.safe.to_show(now);
+        let sure = self.safe.is_proven(now) && self.shown.refusals < REFUSALS;
+        let attempts = if sure { 0 } else { self.shown.attempts };
+        let turn = attempts % certificates.len().max(1);
+        certificates.get(turn).copied().flatten().cloned()
+    }
+
+    /// The connection came about with what it was made with. `asked`: the backend wanted to see a
+    /// certificate of ours.
+    pub(in crate::gateway) fn note_login(&mut self, asked: bool) {
         self.note_password(true);
-        self.shown.attempts = 0;
-        if self.shown.newest && self.safe.was_good() {
+        let changed = if self.shown.newest {
+            asked && self.safe.was_good()
+        } else {
+            self.shown.refusals >= REFUSALS && self.safe.was_bad()
+        };
+        if changed {
             self.remember_safe();
         }
+        self.shown.attempts = 0;
+        self.shown.refusals = 0;
         if self.keys.profile_was_good() {
             self.remember_keys();
         }
     }
 
-    /// It did not.
-    pub(in crate::gateway) fn note_failed_login(&mut self, now: Now, why: &DialFailure) {
+    /// It did not. `asked`: the backend wanted to see a certificate of ours.
+    pub(in crate::gateway) fn note_failed_login(
+        &mut self,
+        now: Now,
+        why: &DialFailure,
+        asked: bool,
+    ) {
         match why {
             DialFailure::Unauthorized => {
                 self.note_password(false);
@@ -92,7 +126,7 @@ impl Gateway {
             }
             _ => {}
         }
-        self.shown.attempts = self.shown.attempts.wrapping_add(1);
+        self.take_turns(now.wall, asked);
         if self.keys.lower_profile() {
             warn!(
                 backend = &*self.plan.shown_url(),
@@ -100,6 +134,46 @@ impl Gateway {
                 "no connection with the new security profile: the old one holds"
             );
             self.remember_keys();
+        }
+    }
+
+    /// The next certificate is tried, unless this one is known to be good.
+    fn take_turns(&mut self, now: Timestamp, asked: bool) {
+        let shown = self.in_turn(now);
+        if self.safe.is_proven(now) && self.shown.refusals < REFUSALS {
+            self.shown.refusals += usize::from(asked);
+            // With the last refusal it is the turn of the others.
+            self.shown.attempts = 1;
+        } else {
+            self.shown.attempts = self.shown.attempts.wrapping_add(1);
+        }
+        let next = self.in_turn(now);
+        if asked && next != shown {
+            let words = |it: &Option<Signed>| it.as_ref().map_or(CONFIGURED.into(), Signed::words);
+            warn!(
+                backend = self.plan.url,
+                client_id = self.plan.client_id,
+                shown = words(&shown),
+                next = words(&next),
+                "the backend asked for our certificate and did not let us in: another one is tried next"
+            );
+        }
+    }
+
+    /// The configuration shows this certificate (a fingerprint) or none.
+    pub fn handle_configured(&mut self, fingerprint: Option<&str>) {
+        let what = self.safe.configured(fingerprint.unwrap_or_default());
+        if what == Configured::Other {
+            warn!(
+                backend = self.plan.url,
+                client_id = self.plan.client_id,
+                "the configuration names another certificate than before: that which the backend \
+                 signed is not shown any more"
+            );
+            self.shown = Shown::default();
+        }
+        if what != Configured::Same {
+            self.remember_safe();
         }
     }
 

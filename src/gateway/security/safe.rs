@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use crate::certificates::{Certificate, Identity, Sha2, certificates};
+use crate::certificates::{Certificate, Identity, Sha2, Usage, certificates};
 use crate::ocpp::messages::{
     self, CertificateHashData, FoundStatus, HashAlgorithm, InstallCertificateStatus,
 };
@@ -66,6 +66,12 @@ impl Signed {
         Some(Certificate::parse(own).ok()?.not_after())
     }
 
+    /// For the log.
+    pub(super) fn words(&self) -> String {
+        let end = self.end().unwrap_or_default();
+        format!("the one that the backend signed, valid until {end}")
+    }
+
     fn identity(&self) -> Option<Identity> {
         Identity::from_pem(self.chain.as_bytes(), self.key.0.as_bytes()).ok()
     }
@@ -77,10 +83,19 @@ impl Signed {
 pub(in crate::gateway) struct Safe {
     /// The key of the request that the backend was sent last.
     pending: Option<PrivateKey>,
+    /// That of the request before: its answer may still be on the way.
+    earlier: Option<PrivateKey>,
     signed: Option<Signed>,
-    /// What was shown before; nothing once a connection stood with the newest.
+    /// What was shown before; nothing once the newest was good.
     before: Option<Signed>,
+    /// The backend asked for the newest, and let us in with it.
     proven: bool,
+    /// The configuration's certificate when the newest was signed: another one in the file ends what
+    /// the backend signed. Nothing where that was not known.
+    beside: Option<String>,
+    /// The configuration's certificate, as a fingerprint; nothing before anybody said it.
+    #[serde(skip)]
+    configured: Option<String>,
     /// PEM, one certificate each.
     roots: Vec<String>,
 }
@@ -92,16 +107,29 @@ pub(super) enum Useless {
     Unasked,
     #[error("the chain is longer than 10000 characters")]
     TooLong,
-    #[error("it cannot be read, or is not for the key of the last request")]
+    #[error("it cannot be read, or is not for the key of a request of ours")]
     NotOurs,
     #[error("a certificate of the chain is not valid now")]
     NotValid,
+    #[error("its extendedKeyUsage does not contain clientAuth")]
+    NotForClients,
+}
+
+/// What the certificate of the configuration means for those that the backend signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Configured {
+    /// Nothing.
+    Same,
+    /// It is now known what was configured beside them.
+    Learnt,
+    /// It came after them: they are forgotten.
+    Other,
 }
 
 impl Safe {
     /// A request for a certificate for this key is on its way.
     pub(super) fn requests(&mut self, key: PrivateKey) {
-        self.pending = Some(key);
+        self.earlier = self.pending.replace(key);
     }
 
     /// A certificate came.
@@ -109,37 +137,84 @@ impl Safe {
         if chain.chars().count() > LONGEST_CHAIN {
             return Err(Useless::TooLong);
         }
-        let key = self.pending.clone().ok_or(Useless::Unasked)?;
-        let chain = chain.to_owned();
-        let signed = Signed { chain, key };
-        let identity = signed.identity().ok_or(Useless::NotOurs)?;
+        let keys = [&self.pending, &self.earlier];
+        let keys: Vec<PrivateKey> = keys.into_iter().flatten().cloned().collect();
+        if keys.is_empty() {
+            return Err(Useless::Unasked);
+        }
+        let with_key = |key| {
+            let chain = chain.to_owned();
+            let signed = Signed { chain, key };
+            Some((signed.identity()?, signed))
+        };
+        let found = keys.into_iter().find_map(with_key);
+        let (identity, signed) = found.ok_or(Useless::NotOurs)?;
         let all_valid = identity.chain().iter().all(|der| is_valid(der, now));
         if !all_valid {
             return Err(Useless::NotValid);
         }
-        self.pending = None;
+        let own = identity.chain().first();
+        let own = own.and_then(|der| Certificate::parse(der).ok());
+        if !own.is_some_and(|it| it.serves(Usage::Client)) {
+            return Err(Useless::NotForClients);
+        }
+        for key in [&mut self.pending, &mut self.earlier] {
+            key.take_if(|key| *key == signed.key);
+        }
         let proven = self.signed.take().filter(|_| self.proven);
         self.before = proven.or(self.before.take());
         self.signed = Some(signed);
         self.proven = false;
+        self.beside.clone_from(&self.configured);
         Ok(())
     }
 
-    /// The certificates to show, in this order; `None` = that of the configuration, if any.
-    pub(super) fn to_show(&self, now: Timestamp) -> Vec<Option<&Signed>> {
-        let valid = |it: &&Signed| it.end().is_some_and(|end| now <= end);
-        let before = self.before.as_ref().filter(valid);
-        match self.signed.as_ref().filter(valid) {
-            Some(signed) if self.proven => vec![Some(signed)],
-            Some(signed) => vec![Some(signed), before],
-            None => vec![before],
+    /// The configuration shows this certificate, or none (an empty fingerprint). With another one
+    /// than when the backend signed, what it signed ends.
+    pub(super) fn configured(&mut self, fingerprint: &str) -> Configured {
+        self.configured = Some(fingerprint.to_owned());
+        if self.signed.is_none() && self.before.is_none() {
+            return Configured::Same;
+        }
+        match self.beside.as_deref() {
+            Some(beside) if beside == fingerprint => Configured::Same,
+            Some(_) => {
+                (self.signed, self.before) = (None, None);
+                self.proven = false;
+                Configured::Other
+            }
+            None => {
+                self.beside.clone_from(&self.configured);
+                Configured::Learnt
+            }
         }
     }
 
-    /// A connection stood with the newest certificate; true if that is new.
+    /// The certificates to show, in this order; `None` = that of the configuration, if any, which is
+    /// always the last.
+    pub(super) fn to_show(&self, now: Timestamp) -> Vec<Option<&Signed>> {
+        let valid = |it: &&Signed| it.end().is_some_and(|end| now <= end);
+        let signed = [self.signed.as_ref(), self.before.as_ref()];
+        let signed = signed.into_iter().flatten().filter(valid).map(Some);
+        signed.chain([None]).collect()
+    }
+
+    /// The newest certificate is valid, and the backend let us in with it.
+    pub(super) fn is_proven(&self, now: Timestamp) -> bool {
+        let end = self.signed.as_ref().and_then(Signed::end);
+        self.proven && end.is_some_and(|end| now <= end)
+    }
+
+    /// The backend asked for the newest certificate and let us in; true if that is new.
     pub(super) fn was_good(&mut self) -> bool {
         self.before = None;
         !std::mem::replace(&mut self.proven, true)
+    }
+
+    /// The backend refuses the newest certificate and lets us in with another one; true if that is
+    /// new.
+    pub(super) fn was_bad(&mut self) -> bool {
+        std::mem::replace(&mut self.proven, false)
     }
 
     /// Whether it is time for a new certificate.
@@ -176,7 +251,7 @@ impl Safe {
             return Rejected;
         };
         let names_itself = root.serial_number().len() <= LONGEST_NUMBER && root.is_root();
-        if !names_itself || !is_valid(der, now) {
+        if !names_itself || !root.is_authority() || !is_valid(der, now) {
             return Rejected;
         }
         let known = |pem: &String| certificates(pem.as_bytes()).is_ok_and(|it| it == [der.clone()]);

@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
-    IsCa, KeyPair, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
 };
 
 use super::emulated::one;
@@ -30,7 +30,13 @@ impl Authority {
 
     /// Signs a request, until June 20th of this year.
     fn sign(&self, csr: &str, year: i32) -> String {
+        self.sign_for(csr, year, &[])
+    }
+
+    /// The same, for these purposes.
+    fn sign_for(&self, csr: &str, year: i32, purposes: &[ExtendedKeyUsagePurpose]) -> String {
         let mut request = CertificateSigningRequestParams::from_pem(csr).unwrap();
+        request.params.extended_key_usages = purposes.to_vec();
         request.params.not_before = date_time_ymd(2025, 1, 1);
         request.params.not_after = date_time_ymd(year, 6, 20);
         request.signed_by(&self.0).unwrap().pem() + &self.pem()
@@ -116,7 +122,24 @@ impl Bench {
 
     fn fails(&mut self, why: &DialFailure) {
         self.dials = 0;
-        self.act(|gateway, context| gateway.handle_failure(context, why));
+        self.act(|gateway, context| gateway.handle_failure(context, why, false));
+    }
+
+    /// The backend wanted to see our certificate, and did not like it.
+    fn refuses(&mut self) {
+        let why = DialFailure::Tls("unknown ca".to_owned());
+        self.dials = 0;
+        self.act(|gateway, context| gateway.handle_failure(context, &why, true));
+    }
+
+    /// The backend wanted to see our certificate, and liked it.
+    fn takes(&mut self) {
+        self.up_after(true);
+        self.answer_everything();
+    }
+
+    fn configured(&mut self, fingerprint: Option<&str>) {
+        self.act(|gateway, _| gateway.handle_configured(fingerprint));
     }
 
     /// The connection that the gateway wants anew.
@@ -170,7 +193,7 @@ fn until_the_certificate_was_good_every_other_attempt_is_made_with_what_was_show
     }
     assert_eq!(shown, [true, false, true, false]);
     assert!(bench.dialled().is_some());
-    bench.connect();
+    bench.takes();
     bench.down();
     for _ in 0..3 {
         assert!(bench.dialled().is_some(), "it was good");
@@ -186,6 +209,106 @@ fn until_the_certificate_was_good_every_other_attempt_is_made_with_what_was_show
     let second = bench.dialled().unwrap();
     assert_eq!(first.chain, newer);
     assert_ne!(second.chain, newer, "the one that was good");
+    bench.fails(&GONE);
+    assert_eq!(bench.dialled(), None, "that of the configuration");
+}
+
+#[test]
+fn a_backend_that_asks_for_no_certificate_proves_none() {
+    let mut bench = Bench::secured();
+    let csr = bench.asks_to_sign();
+    bench.signed(&Authority::new("CPO").sign(&csr, 2027));
+    bench.comes_back();
+    bench.connect();
+    let mut bench = bench.crash();
+    bench.wallbox_comes();
+    let mut shown = Vec::new();
+    for _ in 0..2 {
+        shown.push(bench.dialled().is_some());
+        bench.refuses();
+    }
+    assert_eq!(shown, [true, false]);
+}
+
+#[test]
+fn a_certificate_that_was_good_and_is_refused_takes_turns_with_that_of_the_configuration() {
+    let mut bench = Bench::secured();
+    let csr = bench.asks_to_sign();
+    bench.signed(&Authority::new("CPO").sign(&csr, 2027));
+    bench.comes_back();
+    bench.takes();
+    bench.down();
+    for _ in 0..5 {
+        assert!(bench.dialled().is_some(), "nobody looked at it");
+        bench.fails(&GONE);
+    }
+    let mut shown = Vec::new();
+    for _ in 0..6 {
+        shown.push(bench.dialled().is_some());
+        bench.refuses();
+    }
+    assert_eq!(shown, [true, true, true, false, true, false]);
+    assert!(bench.dialled().is_some());
+    bench.refuses();
+    assert_eq!(bench.dialled(), None);
+    bench.takes();
+    bench.down();
+    assert!(bench.dialled().is_some());
+    bench.refuses();
+    assert_eq!(bench.dialled(), None, "it is not the good one any more");
+}
+
+#[test]
+fn another_certificate_in_the_configuration_ends_what_the_backend_signed() {
+    let mut bench = Bench::secured();
+    bench.configured(Some("AA"));
+    let csr = bench.asks_to_sign();
+    bench.signed(&Authority::new("CPO").sign(&csr, 2027));
+    bench.comes_back();
+    bench.takes();
+    for (fingerprint, shown) in [(Some("AA"), true), (None, false), (Some("AA"), false)] {
+        bench = bench.crash();
+        bench.wallbox_comes();
+        bench.dials = 0;
+        bench.fails(&GONE);
+        bench.configured(fingerprint);
+        assert_eq!(bench.dialled().is_some(), shown, "{fingerprint:?}");
+    }
+}
+
+#[test]
+fn what_was_remembered_before_certificates_were_compared_stays() {
+    let mut bench = Bench::secured();
+    let csr = bench.asks_to_sign();
+    bench.signed(&Authority::new("CPO").sign(&csr, 2027));
+    bench.comes_back();
+    bench.takes();
+    for (fingerprint, shown) in [("AA", true), ("BB", false)] {
+        bench = bench.crash();
+        bench.wallbox_comes();
+        bench.dials = 0;
+        bench.fails(&GONE);
+        bench.configured(Some(fingerprint));
+        assert_eq!(bench.dialled().is_some(), shown, "{fingerprint}");
+    }
+}
+
+#[test]
+fn a_certificate_must_be_for_clients_and_may_answer_the_request_before_the_last() {
+    let mut bench = Bench::secured();
+    let cpo = Authority::new("CPO");
+    let requests = [(); 3].map(|()| bench.asks_to_sign());
+    let server = [ExtendedKeyUsagePurpose::ServerAuth];
+    let both = [
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let signed = |csr: &str, purposes: &[_]| cpo.sign_for(csr, 2027, purposes);
+    assert_eq!(bench.signed(&signed(&requests[0], &[])), "Rejected");
+    assert_eq!(bench.signed(&signed(&requests[1], &server)), "Rejected");
+    assert_eq!(bench.signed(&signed(&requests[1], &both)), "Accepted");
+    assert_eq!(bench.signed(&signed(&requests[1], &both)), "Rejected");
+    assert_eq!(bench.signed(&signed(&requests[2], &[])), "Accepted");
 }
 
 #[test]
@@ -323,7 +446,7 @@ fn the_certificate_that_a_backend_showed_is_remembered_over_restarts() {
             url: "wss://backend/ocpp/CP".to_owned(),
             fingerprint: fingerprint.to_owned(),
         };
-        bench.act(|gateway, context| gateway.handle_up(context, link, Some(&presented)));
+        bench.act(|gateway, context| gateway.handle_up(context, link, Some(&presented), false));
         bench
     };
     assert_eq!(memory(&bench), None);
@@ -350,10 +473,12 @@ fn what_is_no_root_or_one_too_many_is_not_installed() {
     let chain = cpo.sign(&csr, 2027);
     let end = "-----END CERTIFICATE-----\n";
     let leaf = chain.split_inclusive(end).next().unwrap();
+    let alone = rcgen::generate_simple_self_signed(["backend".to_owned()]).unwrap();
     for bad in [
         "",
         "no certificate",
         leaf,
+        &alone.cert.pem(),
         &chain,
         &("x".repeat(5500) + &cpo.pem()),
     ] {

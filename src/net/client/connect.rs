@@ -121,7 +121,8 @@ async fn follow(
     patience: Duration,
 ) -> Result<Connected, DialError> {
     let mut target = target.clone();
-    let mut form = Credentials::AsWritten;
+    let first = target.first_form();
+    let mut form = first;
     let mut redirects = 0;
     loop {
         let attempt = attempt(&target, tls, form, patience).await?;
@@ -144,10 +145,9 @@ async fn follow(
             }
             // Whether digits stand for themselves or for bytes is told by the backend alone.
             Answer::Refused { status: 401, .. }
-                if form == Credentials::AsWritten
-                    && target.credentials(Credentials::Decoded).is_some() =>
+                if form == first && target.credentials(first.other()).is_some() =>
             {
-                form = Credentials::Decoded;
+                form = first.other();
             }
             Answer::Refused {
                 status: 401 | 403, ..

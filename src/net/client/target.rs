@@ -38,6 +38,17 @@ pub enum RedirectError {
     Stranger(String),
 }
 
+impl Credentials {
+    /// The other form.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::AsWritten => Self::Decoded,
+            Self::Decoded => Self::AsWritten,
+        }
+    }
+}
+
 /// How a password is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credentials {
@@ -118,6 +129,17 @@ impl Target {
             Credentials::Decoded => text.extend_from_slice(&password.decoded()?),
         }
         Some(text)
+    }
+
+    /// In which form the password is sent first. Who sets a key means its bytes (OCPP 1.6 security
+    /// white paper §3.2); who writes digits into a configuration may mean either.
+    pub fn first_form(&self) -> Credentials {
+        let is_key = |it: &Password| it.is_key() && it.decoded().is_some();
+        if self.password.as_ref().is_some_and(is_key) {
+            Credentials::Decoded
+        } else {
+            Credentials::AsWritten
+        }
     }
 
     /// There is a password that this host is not told.

@@ -1,14 +1,17 @@
 //! TLS towards a backend.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::ring as provider;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, Error, HandshakeKind};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, Error, HandshakeKind, SignatureScheme};
 
 use crate::certificates::{self, Distrust, Identity, ServerVerifier, Trust, distrust_in};
 
@@ -23,6 +26,30 @@ struct Calling {
     config: Arc<ClientConfig>,
     trust: Trust,
     identity: Option<Identity>,
+    asked: Arc<Asked>,
+}
+
+/// Shows our certificate to every server that asks for one, and notes that one did.
+#[derive(Debug)]
+struct Asked {
+    shown: Option<Arc<SingleCertAndKey>>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(
+        &self,
+        root_hint_subjects: &[&[u8]],
+        sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        let shown = self.shown.as_ref()?;
+        ResolvesClientCert::resolve(shown.as_ref(), root_hint_subjects, sigschemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.shown.is_some()
+    }
 }
 
 impl TlsClient {
@@ -36,16 +63,17 @@ impl TlsClient {
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let config = match identity {
-            Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
-            None => builder.with_no_client_auth(),
-        };
-        let config = Arc::new(config);
+        let asked = Arc::new(Asked {
+            shown: identity.map(Identity::resolver),
+            asked: AtomicBool::new(false),
+        });
+        let config = Arc::new(builder.with_client_cert_resolver(asked.clone()));
         let identity = identity.cloned();
         let calling = Arc::new(Calling {
             config,
             trust,
             identity,
+            asked,
         });
         Ok(Self(Arc::new(Mutex::new(calling))))
     }
@@ -83,6 +111,18 @@ impl TlsClient {
     /// Whether any server certificate is taken.
     pub fn trusts_anyone(&self) -> bool {
         matches!(self.calling().trust, Trust::Anyone)
+    }
+
+    /// Whether a server wanted to see a certificate of ours since this was called last.
+    pub fn was_asked(&self) -> bool {
+        self.calling().asked.asked.swap(false, Ordering::Relaxed)
+    }
+
+    /// The SHA-256 of the certificate that is shown, as `openssl x509 -fingerprint -sha256` prints it.
+    pub fn shows(&self) -> Option<String> {
+        let calling = self.calling();
+        let own = calling.identity.as_ref()?.chain().first()?;
+        Some(certificates::fingerprint(own))
     }
 
     fn calling(&self) -> Arc<Calling> {
@@ -356,6 +396,7 @@ mod tests {
                     config: Arc::new(config),
                     trust: calling.trust.clone(),
                     identity: None,
+                    asked: calling.asked.clone(),
                 });
             }
             for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {

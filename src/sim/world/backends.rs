@@ -283,16 +283,29 @@ impl World {
                         gateway,
                         link,
                         presented: None,
+                        asked: false,
                     }
                 } else {
                     let why = DialFailure::Unreachable("connection reset".to_owned());
-                    Input::DialFailed { gateway, why }
+                    Input::DialFailed {
+                        gateway,
+                        why,
+                        asked: false,
+                    }
                 };
                 self.site.handle(now, input);
             }
             Passage::DialFailed { gateway, why, .. } => {
                 let why = DialFailure::Unreachable(why.to_owned());
-                self.site.handle(now, Input::DialFailed { gateway, why });
+                let asked = false;
+                self.site.handle(
+                    now,
+                    Input::DialFailed {
+                        gateway,
+                        why,
+                        asked,
+                    },
+                );
             }
             Passage::ToBackend(link, text) => {
                 if let Some((client_id, backend)) = self.backends.backend_of(link) {

@@ -198,7 +198,7 @@ impl Lab {
 
     pub(crate) async fn failed(&mut self) -> DialFailure {
         match self.event().await {
-            Field::DialFailed { gateway, why } => {
+            Field::DialFailed { gateway, why, .. } => {
                 assert_eq!(gateway, GATEWAY);
                 why
             }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chargewarden::gateway::DialFailure;
+use chargewarden::gateway::security::Login;
 use tokio::io::AsyncWriteExt;
 
-use super::lab::{Lab, PROTOCOL, Server, backend, header};
+use super::lab::{GATEWAY, Lab, PROTOCOL, Server, backend, header};
 
 /// 20 bytes in hexadecimal digits.
 const KEY: &str = "00112233445566778899AABBCCDDEEFF00112233";
@@ -73,6 +74,34 @@ async fn a_missing_subprotocol_and_odd_connection_headers_are_accepted() {
         let _socket = server.call().await.upgrade(more, b"").await;
         assert_eq!(lab.dialled().await.protocol_missing, missing, "{more}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_the_backend_set_is_sent_as_bytes_and_after_a_401_as_digits() {
+    let server = Server::new().await;
+    let mut lab = Lab::new(&server.url());
+    let key = format!("\"key:{}\"", hex(KEY.as_bytes()));
+    let login = Login {
+        password: Some(serde_json::from_str(&key).unwrap()),
+        ..Login::default()
+    };
+    lab.diallers.dial(GATEWAY, login);
+    let request = server.answer(UNAUTHORIZED).await;
+    let bytes = b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xAA\xBB\xCC\xDD\xEE\xFF\x00\x11\x22\x33";
+    assert_eq!(header(&request, "Authorization"), basic(bytes));
+    let call = server.call().await;
+    assert_eq!(
+        header(&call.request, "Authorization"),
+        basic(KEY.as_bytes())
+    );
+    let _socket = call.upgrade(PROTOCOL, b"").await;
+    lab.dialled().await;
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = halves.map(|half| char::from_digit(half.into(), 16).unwrap());
+    digits.collect()
 }
 
 #[tokio::test]

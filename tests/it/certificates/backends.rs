@@ -102,6 +102,55 @@ async fn what_a_backend_installed_and_signed_counts_beside_the_configuration() {
 }
 
 #[tokio::test]
+async fn what_a_backend_installed_must_name_the_host() {
+    let shop = Workshop::new();
+    let installed = shop.own("installed", "/CN=installed", ROOT, Kind::Ec);
+    let other = shop.own("other", "/CN=other", ROOT, Kind::Ec);
+    let login = Login {
+        roots: vec![std::fs::read_to_string(&installed.certificate).unwrap()],
+        ..Login::default()
+    };
+    for (verify_hostname, works) in [(true, false), (false, true)] {
+        let trust = listed(&[&other], verify_hostname);
+        let outcome = call_with(server(&installed), trust, None, login.clone()).await;
+        assert_eq!(outcome.is_ok(), works, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn whether_a_backend_asked_for_our_certificate_is_told() {
+    let shop = Workshop::new();
+    let root = shop.own("root", "/CN=root", ROOT, Kind::Ec);
+    let shown = shop.issue(&root, "shown", "/CN=shown", LEAF, Kind::Ec);
+    let stranger = shop.own("stranger", "/CN=stranger", V1, Kind::Ec);
+    for (demands, ours, expected) in [
+        (false, &shown, (true, false)),
+        (true, &shown, (true, true)),
+        (true, &stranger, (false, true)),
+    ] {
+        let clients = demands.then(|| roots("client-ca", &[&root]));
+        let server = TlsServer::new(&shown.identity(), clients).unwrap();
+        let server = ServerLab::with(|settings| settings.tls = Tls::On(server));
+        let url = format!("wss://127.0.0.1:{}/ocpp", server.port);
+        let mut lab = lab(&url, Trust::Anyone, Some(&ours.identity()));
+        for _ in 0..2 {
+            lab.diallers.dial(GATEWAY, Login::default());
+            let told = match lab.event().await {
+                chargewarden::daemon::field::Field::Dialled { asked, .. } => (true, asked),
+                chargewarden::daemon::field::Field::DialFailed { asked, .. } => (false, asked),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(told, expected);
+            if told.0 {
+                break;
+            }
+        }
+        lab.cancel.cancel();
+        server.cancel.cancel();
+    }
+}
+
+#[tokio::test]
 async fn backends_of_every_kind_are_trusted_by_root_or_by_themselves() {
     let shop = Workshop::new();
     for kind in [Kind::Rsa, Kind::Ec] {
