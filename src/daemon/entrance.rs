@@ -22,7 +22,7 @@ use super::listener::{Settings, Tls};
 use super::rate_limited::RateLimited;
 use crate::ids::{ChargeBoxId, LinkId};
 use crate::net::handshake::{Oddity, Progress, Refusal, Verdict, judge, read_head};
-use crate::net::tls::{ClientCertificate, HandshakeError, TlsServer};
+use crate::net::tls::{ClientCertificate, HandshakeError, TlsServer, advice};
 use crate::net::transport::Transport;
 use crate::net::websocket::{WebSocket, drain};
 
@@ -267,11 +267,14 @@ impl Entrance {
             }
             Ok(Err(HandshakeError::NothingInCommon {
                 error,
+                version,
                 offered,
-                advice,
+                rsa_helps,
             })) => {
+                let ws_is_open = matches!(self.settings.tls, Tls::Detect(_));
+                let advice = advice(rsa_helps, ws_is_open);
                 if self.may_say(peer.ip(), advice) {
-                    warn!(%peer, %error, offered, advice, "TLS handshake impossible");
+                    warn!(%peer, %error, version, offered, advice, "TLS handshake impossible");
                 }
                 None
             }
