@@ -36,8 +36,8 @@ pub(super) struct Entrance {
     field: mpsc::Sender<Field>,
     cancel: CancellationToken,
     links: LinkIds,
-    said: RateLimited,
-    guesses: Guesses,
+    said: Arc<RateLimited>,
+    guesses: Arc<Guesses>,
 }
 
 /// A connection, with TLS or without.
@@ -82,8 +82,26 @@ impl Entrance {
             field,
             cancel,
             links,
-            said: RateLimited::default(),
-            guesses: Guesses::default(),
+            said: Arc::default(),
+            guesses: Arc::default(),
+        }
+    }
+
+    /// The same with new settings. What was said stays said, and what was guessed stays counted where
+    /// the password is the same.
+    pub(super) fn with(&self, settings: Settings) -> Self {
+        let (old, new) = (&self.settings.directory, &settings.directory);
+        self.guesses.keep(|id| {
+            let passwords = (old.password_of(id), new.password_of(id));
+            matches!(passwords, (Some(old), Some(new)) if old.is(new))
+        });
+        Self {
+            settings,
+            field: self.field.clone(),
+            cancel: self.cancel.clone(),
+            links: self.links.clone(),
+            said: self.said.clone(),
+            guesses: self.guesses.clone(),
         }
     }
 
@@ -196,26 +214,28 @@ impl Entrance {
     /// Lets nobody go on guessing passwords.
     fn throttle(&self, peer: SocketAddr, verdict: Verdict) -> Verdict {
         let directory = &self.settings.directory;
-        // All that are unknown share a password, so they share the guesses.
-        let guessed = |id: &ChargeBoxId| {
-            let known = directory.known.get_key_value(id).map(|(id, _)| id);
-            known.cloned().unwrap_or_else(|| ChargeBoxId::from(""))
-        };
-        let is_heard = match &verdict {
+        let (id, right) = match &verdict {
             Verdict::Refuse {
                 why: Refusal::WrongPassword(id),
                 ..
-            } => self.guesses.wrong(peer.ip(), &guessed(id)),
-            Verdict::Accept { address, .. } | Verdict::AcceptThenClose { address, .. } => {
-                directory.password_of(address).is_none()
-                    || !self.guesses.are_too_many(peer.ip(), &guessed(address))
+            } => (id, false),
+            Verdict::Accept { address, .. } | Verdict::AcceptThenClose { address, .. }
+                if directory.password_of(address).is_some() =>
+            {
+                (address, true)
             }
-            Verdict::Refuse { .. } => true,
+            Verdict::Accept { .. } | Verdict::AcceptThenClose { .. } | Verdict::Refuse { .. } => {
+                return verdict;
+            }
         };
-        if is_heard {
+        // All that are unknown share a password, so they share the guesses.
+        let stranger = ChargeBoxId::from("");
+        let is_known = directory.known.contains_key(id);
+        let guessed = if is_known { id } else { &stranger };
+        if self.guesses.hears(peer.ip(), guessed, right) {
             return verdict;
         }
-        let why = Refusal::TooManyGuesses;
+        let why = Refusal::TooManyGuesses(id.clone());
         let response = why.response();
         Verdict::Refuse { response, why }
     }

@@ -151,24 +151,16 @@ impl Listener {
         cancel: CancellationToken,
     ) {
         let mut settings = self.settings.subscribe();
-        let enter = |settings: Settings| {
-            let links = self.links.clone();
-            Arc::new(Entrance::new(
-                settings,
-                field.clone(),
-                cancel.clone(),
-                links,
-            ))
-        };
         let first = settings.borrow_and_update().clone();
         let admission = Admission::new(first.max_connections);
-        let mut entrance = enter(first);
+        let first = Entrance::new(first, field, cancel.clone(), self.links.clone());
+        let mut entrance = Arc::new(first);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
                 Ok(()) = settings.changed() => {
-                    entrance = enter(settings.borrow_and_update().clone());
+                    entrance = Arc::new(entrance.with(settings.borrow_and_update().clone()));
                     continue;
                 }
                 accepted = self.socket.accept() => accepted,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
-//! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
+//! | `listener`, `admission`, `guesses`, `source`, `entrance` | who may connect, and the way in |
 //! | `link` | one connection with a wallbox or a backend |
 //! | `dialler` | the way out to backends |
 //! | `keyring`, `expiry` | certificates and keys: read, and watched for their end |
@@ -32,6 +32,7 @@ mod outside;
 pub mod rate_limited;
 mod reloading;
 mod site_task;
+mod source;
 mod start;
 pub mod systemd;
 
