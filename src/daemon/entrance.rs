@@ -19,7 +19,7 @@ use super::field::{Field, ToLink};
 use super::guesses::Guesses;
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::{Settings, Tls};
-use super::rate_limited::RateLimited;
+use super::rate_limited::{Kind, RateLimited};
 use crate::ids::{ChargeBoxId, LinkId};
 use crate::net::handshake::{Oddity, Progress, Refusal, Verdict, judge, read_head};
 use crate::net::tls::{ClientCertificate, HandshakeError, TlsServer, advice};
@@ -66,6 +66,7 @@ struct Wallbox {
 /// A connection that passed the upgrade.
 struct Guest {
     address: ChargeBoxId,
+    unknown: bool,
     certificate: Option<String>,
     socket: WebSocket<Transport>,
 }
@@ -114,10 +115,18 @@ impl Entrance {
     ) {
         // On the heap, because it is large and gone when the link begins.
         let open = Box::pin(self.open(stream, peer));
-        let Some(Some(guest)) = self.cancel.run_until_cancelled(open).await else {
+        let opened = ticket.end().run_until_cancelled(open).await;
+        let Some(guest) = opened else {
+            if !self.cancel.is_cancelled() {
+                let why = "it is too slow while others are waiting";
+                self.refused(Kind::Connection, peer, &why);
+            }
             return;
         };
-        ticket.upgraded();
+        let Some(guest) = guest else {
+            return;
+        };
+        ticket.identified(!guest.unknown);
         let link = Link {
             id: self.links.next(),
             peer: Wallbox {
@@ -126,22 +135,22 @@ impl Entrance {
                 certificate: guest.certificate,
             },
             field: self.field.clone(),
-            cancel: self.cancel.clone(),
+            cancel: ticket.end().clone(),
             deadlines: self.settings.deadlines,
         };
         link.run(guest.socket).await;
     }
 
     /// Says that a connection was not let in, and why.
-    pub(super) fn refused(&self, peer: SocketAddr, why: &dyn Display) {
-        if self.may_say(peer.ip(), &why.to_string()) {
+    pub(super) fn refused(&self, kind: Kind, peer: SocketAddr, why: &dyn Display) {
+        if self.may_say(kind, peer.ip(), &why.to_string()) {
             warn!(%peer, %why, "refused");
         }
     }
 
     /// May this line about this peer go into the log?
-    pub(super) fn may_say(&self, peer: IpAddr, line: &str) -> bool {
-        self.said.allows(peer, line)
+    pub(super) fn may_say(&self, kind: Kind, peer: IpAddr, line: &str) -> bool {
+        self.said.allows(kind, peer, line)
     }
 
     async fn open(&self, stream: TcpStream, peer: SocketAddr) -> Option<Guest> {
@@ -169,6 +178,9 @@ impl Entrance {
             } => {
                 if unknown {
                     self.show_unknown(address.as_str(), peer);
+                    if self.may_say(Kind::Unknown, peer.ip(), address.as_str()) {
+                        warn!(charge_point = %address, %peer, "a wallbox is in no [[evse]]");
+                    }
                 }
                 for oddity in warnings {
                     self.odd(&address, peer, oddity);
@@ -178,6 +190,7 @@ impl Entrance {
                     .await?;
                 Some(Guest {
                     address,
+                    unknown,
                     certificate: certificate.map(|it| it.subject),
                     socket,
                 })
@@ -188,7 +201,7 @@ impl Entrance {
                 why,
                 address: _,
             } => {
-                self.refused(peer, &why);
+                self.refused(Kind::Request, peer, &why);
                 let socket = self
                     .switch(judged.transport, judged.early, &response)
                     .await?;
@@ -197,17 +210,30 @@ impl Entrance {
                 None
             }
             Verdict::Refuse { response, why } => {
-                if let Refusal::UnknownId(id) = &why {
-                    self.show_unknown(id, peer);
-                    if self.may_say(peer.ip(), id) {
-                        warn!(charge_point = id, %peer, %why, "refused");
-                    }
-                } else {
-                    self.refused(peer, &why);
-                }
+                self.turned_away(peer, &why);
                 self.answer(judged.transport, &response).await;
                 None
             }
+        }
+    }
+
+    /// Says who was turned away, and why.
+    fn turned_away(&self, peer: SocketAddr, why: &Refusal) {
+        let (kind, id) = match why {
+            Refusal::UnknownId(id) => {
+                self.show_unknown(id, peer);
+                (Kind::Unknown, id.as_str())
+            }
+            Refusal::WrongPassword(id) if self.settings.directory.known.contains_key(id) => {
+                (Kind::Password, id.as_str())
+            }
+            Refusal::WrongPassword(id) | Refusal::TooManyGuesses(id) => {
+                (Kind::Request, id.as_str())
+            }
+            _ => return self.refused(Kind::Request, peer, why),
+        };
+        if self.may_say(kind, peer.ip(), &format!("{id}: {why}")) {
+            warn!(charge_point = id, %peer, %why, "refused");
         }
     }
 
@@ -257,13 +283,13 @@ impl Entrance {
                 self.handshake(server, stream, peer).await
             }
             (Tls::On(_), false) => {
-                self.refused(peer, &Refusal::TlsOnly);
+                self.refused(Kind::Request, peer, &Refusal::TlsOnly);
                 self.answer(Transport::Plain(stream), &Refusal::TlsOnly.response())
                     .await;
                 None
             }
             (Tls::Off, true) => {
-                self.refused(peer, &"only ws:// is spoken on this port");
+                self.refused(Kind::Tls, peer, &"only ws:// is spoken on this port");
                 None
             }
         }
@@ -282,7 +308,7 @@ impl Entrance {
                 transport: Transport::Tls(Box::new(stream.into())),
             }),
             Ok(Err(why @ (HandshakeError::NoCertificate | HandshakeError::Distrusted(_)))) => {
-                self.refused(peer, &why);
+                self.refused(Kind::Tls, peer, &why);
                 None
             }
             Ok(Err(HandshakeError::NothingInCommon {
@@ -293,13 +319,13 @@ impl Entrance {
             })) => {
                 let ws_is_open = matches!(self.settings.tls, Tls::Detect(_));
                 let advice = advice(rsa_helps, ws_is_open);
-                if self.may_say(peer.ip(), advice) {
+                if self.may_say(Kind::Tls, peer.ip(), advice) {
                     warn!(%peer, %error, version, offered, advice, "TLS handshake impossible");
                 }
                 None
             }
             Ok(Err(HandshakeError::Failed(error))) => {
-                if self.may_say(peer.ip(), "TLS") {
+                if self.may_say(Kind::Tls, peer.ip(), "TLS") {
                     warn!(%peer, %error, "TLS handshake ended early");
                 }
                 None
@@ -377,7 +403,7 @@ impl Entrance {
 
     fn odd(&self, address: &ChargeBoxId, peer: SocketAddr, oddity: Oddity) {
         let line = format!("{address} {oddity}");
-        if self.may_say(peer.ip(), &line) {
+        if self.may_say(Kind::Oddity, peer.ip(), &line) {
             warn!(charge_point = %address, %peer, %oddity, "odd upgrade request");
         }
     }
@@ -430,7 +456,8 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let peer = listener.local_addr().unwrap();
         let stream = TcpStream::connect(peer).await.unwrap();
-        let ticket = Admission::new(1).admit(peer.ip(), Instant::now()).unwrap();
+        let admission = Admission::new(1, CancellationToken::new());
+        let ticket = admission.admit(peer.ip(), Instant::now()).unwrap();
         let settings = Settings {
             address: peer.ip(),
             port: 0,

@@ -66,7 +66,7 @@ pub(super) enum Ending {
     Asked { code: u16, reason: &'static str },
     /// The peer does not read.
     Deaf,
-    /// The daemon stops, or the site has forgotten this link.
+    /// The daemon stops, the site has forgotten this link, or its place is needed for another.
     GoingAway,
 }
 
@@ -201,7 +201,7 @@ impl fmt::Display for Ending {
             Self::Peer(end) => end.fmt(f),
             Self::Asked { reason, .. } => f.write_str(reason),
             Self::Deaf => f.write_str("the peer does not read what it is sent"),
-            Self::GoingAway => f.write_str("chargewarden stops"),
+            Self::GoingAway => f.write_str("chargewarden stops or needs the place"),
         }
     }
 }
