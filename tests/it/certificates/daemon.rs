@@ -139,7 +139,7 @@ async fn who_is_taken_out_of_the_list_is_closed_and_who_is_added_closes_nobody()
     let client = shop.issue(&root, "client", "/CN=CB-1", V1, Kind::Ec);
     install(
         &shop,
-        &shop.issue(&other, "server", "/CN=server", V1, Kind::Ec),
+        &shop.issue(&other, "own", "/CN=server", V1, Kind::Ec),
     );
     let site = SITE.replace("client-ca = [\"root.crt\"]", "client-ca = [\"list.pem\"]");
     shop.write("list.pem", root.pem());
