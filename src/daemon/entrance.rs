@@ -114,16 +114,7 @@ impl Entrance {
         mut ticket: Ticket,
     ) {
         // On the heap, because it is large and gone when the link begins.
-        let open = Box::pin(self.open(stream, peer));
-        let opened = ticket.end().run_until_cancelled(open).await;
-        let Some(guest) = opened else {
-            if !self.cancel.is_cancelled() {
-                let why = "it is too slow while others are waiting";
-                self.refused(Kind::Connection, peer, &why);
-            }
-            return;
-        };
-        let Some(guest) = guest else {
+        let Some(guest) = Box::pin(self.let_in(stream, peer, ticket.end())).await else {
             return;
         };
         ticket.identified(!guest.unknown);
@@ -139,6 +130,21 @@ impl Entrance {
             deadlines: self.settings.deadlines,
         };
         link.run(guest.socket).await;
+    }
+
+    /// Opens a connection, unless it must go before.
+    async fn let_in(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        end: &CancellationToken,
+    ) -> Option<Guest> {
+        let opened = end.run_until_cancelled(self.open(stream, peer)).await;
+        if opened.is_none() && !self.cancel.is_cancelled() {
+            let why = "it is too slow while others are waiting";
+            self.refused(Kind::Connection, peer, &why);
+        }
+        opened.flatten()
     }
 
     /// Says that a connection was not let in, and why.
