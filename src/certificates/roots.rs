@@ -50,7 +50,7 @@ pub enum Verified {
 #[derive(Debug, Clone)]
 pub struct Roots {
     list: &'static str,
-    roots: Vec<Root>,
+    trusted: Vec<Root>,
     /// Who has one of these names vouches for itself alone.
     leaves: Vec<String>,
 }
@@ -81,7 +81,7 @@ impl Roots {
         };
         Self {
             list,
-            roots: certificates.into_iter().filter_map(root).collect(),
+            trusted: certificates.into_iter().filter_map(root).collect(),
             leaves: Vec::new(),
         }
     }
@@ -90,7 +90,7 @@ impl Roots {
     #[must_use]
     pub fn with(&self, more: Vec<CertificateDer<'static>>) -> Self {
         let mut all = self.clone();
-        all.roots.extend(Self::new(self.list, more).roots);
+        all.trusted.extend(Self::new(self.list, more).trusted);
         all
     }
 
@@ -99,7 +99,7 @@ impl Roots {
     #[must_use]
     pub fn with_leaves_named(mut self, leaves: impl IntoIterator<Item = String>) -> Self {
         self.leaves = leaves.into_iter().collect();
-        for root in &mut self.roots {
+        for root in &mut self.trusted {
             if Certificate::parse(&root.der).is_ok_and(|it| is_one_of(&it, &self.leaves)) {
                 root.signs = Err(LEAF);
             }
@@ -109,17 +109,17 @@ impl Roots {
 
     /// Whether who is trusted by another list is trusted by this one.
     pub fn contains(&self, other: &Self) -> bool {
-        other.roots.iter().all(|root| self.roots.contains(root))
+        other.trusted.iter().all(|root| self.trusted.contains(root))
     }
 
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.roots.len()
+        self.trusted.len()
     }
 
     /// Whether nobody is trusted.
     pub const fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        self.trusted.is_empty()
     }
 
     /// Judges a certificate, with what came beside it in any order.
@@ -135,7 +135,7 @@ impl Roots {
     ) -> Result<Verified, Distrust> {
         let certificate = Certificate::parse(leaf).map_err(|_| Distrust::Unreadable)?;
         certificate.check_validity(now)?;
-        if self.roots.iter().any(|root| root.der.as_ref() == leaf) {
+        if self.trusted.iter().any(|root| root.der.as_ref() == leaf) {
             return Ok(Verified::Listed);
         }
         check_extensions(&certificate, usage)?;
@@ -187,7 +187,7 @@ impl Search<'_> {
         }
         let mut why = None;
         let roots = self.roots;
-        for root in &roots.roots {
+        for root in &roots.trusted {
             if root.subject != below.issuer_der() {
                 continue;
             }

@@ -89,16 +89,15 @@ impl Lines {
     }
 
     fn leave_out(&mut self, kind: Kind, now: Instant) {
-        match &mut self.left_out {
-            Some((_, lines)) => *lines += 1,
-            None => {
-                self.left_out = Some((now, 1));
-                warn!(
-                    ?kind,
-                    "too many lines of one kind: some are left out, and counted"
-                );
-            }
+        if let Some((_, lines)) = &mut self.left_out {
+            *lines += 1;
+            return;
         }
+        self.left_out = Some((now, 1));
+        warn!(
+            ?kind,
+            "too many lines of one kind: some are left out, and counted"
+        );
     }
 }
 
