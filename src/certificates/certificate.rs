@@ -89,7 +89,7 @@ impl<'a> Certificate<'a> {
     /// Whom it names in its common names and DNS names, as a charge point or a host would be named.
     pub fn names(&self) -> Vec<String> {
         let common = self.x509.subject().iter_common_name();
-        let common = common.filter_map(|it| it.as_str().ok().map(str::to_owned));
+        let common = common.map(|it| names::text(it.attr_value()));
         let dns = self.alternative_names().filter_map(|name| match name {
             GeneralName::DNSName(name) => Some((*name).to_owned()),
             _ => None,

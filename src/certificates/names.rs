@@ -28,7 +28,7 @@ pub(crate) fn name_for_people(name: &X509Name<'_>) -> String {
 }
 
 /// Text in whatever alphabet it was written.
-fn text(value: &Any<'_>) -> String {
+pub(super) fn text(value: &Any<'_>) -> String {
     match value.tag() {
         Tag::BmpString => {
             let (pairs, _) = value.data.as_chunks::<2>();
@@ -78,4 +78,23 @@ fn clean(text: &str) -> String {
         .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
         .take(LONGEST)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::asn1_rs::FromDer as _;
+
+    use super::*;
+
+    #[test]
+    fn names_are_read_in_every_alphabet_that_certificates_use() {
+        for der in [
+            &b"\x0c\x06S\xc3\xa4ule"[..],
+            b"\x1e\x0a\0S\0\xe4\0u\0l\0e",
+            b"\x14\x05S\xe4ule",
+        ] {
+            let (_, value) = Any::from_der(der).unwrap();
+            assert_eq!(text(&value), "Säule", "{der:x?}");
+        }
+    }
 }

@@ -10,7 +10,8 @@
 //!   `keyCertSign` if there is one. X.509 v1 cannot say so. It is taken as a leaf, and as an
 //!   authority only where it stands in the list and has signed itself, as a root does: otherwise every
 //!   leaf of the recipe could issue certificates in the name of everybody else.
-//! - A leaf that stands in the list vouches for itself alone.
+//! - A leaf that stands in the list vouches for itself alone. Tools make leaves that say that they are
+//!   authorities; where each certificate is for one wallbox, who has the name of one is a leaf.
 //! - What is critical and unknown, and any restriction of names, ends it.
 
 use jiff::Timestamp;
@@ -23,6 +24,9 @@ use super::distrust::Distrust;
 const DEEPEST: u32 = 8;
 /// Signatures that are verified for one chain: a hostile one could offer thousands of ways.
 const MOST_SIGNATURES: u32 = 64;
+
+/// Why a leaf vouches for nobody else.
+const LEAF: &str = "it has the name of a wallbox, so it vouches for itself alone";
 
 /// What a certificate is presented as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +50,12 @@ pub enum Verified {
 #[derive(Debug, Clone)]
 pub struct Roots {
     list: &'static str,
-    roots: Vec<Root>,
+    trusted: Vec<Root>,
+    /// Who has one of these names vouches for itself alone.
+    leaves: Vec<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Root {
     der: CertificateDer<'static>,
     subject: Vec<u8>,
@@ -79,7 +85,8 @@ impl Roots {
         };
         Self {
             list,
-            roots: certificates.into_iter().filter_map(root).collect(),
+            trusted: certificates.into_iter().filter_map(root).collect(),
+            leaves: Vec::new(),
         }
     }
 
@@ -87,22 +94,40 @@ impl Roots {
     #[must_use]
     pub fn with(&self, more: Vec<CertificateDer<'static>>) -> Self {
         let mut all = self.clone();
-        let more = Self::new(self.list, more).roots.into_iter();
-        all.roots.extend(more.map(|root| Root {
+        let more = Self::new(self.list, more).trusted.into_iter();
+        all.trusted.extend(more.map(|root| Root {
             added: true,
             ..root
         }));
         all
     }
 
+    /// Lets no certificate vouch for others that has one of these names, whatever else it says of
+    /// itself. Upper and lower case of ASCII letters are the same.
+    #[must_use]
+    pub fn with_leaves_named(mut self, leaves: impl IntoIterator<Item = String>) -> Self {
+        self.leaves = leaves.into_iter().collect();
+        for root in &mut self.trusted {
+            if Certificate::parse(&root.der).is_ok_and(|it| is_one_of(&it, &self.leaves)) {
+                root.signs = Err(LEAF);
+            }
+        }
+        self
+    }
+
+    /// Whether who is trusted by another list is trusted by this one.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.trusted.iter().all(|root| self.trusted.contains(root))
+    }
+
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.roots.len()
+        self.trusted.len()
     }
 
     /// Whether nobody is trusted.
     pub const fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        self.trusted.is_empty()
     }
 
     /// Judges a certificate, with what came beside it in any order.
@@ -119,7 +144,7 @@ impl Roots {
         let certificate = Certificate::parse(leaf).map_err(|_| Distrust::Unreadable)?;
         certificate.check_validity(now)?;
         let listed = |root: &Root| !root.added && root.der.as_ref() == leaf;
-        if self.roots.iter().any(listed) {
+        if self.trusted.iter().any(listed) {
             return Ok(Verified::Listed);
         }
         check_extensions(&certificate, usage)?;
@@ -171,7 +196,7 @@ impl Search<'_> {
         }
         let mut why = None;
         let roots = self.roots;
-        for root in &roots.roots {
+        for root in &roots.trusted {
             if root.subject != below.issuer_der() {
                 continue;
             }
@@ -191,6 +216,7 @@ impl Search<'_> {
             }
             let issuer = issuer.clone();
             let signs = match issuer.authority() {
+                _ if is_one_of(&issuer, &roots.leaves) => Err(LEAF),
                 Some(true) => issuer.may_sign(),
                 Some(false) => Err("its basicConstraints say so"),
                 None if issuer.version() < 3 => Err("X.509 v1 cannot say that it is one"),
@@ -230,6 +256,12 @@ impl Search<'_> {
         issuer.check_validity(self.now)?;
         check_extensions(issuer, self.usage)
     }
+}
+
+fn is_one_of(certificate: &Certificate<'_>, leaves: &[String]) -> bool {
+    let names = certificate.names();
+    let is_named = |leaf: &String| names.iter().any(|it| it.eq_ignore_ascii_case(leaf));
+    leaves.iter().any(is_named)
 }
 
 fn too_long(certificate: &Certificate<'_>) -> Distrust {

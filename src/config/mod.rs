@@ -178,7 +178,7 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     let report = file.report;
     let manager = manager::read_manager(&mut file);
     let log = manager::read_log(&mut file);
-    let mut server = server::read(&mut file);
+    let (mut server, names_wallbox) = server::read(&mut file);
     let circuits = circuit::read(&mut file);
     let meters = meter::read(&mut file);
     let evses = evse::read(&mut file);
@@ -212,6 +212,13 @@ fn read_file(mut file: Section<'_>) -> Option<Config> {
     let meters: Vec<Meter> = meters.into_iter().filter_map(|it| it.meter).collect();
     let failsafe = failsafe::currents(report, &circuits, &evses, manager.voltage);
     let circuits: Vec<Circuit> = circuits.into_iter().map(|At { value, .. }| value).collect();
+    if let Some(span) = &names_wallbox {
+        let ids = evses.iter().filter_map(|it| match &it.device {
+            Device::Ocpp(id) => Some(id),
+            Device::PowerBrain(_) => None,
+        });
+        server::check_authorities(report, span, &server.client_ca, &ids.collect::<Vec<_>>());
+    }
     for evse in &evses {
         if let (Device::Ocpp(id), Some(password)) = (&evse.device, &evse.password) {
             server.passwords.insert(id.clone(), password.clone());

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::{self, KeyPair};
-use super::problem::Report;
+use super::problem::{Report, Span};
 use super::reader::Section;
 use super::secret::Secret;
 use super::value::{At, Value};
-use crate::certificates::{Usage, flaw_of_list};
+use crate::certificates::{self, Certificate, Usage, flaw_of_list};
 use crate::ids::ChargeBoxId;
 
 /// `[ocpp-server]`.
@@ -75,12 +75,13 @@ impl TlsMode {
     }
 }
 
-/// Reads `[ocpp-server]`; the passwords of single wallboxes are added later.
-pub(super) fn read(file: &mut Section<'_>) -> Server {
+/// Reads `[ocpp-server]`; the passwords of single wallboxes are added later. And where it says that a
+/// certificate must name its wallbox, if it does.
+pub(super) fn read(file: &mut Section<'_>) -> (Server, Option<Span>) {
     let mut section = file.table_or_empty("ocpp-server", "[ocpp-server]");
     let s = &mut section;
     let (tls, client_ca) = read_tls(s);
-    let client_name = read_client_name(s, &client_ca);
+    let (client_name, demanded) = read_client_name(s, &client_ca);
     let server = Server {
         address: read_address(s),
         port: read_port(s),
@@ -98,7 +99,43 @@ pub(super) fn read(file: &mut Section<'_>) -> Server {
         max_message_size: read_size(s, "max-message-size", 1024, 1 << 28).or(1 << 20),
     };
     section.finish(&[]);
-    server
+    (server, demanded)
+}
+
+/// Warns where several can issue certificates in the name of every wallbox: one of them may be the
+/// certificate of a single one, made by a tool that makes all of them authorities.
+pub(super) fn check_authorities(
+    report: &Report<'_>,
+    span: &Span,
+    client_ca: &[PathBuf],
+    ids: &[&ChargeBoxId],
+) {
+    let read = |path| std::fs::read(path).ok();
+    let files = client_ca.iter().filter_map(read);
+    let certificates = files.filter_map(|file| certificates::certificates(&file).ok());
+    let mut authorities = BTreeMap::new();
+    for der in certificates.flatten() {
+        let Ok(certificate) = Certificate::parse(&der) else {
+            continue;
+        };
+        let names = certificate.names();
+        let is_named = |id: &&ChargeBoxId| {
+            let mut names = names.iter();
+            names.any(|name| name.eq_ignore_ascii_case(id.as_str()))
+        };
+        if certificate.vouches_from_a_list().is_ok() && !ids.iter().any(is_named) {
+            authorities.insert(der.to_vec(), certificate.subject());
+        }
+    }
+    if authorities.len() > 1 {
+        let names: Vec<_> = authorities.into_values().collect();
+        let what = format!(
+            "each of these can issue certificates in the name of every wallbox: {}",
+            names.join("; ")
+        );
+        let remedy = "leave out of client-ca which is no root but the certificate of one wallbox";
+        report.warning(span, what, remedy);
+    }
 }
 
 fn read_address(s: &mut Section<'_>) -> IpAddr {
@@ -185,23 +222,26 @@ fn read_client_ca(report: &Report<'_>, paths: &Value<Vec<At<String>>>) -> Vec<Pa
     good
 }
 
-fn read_client_name(s: &mut Section<'_>, client_ca: &[PathBuf]) -> ClientName {
+fn read_client_name(s: &mut Section<'_>, client_ca: &[PathBuf]) -> (ClientName, Option<Span>) {
     let names = [
         ("any", ClientName::Any),
         ("charge-box-id", ClientName::ChargeBoxId),
     ];
     let name = s.choice("client-name", &names);
-    if let Value::Given(at) = &name
-        && at.value == ClientName::ChargeBoxId
+    let demanded = match name.given() {
+        Some(at) if at.value == ClientName::ChargeBoxId => Some(at.span.clone()),
+        _ => None,
+    };
+    if let Some(span) = &demanded
         && client_ca.is_empty()
     {
         s.report.problem(
-            &at.span,
+            span,
             "client-name is about client certificates, and without client-ca none is asked for",
             "add client-ca, or leave client-name out",
         );
     }
-    name.or(ClientName::Any)
+    (name.or(ClientName::Any), demanded)
 }
 
 /// OCPP counts these intervals in whole seconds.

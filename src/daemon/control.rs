@@ -1,9 +1,9 @@
 //! The control socket: lines in, lines out. What they mean is said by [`crate::site::control`].
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +86,9 @@ impl ControlSocket {
             source,
         };
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+            // Not what the umask leaves: who may write here could put a socket of his own in its place.
+            let directory = DirBuilder::new().recursive(true).mode(0o755).create(parent);
+            directory.map_err(failed)?;
         }
         remove_stale(path)?;
         let listener = listen(path).map_err(|errno| failed(errno.into()))?;

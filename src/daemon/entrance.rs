@@ -19,10 +19,10 @@ use super::field::{Field, ToLink};
 use super::guesses::Guesses;
 use super::link::{Ending, Link, LinkIds, Peer};
 use super::listener::{Settings, Tls};
-use super::rate_limited::RateLimited;
+use super::rate_limited::{Kind, RateLimited};
 use crate::ids::{ChargeBoxId, LinkId};
 use crate::net::handshake::{Oddity, Progress, Refusal, Verdict, judge, read_head};
-use crate::net::tls::{ClientCertificate, HandshakeError, TlsServer};
+use crate::net::tls::{ClientCertificate, HandshakeError, TlsServer, advice};
 use crate::net::transport::Transport;
 use crate::net::websocket::{WebSocket, drain};
 
@@ -36,8 +36,8 @@ pub(super) struct Entrance {
     field: mpsc::Sender<Field>,
     cancel: CancellationToken,
     links: LinkIds,
-    said: RateLimited,
-    guesses: Guesses,
+    said: Arc<RateLimited>,
+    guesses: Arc<Guesses>,
 }
 
 /// A connection, with TLS or without.
@@ -66,6 +66,7 @@ struct Wallbox {
 /// A connection that passed the upgrade.
 struct Guest {
     address: ChargeBoxId,
+    unknown: bool,
     certificate: Option<String>,
     socket: WebSocket<Transport>,
 }
@@ -82,8 +83,26 @@ impl Entrance {
             field,
             cancel,
             links,
-            said: RateLimited::default(),
-            guesses: Guesses::default(),
+            said: Arc::default(),
+            guesses: Arc::default(),
+        }
+    }
+
+    /// The same with new settings. What was said stays said, and what was guessed stays counted where
+    /// the password is the same.
+    pub(super) fn with(&self, settings: Settings) -> Self {
+        let (old, new) = (&self.settings.directory, &settings.directory);
+        self.guesses.keep(|id| {
+            let passwords = (old.password_of(id), new.password_of(id));
+            matches!(passwords, (Some(old), Some(new)) if old.is(new))
+        });
+        Self {
+            settings,
+            field: self.field.clone(),
+            cancel: self.cancel.clone(),
+            links: self.links.clone(),
+            said: self.said.clone(),
+            guesses: self.guesses.clone(),
         }
     }
 
@@ -95,15 +114,10 @@ impl Entrance {
         mut ticket: Ticket,
     ) {
         // On the heap, because it is large and gone when the link begins.
-        let open = Box::pin(self.open(stream, peer));
-        let revoked = ticket.revoked();
-        let open = revoked.run_until_cancelled(open);
-        let Some(Some(Some(guest))) = self.cancel.run_until_cancelled(open).await else {
+        let Some(guest) = Box::pin(self.let_in(stream, peer, ticket.end())).await else {
             return;
         };
-        if !ticket.upgraded() {
-            return;
-        }
+        ticket.identified(!guest.unknown);
         let link = Link {
             id: self.links.next(),
             peer: Wallbox {
@@ -112,22 +126,37 @@ impl Entrance {
                 certificate: guest.certificate,
             },
             field: self.field.clone(),
-            cancel: self.cancel.clone(),
+            cancel: ticket.end().clone(),
             deadlines: self.settings.deadlines,
         };
         link.run(guest.socket).await;
     }
 
+    /// Opens a connection, unless it must go before.
+    async fn let_in(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        end: &CancellationToken,
+    ) -> Option<Guest> {
+        let opened = end.run_until_cancelled(self.open(stream, peer)).await;
+        if opened.is_none() && !self.cancel.is_cancelled() {
+            let why = "it is too slow while others are waiting";
+            self.refused(Kind::Connection, peer, &why);
+        }
+        opened.flatten()
+    }
+
     /// Says that a connection was not let in, and why.
-    pub(super) fn refused(&self, peer: SocketAddr, why: &dyn Display) {
-        if self.may_say(peer.ip(), &why.to_string()) {
+    pub(super) fn refused(&self, kind: Kind, peer: SocketAddr, why: &dyn Display) {
+        if self.may_say(kind, peer.ip(), &why.to_string()) {
             warn!(%peer, %why, "refused");
         }
     }
 
     /// May this line about this peer go into the log?
-    pub(super) fn may_say(&self, peer: IpAddr, line: &str) -> bool {
-        self.said.allows(peer, line)
+    pub(super) fn may_say(&self, kind: Kind, peer: IpAddr, line: &str) -> bool {
+        self.said.allows(kind, peer, line)
     }
 
     async fn open(&self, stream: TcpStream, peer: SocketAddr) -> Option<Guest> {
@@ -155,6 +184,9 @@ impl Entrance {
             } => {
                 if unknown {
                     self.show_unknown(address.as_str(), peer);
+                    if self.may_say(Kind::Unknown, peer.ip(), address.as_str()) {
+                        warn!(charge_point = %address, %peer, "a wallbox is in no [[evse]]");
+                    }
                 }
                 for oddity in warnings {
                     self.odd(&address, peer, oddity);
@@ -164,6 +196,7 @@ impl Entrance {
                     .await?;
                 Some(Guest {
                     address,
+                    unknown,
                     certificate: certificate.map(|it| it.subject),
                     socket,
                 })
@@ -174,7 +207,7 @@ impl Entrance {
                 why,
                 address: _,
             } => {
-                self.refused(peer, &why);
+                self.refused(Kind::Request, peer, &why);
                 let socket = self
                     .switch(judged.transport, judged.early, &response)
                     .await?;
@@ -183,43 +216,58 @@ impl Entrance {
                 None
             }
             Verdict::Refuse { response, why } => {
-                if let Refusal::UnknownId(id) = &why {
-                    self.show_unknown(id, peer);
-                    if self.may_say(peer.ip(), id) {
-                        warn!(charge_point = id, %peer, %why, "refused");
-                    }
-                } else {
-                    self.refused(peer, &why);
-                }
+                self.turned_away(peer, &why);
                 self.answer(judged.transport, &response).await;
                 None
             }
         }
     }
 
+    /// Says who was turned away, and why.
+    fn turned_away(&self, peer: SocketAddr, why: &Refusal) {
+        let (kind, id) = match why {
+            Refusal::UnknownId(id) => {
+                self.show_unknown(id, peer);
+                (Kind::Unknown, id.as_str())
+            }
+            Refusal::WrongPassword(id) if self.settings.directory.known.contains_key(id) => {
+                (Kind::Password, id.as_str())
+            }
+            Refusal::WrongPassword(id) | Refusal::TooManyGuesses(id) => {
+                (Kind::Request, id.as_str())
+            }
+            _ => return self.refused(Kind::Request, peer, why),
+        };
+        if self.may_say(kind, peer.ip(), &format!("{id}: {why}")) {
+            warn!(charge_point = id, %peer, %why, "refused");
+        }
+    }
+
     /// Lets nobody go on guessing passwords.
     fn throttle(&self, peer: SocketAddr, verdict: Verdict) -> Verdict {
         let directory = &self.settings.directory;
-        // All that are unknown share a password, so they share the guesses.
-        let guessed = |id: &ChargeBoxId| {
-            let known = directory.known.get_key_value(id).map(|(id, _)| id);
-            known.cloned().unwrap_or_else(|| ChargeBoxId::from(""))
-        };
-        let is_heard = match &verdict {
+        let (id, right) = match &verdict {
             Verdict::Refuse {
                 why: Refusal::WrongPassword(id),
                 ..
-            } => self.guesses.wrong(peer.ip(), &guessed(id)),
-            Verdict::Accept { address, .. } | Verdict::AcceptThenClose { address, .. } => {
-                directory.password_of(address).is_none()
-                    || !self.guesses.are_too_many(peer.ip(), &guessed(address))
+            } => (id, false),
+            Verdict::Accept { address, .. } | Verdict::AcceptThenClose { address, .. }
+                if directory.password_of(address).is_some() =>
+            {
+                (address, true)
             }
-            Verdict::Refuse { .. } => true,
+            Verdict::Accept { .. } | Verdict::AcceptThenClose { .. } | Verdict::Refuse { .. } => {
+                return verdict;
+            }
         };
-        if is_heard {
+        // All that are unknown share a password, so they share the guesses.
+        let stranger = ChargeBoxId::from("");
+        let is_known = directory.known.contains_key(id);
+        let guessed = if is_known { id } else { &stranger };
+        if self.guesses.hears(peer.ip(), guessed, right) {
             return verdict;
         }
-        let why = Refusal::TooManyGuesses;
+        let why = Refusal::TooManyGuesses(id.clone());
         let response = why.response();
         Verdict::Refuse { response, why }
     }
@@ -241,13 +289,13 @@ impl Entrance {
                 self.handshake(server, stream, peer).await
             }
             (Tls::On(_), false) => {
-                self.refused(peer, &Refusal::TlsOnly);
+                self.refused(Kind::Request, peer, &Refusal::TlsOnly);
                 self.answer(Transport::Plain(stream), &Refusal::TlsOnly.response())
                     .await;
                 None
             }
             (Tls::Off, true) => {
-                self.refused(peer, &"only ws:// is spoken on this port");
+                self.refused(Kind::Tls, peer, &"only ws:// is spoken on this port");
                 None
             }
         }
@@ -266,21 +314,24 @@ impl Entrance {
                 transport: Transport::Tls(Box::new(stream.into())),
             }),
             Ok(Err(why @ (HandshakeError::NoCertificate | HandshakeError::Distrusted(_)))) => {
-                self.refused(peer, &why);
+                self.refused(Kind::Tls, peer, &why);
                 None
             }
             Ok(Err(HandshakeError::NothingInCommon {
                 error,
+                version,
                 offered,
-                advice,
+                rsa_helps,
             })) => {
-                if self.may_say(peer.ip(), advice) {
-                    warn!(%peer, %error, offered, advice, "TLS handshake impossible");
+                let ws_is_open = matches!(self.settings.tls, Tls::Detect(_));
+                let advice = advice(rsa_helps, ws_is_open);
+                if self.may_say(Kind::Tls, peer.ip(), advice) {
+                    warn!(%peer, %error, version, offered, advice, "TLS handshake impossible");
                 }
                 None
             }
             Ok(Err(HandshakeError::Failed(error))) => {
-                if self.may_say(peer.ip(), "TLS") {
+                if self.may_say(Kind::Tls, peer.ip(), "TLS") {
                     warn!(%peer, %error, "TLS handshake ended early");
                 }
                 None
@@ -358,7 +409,7 @@ impl Entrance {
 
     fn odd(&self, address: &ChargeBoxId, peer: SocketAddr, oddity: Oddity) {
         let line = format!("{address} {oddity}");
-        if self.may_say(peer.ip(), &line) {
+        if self.may_say(Kind::Oddity, peer.ip(), &line) {
             warn!(charge_point = %address, %peer, %oddity, "odd upgrade request");
         }
     }
@@ -411,7 +462,8 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let peer = listener.local_addr().unwrap();
         let stream = TcpStream::connect(peer).await.unwrap();
-        let ticket = Admission::new(1).admit(peer.ip(), Instant::now()).unwrap();
+        let admission = Admission::new(1, CancellationToken::new());
+        let ticket = admission.admit(peer.ip(), Instant::now()).unwrap();
         let settings = Settings {
             address: peer.ip(),
             port: 0,

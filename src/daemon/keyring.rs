@@ -12,8 +12,9 @@ use super::clock::Clock;
 use super::expiry::{self, Watched};
 use super::host;
 use super::listener::Tls;
+use crate::central_system::StationPlan;
 use crate::certificates::{Identity, IdentityError, PemError, Roots, Trust, certificates};
-use crate::config::{self, Config, KeyPair, Server, TlsMode};
+use crate::config::{self, ClientName, Config, KeyPair, Server, TlsMode};
 use crate::gateway::security::{PrivateKey, Requested, Subject};
 use crate::net::client::TlsClient;
 use crate::net::issue;
@@ -66,6 +67,7 @@ pub enum KeyringError {
 pub(super) struct Keyring {
     files: Files,
     server: Option<TlsServer>,
+    clients: Option<Arc<Roots>>,
     backends: Vec<TlsClient>,
 }
 
@@ -93,14 +95,18 @@ impl Keyring {
             server: config.server.clone(),
             gateways: of_plan.cloned().collect(),
         };
-        let server = match files.server.tls {
-            TlsMode::Off => None,
-            TlsMode::Detect | TlsMode::On => Some(files.server(clock)?),
+        let (server, clients) = match files.server.tls {
+            TlsMode::Off => (None, None),
+            TlsMode::Detect | TlsMode::On => {
+                let clients = files.clients(&config.plan.stations)?;
+                (Some(files.server(clock, clients.clone())?), clients)
+            }
         };
         let backends = files.backends()?;
         Ok(Self {
             files,
             server,
+            clients,
             backends,
         })
     }
@@ -119,12 +125,25 @@ impl Keyring {
         self.files.gateways.iter().zip(&self.backends)
     }
 
-    /// Calls the same backends as before with what was read anew. Connections that stand are not
-    /// touched.
-    pub(super) fn renew_backends(&self, new: &Self) {
+    /// Whether each wallbox that was let in by another keyring is still trusted by this one, as far
+    /// as the lists of trusted certificates say.
+    pub(super) fn trusts_all_that(&self, old: &Self) -> bool {
+        match (&old.clients, &self.clients) {
+            (Some(old), Some(new)) => new.contains(old),
+            (None, None) => true,
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    /// Takes what was read anew, and calls the same backends as before with it. Connections that
+    /// stand are not touched.
+    pub(super) fn renew(&mut self, new: Self) {
         for (backend, new) in self.backends.iter().zip(&new.backends) {
             backend.replace(new);
         }
+        self.files = new.files;
+        self.server = new.server;
+        self.clients = new.clients;
     }
 
     /// Every certificate of every file, to be watched for its end.
@@ -137,16 +156,27 @@ impl Keyring {
 }
 
 impl Files {
-    fn server(&self, clock: Clock) -> Result<TlsServer, KeyringError> {
+    fn server(&self, clock: Clock, clients: Option<Arc<Roots>>) -> Result<TlsServer, KeyringError> {
         let identity = match &self.server.key_pair {
             Some(pair) => identity(pair)?,
             None => self.self_signed(clock)?,
         };
-        let clients = match self.server.client_ca.as_slice() {
-            [] => None,
-            files => Some(Arc::new(roots("client-ca", files)?)),
-        };
         Ok(TlsServer::new(&identity, clients)?)
+    }
+
+    /// Whose client certificates are trusted; `None`: nobody is asked for one.
+    fn clients(&self, stations: &[StationPlan]) -> Result<Option<Arc<Roots>>, KeyringError> {
+        let roots = match self.server.client_ca.as_slice() {
+            [] => return Ok(None),
+            files => roots("client-ca", files)?,
+        };
+        let roots = match self.server.client_name {
+            ClientName::Any => roots,
+            ClientName::ChargeBoxId => {
+                roots.with_leaves_named(stations.iter().map(|plan| plan.id.to_string()))
+            }
+        };
+        Ok(Some(Arc::new(roots)))
     }
 
     fn self_signed(&self, clock: Clock) -> Result<Identity, KeyringError> {

@@ -67,7 +67,7 @@ pub(super) enum Ending {
     Asked { code: u16, reason: &'static str },
     /// The peer does not read.
     Deaf,
-    /// The daemon stops, or reads its configuration anew.
+    /// The daemon stops, reads its configuration anew, or needs the place for another.
     GoingAway,
     /// The site has dropped this link.
     Dropped,
@@ -204,9 +204,9 @@ impl fmt::Display for Ending {
             Self::Peer(end) => end.fmt(f),
             Self::Asked { reason, .. } => f.write_str(reason),
             Self::Deaf => f.write_str("the peer does not read what it is sent"),
-            Self::GoingAway => {
-                f.write_str("chargewarden stops, or begins anew with another configuration")
-            }
+            Self::GoingAway => f.write_str(
+                "chargewarden stops, begins anew with another configuration, or needs the place",
+            ),
             Self::Dropped => f.write_str("chargewarden has dropped the connection"),
         }
     }

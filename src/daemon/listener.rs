@@ -19,6 +19,7 @@ use super::admission::Admission;
 use super::entrance::Entrance;
 use super::field::Field;
 use super::link::LinkIds;
+use super::rate_limited::Kind;
 use crate::net::directory::Directory;
 use crate::net::tls::TlsServer;
 
@@ -151,24 +152,16 @@ impl Listener {
         cancel: CancellationToken,
     ) {
         let mut settings = self.settings.subscribe();
-        let enter = |settings: Settings| {
-            let links = self.links.clone();
-            Arc::new(Entrance::new(
-                settings,
-                field.clone(),
-                cancel.clone(),
-                links,
-            ))
-        };
         let first = settings.borrow_and_update().clone();
-        let admission = Admission::new(first.max_connections);
-        let mut entrance = enter(first);
+        let admission = Admission::new(first.max_connections, cancel.clone());
+        let first = Entrance::new(first, field, cancel.clone(), self.links.clone());
+        let mut entrance = Arc::new(first);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
                 Ok(()) = settings.changed() => {
-                    entrance = enter(settings.borrow_and_update().clone());
+                    entrance = Arc::new(entrance.with(settings.borrow_and_update().clone()));
                     continue;
                 }
                 accepted = self.socket.accept() => accepted,
@@ -179,7 +172,7 @@ impl Listener {
                     (stream, SocketAddr::new(address, peer.port()))
                 }
                 Err(error) => {
-                    if entrance.may_say(Ipv6Addr::UNSPECIFIED.into(), "accept") {
+                    if entrance.may_say(Kind::Connection, Ipv6Addr::UNSPECIFIED.into(), "accept") {
                         error!(%error, "no connection can be accepted");
                     }
                     // Otherwise it is the fault of this one peer.
@@ -193,7 +186,7 @@ impl Listener {
                 Ok(ticket) => {
                     tasks.spawn(entrance.clone().serve(stream, peer, ticket));
                 }
-                Err(why) => entrance.refused(peer, &why),
+                Err(why) => entrance.refused(Kind::Connection, peer, &why),
             }
         }
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `start` | puts everything together, and ends it |
 //! | `site_task` | the only task that decides |
-//! | `listener`, `admission`, `guesses`, `entrance` | who may connect, and the way in |
+//! | `listener`, `admission`, `guesses`, `source`, `entrance` | who may connect, and the way in |
 //! | `link`, `masking` | one connection with a wallbox or a backend, and what the log shows of it |
 //! | `dialler` | the way out to backends |
 //! | `upload`, `log_keeper` | logs on their way to where a backend wants them, and the lines kept for it |
@@ -35,6 +35,7 @@ mod outside;
 pub mod rate_limited;
 mod reloading;
 mod site_task;
+mod source;
 mod start;
 pub mod systemd;
 mod upload;

@@ -47,15 +47,16 @@ pub(super) struct Reload {
 pub(super) enum Extent {
     /// Only connections to come: certificates, the log.
     Entrance,
-    /// Passwords or TLS: wallboxes show anew that they may connect.
+    /// Passwords, TLS or whose certificates are trusted: wallboxes show anew that they may connect.
     Admission,
     /// What is decided.
     Site,
 }
 
 impl Extent {
-    /// What lies between two configurations.
-    pub(super) fn between(old: &Config, new: &Config) -> Self {
+    /// What lies between two configurations. `trusts_all`: whose certificate let it in before is
+    /// trusted as before.
+    pub(super) fn between(old: &Config, new: &Config, trusts_all: bool) -> Self {
         let site = |it: &Config| {
             (
                 it.plan.clone(),
@@ -67,10 +68,9 @@ impl Extent {
         let admission = |it: &Config| {
             let it = &it.server;
             let secrets = (it.password.clone(), it.passwords.clone());
-            let certificates = (it.client_ca.clone(), it.client_name);
-            (it.tls, secrets, certificates, it.accept_unknown)
+            (it.tls, secrets, it.client_name, it.accept_unknown)
         };
-        if admission(old) != admission(new) {
+        if !trusts_all || admission(old) != admission(new) {
             Self::Admission
         } else if site(old) == site(new) {
             Self::Entrance

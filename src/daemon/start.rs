@@ -176,7 +176,11 @@ impl Daemon {
         let backends = backends(&keyring)?;
         logging::filter(&config.log.level)?;
         let entrance = settings(&config, keyring.tls());
-        let extent = Extent::between(&self.config, &config);
+        let extent = Extent::between(
+            &self.config,
+            &config,
+            keyring.trusts_all_that(&self.keyring),
+        );
         let (done, outcome) = oneshot::channel();
         let reload = Reload {
             config: config.clone(),
@@ -212,7 +216,7 @@ impl Daemon {
         self.watched.send_replace(keyring.watched());
         match extent {
             Extent::Entrance => {
-                self.keyring.renew_backends(&keyring);
+                self.keyring.renew(keyring);
                 info!("what was read again counts from the next connection on");
             }
             // They were started with them.

@@ -22,16 +22,17 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Finds an id as it is written, else the only one that differs from it in case alone.
+    /// Finds an id as it is written, else the only one that differs from it in the case of
+    /// ASCII letters alone: other alphabets have letters that look alike and are not (K and the Kelvin
+    /// sign).
     pub fn find(&self, id: &str) -> Option<&ChargeBoxId> {
         if let Some((known, _)) = self.known.get_key_value(&ChargeBoxId::from(id)) {
             return Some(known);
         }
-        let folded = id.to_lowercase();
         let mut alike = self
             .known
             .keys()
-            .filter(|known| known.as_str().to_lowercase() == folded);
+            .filter(|known| known.as_str().eq_ignore_ascii_case(id));
         match (alike.next(), alike.next()) {
             (Some(known), None) => Some(known),
             _ => None,
@@ -90,6 +91,11 @@ impl Password {
             matches |= hex(sent).map_or(Choice::from(0), |sent| key.ct_eq(&sent));
         }
         matches.into()
+    }
+
+    /// Whether another configuration says the same, compared in constant time.
+    pub fn is(&self, other: &Self) -> bool {
+        self.written.ct_eq(&other.written).into()
     }
 
     /// The password as it stands in the configuration, to be sent.
@@ -183,7 +189,7 @@ mod tests {
     #[test]
     fn an_id_is_found_exactly_then_without_case_but_never_guessed() {
         let directory = Directory {
-            known: ["CB-1", "Box", "BOX", "RDAM 1/ü"]
+            known: ["CB-1", "K1", "Box", "BOX", "RDAM 1/ü"]
                 .map(|id| (ChargeBoxId::from(id), None))
                 .into(),
             ..Directory::default()
@@ -191,7 +197,9 @@ mod tests {
         let find = |id| directory.find(id).map(ChargeBoxId::as_str);
         assert_eq!(find("CB-1"), Some("CB-1"));
         assert_eq!(find("cb-1"), Some("CB-1"));
-        assert_eq!(find("rdam 1/Ü"), Some("RDAM 1/ü"));
+        assert_eq!(find("rdam 1/ü"), Some("RDAM 1/ü"));
+        assert_eq!(find("RDAM 1/Ü"), None);
+        assert_eq!(find("\u{212A}1"), None, "the Kelvin sign is no K");
         assert_eq!(find("BOX"), Some("BOX"));
         assert_eq!(find("box"), None, "two are alike");
         assert_eq!(find("CB-1 "), None);

@@ -126,7 +126,7 @@ pub enum Refusal {
     WrongPassword(ChargeBoxId),
     /// Too many wrong passwords: none is heard for a while.
     #[error("too many wrong passwords: wait a minute")]
-    TooManyGuesses,
+    TooManyGuesses(ChargeBoxId),
     /// Its certificate names others; whom, for the log.
     #[error("the client certificate names {0}, not this ChargeBox ID")]
     OtherCertificate(String),
@@ -160,7 +160,7 @@ impl Refusal {
                 "426 Upgrade Required",
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             ),
-            Self::TooManyGuesses => ("429 Too Many Requests", "Retry-After: 60\r\n"),
+            Self::TooManyGuesses(_) => ("429 Too Many Requests", "Retry-After: 60\r\n"),
             Self::TooLarge => ("431 Request Header Fields Too Large", ""),
             Self::HttpVersion => ("505 HTTP Version Not Supported", ""),
         };

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod directory;
 pub mod handshake;
+mod hello;
 pub mod http;
 pub mod issue;
 pub mod self_signed;

@@ -1,22 +1,22 @@
 //! TLS for wallboxes: who we are, whom we let in, and what to say when it cannot work.
 
-use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::server::{Accepted, Acceptor};
 use tokio_rustls::rustls::{
     self, CipherSuite, HandshakeKind, ServerConfig, ServerConnection, SignatureAlgorithm,
 };
 use tokio_rustls::server::TlsStream;
 
+use super::hello::Hello;
 use crate::certificates::{
     Certificate, ClientVerifier, Distrust, Identity, IdentityError, Roots, distrust_in,
 };
@@ -84,36 +84,33 @@ impl TlsServer {
     ///
     /// # Errors
     /// When the client goes away, is not trusted, or speaks no TLS, or none that is spoken here.
-    pub async fn accept<S>(&self, stream: S) -> Result<TlsStream<S>, HandshakeError>
+    pub async fn accept<S>(&self, mut stream: S) -> Result<TlsStream<S>, HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
-            .await
-            .map_err(HandshakeError::Failed)?;
-        let suites = start.client_hello().cipher_suites().to_vec();
+        let (accepted, hello) = first_words(&mut stream).await?;
+        let start = StartHandshake::from_parts(accepted, stream);
         let turn = self.turn.lock().await;
         // This signs; the rest is waiting.
         let answer = start.into_stream(self.config.clone());
         sleep(BREATH).await;
         drop(turn);
         let accepted = answer.await;
-        let stream = accepted.map_err(|error| self.failure(error, &suites))?;
+        let stream = accepted.map_err(|error| self.failure(error, &hello))?;
         self.check_resumed(stream.get_ref().1)?;
         Ok(stream)
     }
 
-    fn failure(&self, error: io::Error, suites: &[CipherSuite]) -> HandshakeError {
+    fn failure(&self, error: io::Error, hello: &Hello) -> HandshakeError {
         if let Some(why) = distrust_in(&error) {
             return HandshakeError::Distrusted(why.clone());
         }
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(rustls::Error::NoCertificatesPresented) => HandshakeError::NoCertificate,
-            Some(rustls::Error::PeerIncompatible(_)) => HandshakeError::NothingInCommon {
-                error,
-                offered: names(suites),
-                advice: advice(suites, self.algorithm),
-            },
+            Some(rustls::Error::PeerIncompatible(_)) => {
+                let rsa_helps = rsa_helps(hello, self.algorithm);
+                HandshakeError::nothing_in_common(error, hello, rsa_helps)
+            }
             _ => HandshakeError::Failed(error),
         }
     }
@@ -168,10 +165,12 @@ pub enum HandshakeError {
     NothingInCommon {
         /// In the words of the TLS library.
         error: io::Error,
+        /// Which TLS it wants.
+        version: &'static str,
         /// The names of the cipher suites it offered.
         offered: String,
-        /// What the installer can do about it.
-        advice: &'static str,
+        /// It could be served if our key were an RSA key.
+        rsa_helps: bool,
     },
     /// The client presents no certificate, and must.
     #[error(
@@ -187,28 +186,88 @@ pub enum HandshakeError {
     Failed(io::Error),
 }
 
-fn names(suites: &[CipherSuite]) -> String {
-    let mut text = String::new();
-    for suite in suites {
-        let comma = if text.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = match suite.as_str() {
-            Some(name) => write!(text, "{comma}{name}"),
-            None => write!(text, "{comma}{:#06x}", u16::from(*suite)),
-        };
+impl HandshakeError {
+    fn nothing_in_common(error: io::Error, hello: &Hello, rsa_helps: bool) -> Self {
+        Self::NothingInCommon {
+            error,
+            version: hello.version(),
+            offered: hello.names(),
+            rsa_helps,
+        }
     }
-    text
 }
 
-fn advice(suites: &[CipherSuite], key: SignatureAlgorithm) -> &'static str {
-    let wants_rsa = suites
-        .iter()
-        .filter_map(CipherSuite::as_str)
-        .any(|name| name.starts_with("TLS_ECDHE_RSA_"));
-    if wants_rsa && key != SignatureAlgorithm::RSA {
-        "configure an RSA certificate (certificate, private-key), use ws:// or put a TLS proxy in front"
+/// What the installer can do, by whether another certificate of ours helps and `ws://` is open.
+pub const fn advice(rsa_helps: bool, ws_is_open: bool) -> &'static str {
+    match (rsa_helps, ws_is_open) {
+        (true, true) => {
+            "configure an RSA certificate (certificate, private-key), use ws:// or put a TLS proxy in front"
+        }
+        (true, false) => {
+            "configure an RSA certificate (certificate, private-key) or put a TLS proxy in front"
+        }
+        (false, true) => "use ws:// or put a TLS proxy in front",
+        (false, false) => "renew the firmware of the wallbox or put a TLS proxy in front",
+    }
+}
+
+/// Whether a client could speak with us if our key were an RSA key.
+fn rsa_helps(hello: &Hello, key: SignatureAlgorithm) -> bool {
+    let spoken = ring::default_provider().cipher_suites;
+    let is_spoken = |suite: &CipherSuite| {
+        let is_rsa = suite
+            .as_str()
+            .is_some_and(|it| it.starts_with("TLS_ECDHE_RSA_"));
+        is_rsa && spoken.iter().any(|it| it.suite() == *suite)
+    };
+    key != SignatureAlgorithm::RSA && hello.suites().iter().any(is_spoken)
+}
+
+/// Reads what the client says first. Tells it where that is nothing that can be answered.
+async fn first_words<S>(stream: &mut S) -> Result<(Accepted, Hello), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut acceptor = Acceptor::default();
+    let mut read = Vec::new();
+    loop {
+        let known = read.len();
+        if stream
+            .read_buf(&mut read)
+            .await
+            .map_err(HandshakeError::Failed)?
+            == 0
+        {
+            return Err(HandshakeError::Failed(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mut new = read.get(known..).unwrap_or_default();
+        while !new.is_empty() {
+            acceptor
+                .read_tls(&mut new)
+                .map_err(HandshakeError::Failed)?;
+        }
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(accepted)) => return Ok((accepted, Hello::read(&read))),
+            Err((error, mut alert)) => {
+                let mut words = Vec::new();
+                // Writing to a Vec cannot fail, and who has gone needs no answer.
+                let _ = alert.write(&mut words);
+                let _ = stream.write_all(&words).await;
+                let _ = stream.flush().await;
+                return Err(cannot_be_answered(error, &Hello::read(&read)));
+            }
+        }
+    }
+}
+
+fn cannot_be_answered(error: rustls::Error, hello: &Hello) -> HandshakeError {
+    let incompatible = matches!(error, rustls::Error::PeerIncompatible(_));
+    let error = io::Error::new(io::ErrorKind::InvalidData, error);
+    if incompatible {
+        HandshakeError::nothing_in_common(error, hello, false)
     } else {
-        "use ws:// or put a TLS proxy in front"
+        HandshakeError::Failed(error)
     }
 }
 
@@ -228,26 +287,29 @@ mod tests {
     use crate::certificates::{ServerVerifier, Trust};
 
     #[test]
-    fn suites_are_named_as_the_standard_names_them() {
-        let suites = [
-            CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA,
-            CipherSuite::Unknown(0x7a7a),
-        ];
-        assert_eq!(names(&suites), "TLS_RSA_WITH_AES_128_CBC_SHA, 0x7a7a");
+    fn an_rsa_certificate_is_advised_where_it_helps() {
+        let hello = |suite: u16| {
+            let suite = suite.to_be_bytes();
+            Hello::read(&[&[0; 9][..], &[3, 3], &[0; 33], &[0, 2], &suite].concat())
+        };
+        for (suite, key, helps) in [
+            (0x009c, SignatureAlgorithm::ECDSA, false), // static RSA
+            (0xc02f, SignatureAlgorithm::ECDSA, true),  // ECDHE_RSA with GCM
+            (0xc02f, SignatureAlgorithm::RSA, false),
+            (0xc027, SignatureAlgorithm::ECDSA, false), // ECDHE_RSA with CBC
+        ] {
+            assert_eq!(rsa_helps(&hello(suite), key), helps, "{suite:#x}");
+        }
     }
 
     #[test]
-    fn the_advice_fits_what_was_offered() {
-        let static_rsa = [CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256];
-        let ecdhe_rsa = [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
-        for (suites, key, rsa) in [
-            (&static_rsa, SignatureAlgorithm::ECDSA, false),
-            (&ecdhe_rsa, SignatureAlgorithm::ECDSA, true),
-            (&ecdhe_rsa, SignatureAlgorithm::RSA, false),
-        ] {
-            let advice = advice(suites, key);
-            assert!(advice.contains("use ws:// or put a TLS proxy in front"));
-            assert_eq!(advice.contains("RSA certificate"), rsa);
+    fn ws_is_advised_where_it_is_open() {
+        for rsa_helps in [false, true] {
+            for ws_is_open in [false, true] {
+                let advice = advice(rsa_helps, ws_is_open);
+                assert_eq!(advice.contains("use ws://"), ws_is_open);
+                assert_eq!(advice.contains("RSA certificate"), rsa_helps);
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 //! Who connects to the OCPP server: wallboxes of the configuration, and strangers.
 
-use tracing::warn;
-
 use crate::central_system::StationPlan;
 use crate::clock::Now;
 use crate::ids::{ChargeBoxId, LinkId};
@@ -53,13 +51,6 @@ impl Site {
     }
 
     pub(super) fn note_unknown(&mut self, now: Now, address: String, peer: String) {
-        if !self.unknown.contains_key(&address) {
-            warn!(
-                charge_point = address.as_str(),
-                peer = peer.as_str(),
-                "a wallbox that is in no [[evse]] tried to connect"
-            );
-        }
         self.unknown.insert(address, (peer, now.wall));
         while self.unknown.len() > UNKNOWN_CHARGE_POINTS {
             let oldest = self.unknown.iter().min_by_key(|(_, (_, seen))| *seen);

@@ -10,13 +10,13 @@ mod schema;
 mod writer;
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::journal::Recovered;
 use queries::Journal;
@@ -158,6 +158,7 @@ pub fn open(
         .mode(0o700)
         .create(dir)
         .map_err(file_error(dir))?;
+    close_to_others(dir).map_err(file_error(dir))?;
     let path = dir.join(FILE_NAME);
     let (journal, recovered, damage) = match Journal::open(&path) {
         Ok((journal, recovered)) => (journal, recovered, None),
@@ -179,6 +180,22 @@ pub fn open(
         recovered,
         damage,
     })
+}
+
+/// Whoever may write here could put another journal or another key in the place of ours. Who may
+/// read is left to whoever made the directory: the files in it are closed by themselves.
+fn close_to_others(dir: &Path) -> io::Result<()> {
+    let mode = dir.metadata()?.permissions().mode();
+    if mode & 0o022 == 0 {
+        return Ok(());
+    }
+    let directory = dir.display();
+    // It may belong to somebody else.
+    match fs::set_permissions(dir, Permissions::from_mode(mode & 0o750)) {
+        Ok(()) => warn!(%directory, "others could write the state directory: it is closed to them"),
+        Err(error) => warn!(%directory, %error, "others can write the state directory: chmod go-w"),
+    }
+    Ok(())
 }
 
 /// Moves the file and what belongs to it out of the way, without touching what is in it.
@@ -218,7 +235,6 @@ fn file_error(path: &Path) -> impl Fn(io::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
     use std::sync::LazyLock;
 
     use tempfile::TempDir;
@@ -387,6 +403,22 @@ mod tests {
         let _opened = open(&state, |_| {}).unwrap();
         let mode = state.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_closed_to_them_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        for (was, is) in [
+            (0o777, 0o750),
+            (0o775, 0o750),
+            (0o750, 0o750),
+            (0o755, 0o755),
+        ] {
+            fs::set_permissions(dir.path(), Permissions::from_mode(was)).unwrap();
+            drop(open(dir.path(), |_| {}).unwrap());
+            let mode = dir.path().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, is, "{was:o}");
+        }
     }
 
     #[test]

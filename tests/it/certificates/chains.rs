@@ -357,3 +357,52 @@ fn a_server_is_believed_to_be_the_hosts_of_its_certificate_and_no_others() {
         assert_eq!(ask(&Trust::Anyone, leaf, &localhost), Ok(()));
     }
 }
+
+#[test]
+fn where_a_certificate_is_for_one_wallbox_it_vouches_for_no_other_whatever_it_says() {
+    let shop = Workshop::new();
+    let root = shop.own("root", "/CN=root", ROOT, Kind::Ec);
+    let below = shop.issue(&root, "below", "/CN=CB-4", ROOT, Kind::Ec);
+    let by_root = shop.issue(&root, "by-root", "/CN=CB-2", LEAF, Kind::Ec);
+    let by_below = shop.issue(&below, "by-below", "/CN=CB-2", LEAF, Kind::Ec);
+    let verify = |trusted: &Roots, leaf: &Made, beside: &[&Made]| {
+        let beside: Vec<_> = beside.iter().map(|it| it.der()).collect();
+        trusted.verify(&leaf.der(), &beside, Usage::Client, now())
+    };
+    let ids = || ["CB-1", "CB-2", "CB-4"].map(str::to_owned);
+    for (version, extensions) in [("v1", V1), ("v3 with CA:true", ROOT)] {
+        let own = shop.own("own", "/CN=cb-1", extensions, Kind::Ec);
+        let forged = shop.issue(&own, "forged", "/CN=CB-2", LEAF, Kind::Ec);
+        let any = Roots::clone(&roots("client-ca", &[&own, &root]));
+        assert_eq!(
+            verify(&any, &forged, &[]),
+            Ok(Verified::Chained),
+            "{version}"
+        );
+        let each = any.clone().with_leaves_named(ids());
+        assert_eq!(verify(&each, &own, &[]), Ok(Verified::Listed), "{version}");
+        assert_eq!(verify(&each, &by_root, &[]), Ok(Verified::Chained));
+        for (leaf, beside) in [(&forged, None), (&by_below, Some(&below))] {
+            let beside: Vec<&Made> = beside.into_iter().collect();
+            let refused = verify(&each, leaf, &beside).unwrap_err().to_string();
+            let why = "it has the name of a wallbox, so it vouches for itself alone";
+            assert!(refused.contains(why), "{version}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn a_list_contains_another_if_nobody_loses_trust() {
+    let shop = Workshop::new();
+    let [a, b, own] = ["a", "b", "CB-1"].map(|name| {
+        let subject = format!("/CN={name}");
+        shop.own(name, &subject, ROOT, Kind::Ec)
+    });
+    let both = roots("client-ca", &[&a, &b]);
+    let one = roots("client-ca", &[&b]);
+    assert!(both.contains(&both) && both.contains(&one));
+    assert!(!one.contains(&both));
+    let any = Roots::clone(&roots("client-ca", &[&own]));
+    let each = any.clone().with_leaves_named(["CB-1".to_owned()]);
+    assert!(!each.contains(&any), "whom it vouched for");
+}

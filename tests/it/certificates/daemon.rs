@@ -130,3 +130,41 @@ async fn the_self_signed_certificate_serves_where_client_certificates_are_demand
     call(daemon.port(), &wallbox).await.upgrade("CB-1").await;
     soon("the end", daemon.stop()).await;
 }
+
+#[tokio::test]
+async fn who_is_taken_out_of_the_list_is_closed_and_who_is_added_closes_nobody() {
+    let shop = Workshop::new();
+    let root = shop.own("root", "/CN=root", ROOT, Kind::Ec);
+    let other = shop.own("other", "/CN=other", ROOT, Kind::Ec);
+    let client = shop.issue(&root, "client", "/CN=CB-1", V1, Kind::Ec);
+    install(
+        &shop,
+        &shop.issue(&other, "own", "/CN=server", V1, Kind::Ec),
+    );
+    let site = SITE.replace("client-ca = [\"root.crt\"]", "client-ca = [\"list.pem\"]");
+    shop.write("list.pem", root.pem());
+    let (mut config, _) = config::load(&shop.write("site.toml", site)).unwrap();
+    config.server.port = 0;
+    let mut daemon = Daemon::start(&config, None).unwrap();
+    let wallbox = TlsClient::new(Trust::Anyone, Some(&client.identity())).unwrap();
+    let mut connected = call(daemon.port(), &wallbox).await;
+    connected.upgrade("CB-1").await;
+
+    shop.write("list.pem", [root.pem(), other.pem()].concat());
+    daemon.reload(config.clone()).await.unwrap();
+    connected.send(9, b"still there?").await;
+    let mut frame = connected.frame().await;
+    while frame.opcode == 1 {
+        frame = connected.frame().await;
+    }
+    assert_eq!(frame.opcode, 10, "a pong");
+
+    shop.write("list.pem", other.pem());
+    daemon.reload(config).await.unwrap();
+    let mut frame = connected.frame().await;
+    while frame.opcode == 1 {
+        frame = connected.frame().await;
+    }
+    assert_eq!(frame.opcode, 8, "a close frame");
+    soon("the end", daemon.stop()).await;
+}

@@ -311,6 +311,24 @@ fn certificates_that_others_will_refuse_are_worth_a_warning_where_they_are_named
 }
 
 #[test]
+fn several_authorities_that_could_name_any_wallbox_are_warned_of() {
+    let site = Site::new();
+    site.certificate("a").certificate("b");
+    let warned = |list: &str, name: &str| {
+        let lines = format!("client-ca = [{list}]\nclient-name = \"{name}\"\n");
+        let (_, warnings) = site.load(&format!("[ocpp-server]\n{lines}")).unwrap();
+        let whats = warnings.iter().map(ToString::to_string);
+        whats
+            .filter(|it| it.contains("in the name of every wallbox"))
+            .count()
+    };
+    assert_eq!(warned(r#""a.crt""#, "charge-box-id"), 0);
+    assert_eq!(warned(r#""a.crt", "a.crt""#, "charge-box-id"), 0);
+    assert_eq!(warned(r#""a.crt", "b.crt""#, "any"), 0);
+    assert_eq!(warned(r#""a.crt", "b.crt""#, "charge-box-id"), 1);
+}
+
+#[test]
 fn a_key_with_a_passphrase_is_told_from_none() {
     let site = Site::new();
     let locked =

@@ -168,6 +168,30 @@ async fn a_wallbox_with_static_rsa_only_is_turned_away_and_the_log_says_what_to_
 }
 
 #[tokio::test]
+async fn a_wallbox_that_speaks_an_older_tls_is_told_so_and_the_log_says_which() {
+    let log = Log::catch();
+    let mut lab = Lab::with_tls(Tls::On(v1_certificate()));
+    let mut hello = vec![3, 1];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
+    let mut record = vec![0x16, 3, 1, 0, 45, 1, 0, 0, 41];
+    record.extend(hello);
+    let mut old = lab.tcp().await;
+    old.write(&record).await;
+    let alert = old.rest().await;
+    assert_eq!(alert[0], 0x15, "{alert:?}");
+    let log = log.text();
+    for part in [
+        "TLS 1.0",
+        "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+        "renew the firmware of the wallbox or put a TLS proxy in front",
+    ] {
+        assert!(log.contains(part), "{part}\n{log}");
+    }
+    lab.field.close();
+}
+
+#[tokio::test]
 async fn half_a_tls_handshake_is_dropped() {
     let mut lab = Lab::with_tls(Tls::Detect(v1_certificate()));
     for part in [1, 5, 40] {
