@@ -354,12 +354,15 @@ fn first_element(der: &[u8]) -> Option<&[u8]> {
     Some(first.data)
 }
 
-/// What is inside the second element of a SEQUENCE.
+/// Universal, constructed, 16 (X.690 §8.9).
+const SEQUENCE: u8 = 0x30;
+
+/// What is inside the second element of a SEQUENCE, if that is a SEQUENCE, too. Nobody signs its tag.
 fn second_element(der: &[u8]) -> Option<&[u8]> {
     let (_, sequence) = Any::from_der(der).ok()?;
     let (rest, _) = Any::from_der(sequence.data).ok()?;
     let (_, second) = Any::from_der(rest).ok()?;
-    Some(second.data)
+    (rest.first() == Some(&SEQUENCE)).then_some(second.data)
 }
 
 /// Times beyond the calendar are those at its end: nobody lives to see the difference.
@@ -446,6 +449,18 @@ mod tests {
         let at = der.windows(V3.len()).position(|part| part == V3).unwrap();
         assert!(Certificate::parse(&der).is_ok());
         der[at + 4] = 3;
+        assert!(Certificate::parse(&der).is_err());
+    }
+
+    #[test]
+    fn the_algorithm_beside_what_is_signed_is_a_sequence_whatever_its_class() {
+        let mut der = v1().to_vec();
+        let (signed, _) = x509_parser::der_parser::asn1_rs::Header::from_der(&der)
+            .and_then(|(inside, _)| Any::from_der(inside))
+            .unwrap();
+        let at = der.len() - signed.len();
+        assert!(Certificate::parse(&der).is_ok() && der[at] == SEQUENCE);
+        der[at] = 0xB0;
         assert!(Certificate::parse(&der).is_err());
     }
 
