@@ -146,6 +146,8 @@ pub enum Reason {
     Transition,
     /// The raise waits, to spare the wallbox's memory.
     RaiseBudget,
+    /// It was told something often lately: the next raise waits, or must be a larger one.
+    Spared,
     /// It is raised step by step, because the house load moves.
     Ramp,
     /// The raise waits for a reading of the meter of a circuit: none came lately.
@@ -208,6 +210,7 @@ impl fmt::Display for Reason {
             }
             Self::Transition => f.write_str("waits until others have lowered"),
             Self::RaiseBudget => f.write_str("waits for its next raise (ocpp-raise-interval)"),
+            Self::Spared => f.write_str("the house moved it often lately: its next raise waits"),
             Self::Ramp => f.write_str("is raised step by step (raise-step, raise-interval)"),
             Self::NoReading { circuit } => {
                 write!(f, "waits for a reading of the meter of circuit {circuit}")

@@ -26,6 +26,7 @@ use super::raise_budget::RaiseBudget;
 use super::ramp::Ramp;
 use super::rest::Rest;
 use super::turn::Turn;
+use super::wear::Wear;
 
 /// What the controller wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,7 @@ pub(super) struct Evse {
     pub(super) rest: Rest,
     pub(super) budget: RaiseBudget,
     pub(super) ramp: Ramp,
+    pub(super) wear: Wear,
     pub(super) switch: PhaseSwitch,
     /// The transaction has had no current yet.
     pub(super) first_grant: bool,
@@ -146,6 +148,7 @@ impl Controller {
             rest: Rest::default(),
             budget: RaiseBudget::new(now.mono, raise_interval(evse, &plan)),
             ramp: Ramp::default(),
+            wear: Wear::default(),
             switch: PhaseSwitch::default(),
             first_grant: false,
             tell_again: false,

@@ -13,7 +13,7 @@
 //! | `appetite`, `phases_in_use` | what its car makes of it |
 //! | `phasing`, `phase_switch` | when it is connected with one phase, and when with all |
 //! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
-//! | `raise_budget`, `ramp` | how often and how fast somebody is raised |
+//! | `raise_budget`, `ramp`, `wear` | how often and how fast somebody is raised |
 //! | `sparing` | which lowerings may wait until they serve somebody |
 //! | `heat` | what a fuse remembers of an overload |
 //! | `request`, `plan` | what the allocator is asked; what the configuration says |
@@ -48,6 +48,7 @@ mod sparing;
 mod transition;
 mod turn;
 mod usage;
+mod wear;
 
 #[cfg(test)]
 mod orders_of_events;

@@ -357,6 +357,9 @@ impl Controller {
             if evse.reason == Reason::RaiseBudget {
                 times.push(evse.budget.next());
             }
+            if evse.reason == Reason::Spared {
+                times.push(evse.wear.next(now));
+            }
             if waits && evse.demand == Demand::Charging {
                 times.extend(evse.turn.waiting_since.map(|since| since + WAITED));
                 times.extend(evse.turn.slot_since.map(|since| since + period));

@@ -182,6 +182,9 @@ impl Controller {
         if old < plan.min {
             return (!self.metering.may_start(path, now)).then_some(Reason::Ramp);
         }
+        if !evse.wear.allows(now, wanted - old) {
+            return Some(Reason::Spared);
+        }
         let waits = evse.raise_waits.map(|since| now.since(since));
         if ramp::is_small(wanted - old, plan) && waits.unwrap_or_default() < SMALL_WAITS {
             return Some(evse.reason.clone());
@@ -238,6 +241,7 @@ impl Controller {
         self.last_number += 1;
         let number = OfferNumber(self.last_number);
         evse.tell_again = false;
+        evse.wear.write(self.now);
         evse.booking.offer(self.now, number, limit);
         let offer = Offer {
             number,
