@@ -23,7 +23,7 @@ const SMALL_OCPP: MilliAmps = MilliAmps(1000);
 const SMALL_MODBUS: MilliAmps = MilliAmps(500);
 
 /// ... unless it has been possible for so long.
-pub(super) const SMALL_WAITS: Duration = Duration::from_secs(30);
+pub(super) const SMALL_WAITS: Duration = Duration::from_mins(1);
 
 /// When an EVSE may be raised again.
 #[derive(Debug, Default)]

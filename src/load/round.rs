@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tracing::error;
 
+use super::booking::amps;
 use super::controller::{Controller, Evse, Output};
 use super::plan::{EvsePlan, WhenDisabled};
 use super::ramp::SMALL_WAITS;
@@ -162,13 +163,13 @@ impl Controller {
             (_, _, Demand::None | Demand::Plugged | Demand::Authorized) => return fixed(plan.idle),
             (_, _, Demand::Charging) => {}
         }
-        let (max, at_max) = self.most(evse, plan, all);
+        let is_metered = self.metering.is_above(self.circuits.path(index));
+        let (max, at_max) = self.most(evse, plan, all, is_metered);
         let period = self.plan.rotation_period;
         let waited = evse.turn.waited(now);
         let has_current = evse.turn.slot_since.is_some();
         let is_idle = evse.appetite.is_idle() && waited < period.saturating_mul(IDLE_PERIODS);
         let in_slot = has_current && !is_idle && (!all.rotate || evse.turn.in_slot(now, period));
-        let is_metered = self.metering.is_above(self.circuits.path(index));
         let attained = if is_idle {
             i64::MAX
         } else if is_metered && in_slot && !evse.rest.is_settled(now) {
@@ -195,7 +196,13 @@ impl Controller {
     }
 
     /// The most that an EVSE in a transaction may get, and why.
-    fn most(&self, evse: &Evse, plan: &EvsePlan, all: Circumstances) -> (MilliAmps, Reason) {
+    fn most(
+        &self,
+        evse: &Evse,
+        plan: &EvsePlan,
+        all: Circumstances,
+        is_metered: bool,
+    ) -> (MilliAmps, Reason) {
         let tries = all.supply == Supply::Trial && evse.rest.needs_room();
         if let Some(remaining) = evse.rest.remaining(self.now).filter(|_| !tries) {
             return (MilliAmps::ZERO, Reason::Rest { remaining });
@@ -211,10 +218,16 @@ impl Controller {
             .ceiling()
             .filter(|_| all.supply != Supply::Plenty);
         let under_draw = appetite.map(|limit| (limit, Reason::UnderDraw));
+        // Others may have what it will not be raised to.
+        let is_worn = is_metered && evse.wear.is_worn(self.now);
+        let offer = evse.booking.offered().filter(|_| is_worn);
+        let worn = offer.map(|offer| (amps(offer.limit, plan.max), Reason::Spared));
+        let worn = worn.filter(|(offer, _)| *offer >= plan.min);
         let lower = |least: (MilliAmps, Reason), other: (MilliAmps, Reason)| {
             if other.0 < least.0 { other } else { least }
         };
-        backend.into_iter().chain(under_draw).fold(own, lower)
+        let limits = backend.into_iter().chain(under_draw).chain(worn);
+        limits.fold(own, lower)
     }
 
     /// Notes who has current from now on. Where a slot changed hands, who stays begins anew:

@@ -9,10 +9,10 @@ use crate::clock::Mono;
 use crate::units::MilliAmps;
 
 /// So many writes may follow one another, ...
-const BURST: u32 = 12;
+const BURST: u32 = 16;
 
 /// ... and then one in this time: 60 in an hour at most, unless lowerings alone are more.
-const EACH: Duration = Duration::from_secs(75);
+const EACH: Duration = Duration::from_secs(81);
 
 /// Lowerings beyond that delay a raise by no more than this.
 const OVERDRAFT: Duration = Duration::from_mins(5);
@@ -36,9 +36,13 @@ impl Wear {
 
     /// It may be raised by so much.
     pub(super) fn allows(&self, now: Mono, raise: MilliAmps) -> bool {
-        let used = self.paid_until.since(now);
         let free = if raise < WORTH { BURST / 2 } else { BURST - 1 };
-        used <= free * EACH
+        self.paid_until.since(now) <= free * EACH
+    }
+
+    /// It may be raised by nothing at all.
+    pub(super) fn is_worn(&self, now: Mono) -> bool {
+        !self.allows(now, WORTH)
     }
 
     /// When a larger or any raise may be given, where none may now.
@@ -69,7 +73,7 @@ mod tests {
     fn writes(raise: MilliAmps) -> Vec<u64> {
         let mut wear = Wear::default();
         let mut writes = Vec::new();
-        for second in (0..7200).step_by(2) {
+        for second in (0..10_000).step_by(2) {
             if wear.allows(at(second), raise) {
                 for second in [second, second + 1] {
                     wear.write(at(second));
@@ -81,32 +85,34 @@ mod tests {
     }
 
     #[test]
-    fn no_hour_has_more_than_sixty_writes_and_one_lowering() {
+    fn no_hour_has_more_than_sixty_writes_and_a_lowering() {
         let writes = writes(LARGE);
         assert!(writes.windows(62).all(|all| all[61] - all[0] >= 3600));
         assert!(writes.iter().filter(|at| **at < 3600).count() >= 59);
     }
 
     #[test]
-    fn twelve_follow_one_another_and_then_there_is_one_every_75_s() {
+    fn sixteen_follow_one_another_and_then_there_is_one_every_81_s() {
         let writes = writes(LARGE);
-        assert_eq!(writes[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(writes[12], 76, "eleven of twelve are paid for");
-        assert_eq!(writes[14] - writes[12], 150, "a raise and a lowering");
+        assert_eq!(
+            writes[..16],
+            std::array::from_fn::<u64, 16, _>(|n| n as u64)
+        );
+        assert!(writes[16] > 80, "fifteen of sixteen are paid for");
+        assert_eq!(writes[18] - writes[16], 162, "a raise and a lowering");
     }
 
     #[test]
     fn with_half_of_them_used_less_than_two_amperes_wait() {
         let mut wear = Wear::default();
-        for _ in 0..6 {
+        for _ in 0..9 {
             assert!(wear.allows(at(0), SMALL));
             wear.write(at(0));
         }
-        assert!(wear.allows(at(0), SMALL));
-        wear.write(at(0));
         assert!(!wear.allows(at(0), SMALL) && wear.allows(at(0), LARGE));
-        assert_eq!(wear.next(at(0)), at(75));
-        assert!(!wear.allows(at(74), SMALL) && wear.allows(at(75), SMALL));
+        assert!(!wear.is_worn(at(0)));
+        assert_eq!(wear.next(at(0)), at(81));
+        assert!(!wear.allows(at(80), SMALL) && wear.allows(at(81), SMALL));
     }
 
     #[test]
@@ -115,7 +121,7 @@ mod tests {
         for _ in 0..100 {
             wear.write(at(0));
         }
-        assert_eq!(wear.next(at(0)), at(375));
-        assert!(!wear.allows(at(374), LARGE) && wear.allows(at(375), LARGE));
+        assert_eq!(wear.next(at(0)), at(381));
+        assert!(wear.is_worn(at(380)) && !wear.is_worn(at(381)));
     }
 }
