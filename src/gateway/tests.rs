@@ -4,6 +4,7 @@ mod cases;
 mod commands;
 mod delivery;
 mod emulated;
+mod events;
 mod hostile;
 mod logs;
 mod ordered;

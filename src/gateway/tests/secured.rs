@@ -69,19 +69,19 @@ pub(super) fn root(pem: &str) -> Value {
 }
 
 impl Bench {
-    fn secured() -> Self {
+    pub(super) fn secured() -> Self {
         let mut bench = Self::played(secure(one()));
         bench.answer_everything();
         bench
     }
 
-    fn status(&mut self, action: &str, payload: &Value) -> String {
+    pub(super) fn status(&mut self, action: &str, payload: &Value) -> String {
         let answer = self.command(action, payload).expect("an answer");
         answer[2]["status"].as_str().expect("a status").to_owned()
     }
 
     /// The backend has us ask for a certificate; returns the request.
-    fn asks_to_sign(&mut self) -> String {
+    pub(super) fn asks_to_sign(&mut self) -> String {
         let trigger = json!({"requestedMessage": "SignChargePointCertificate"});
         assert_eq!(self.status("ExtendedTriggerMessage", &trigger), "Accepted");
         let subject = self.subjects.pop().expect("a request for a key");
@@ -92,19 +92,19 @@ impl Bench {
         payload["csr"].as_str().unwrap().to_owned()
     }
 
-    fn signed(&mut self, chain: &str) -> String {
+    pub(super) fn signed(&mut self, chain: &str) -> String {
         let payload = json!({"certificateChain": chain});
         self.status("CertificateSigned", &payload)
     }
 
-    fn installed(&mut self) -> Value {
+    pub(super) fn installed(&mut self) -> Value {
         let payload = json!({"certificateType": "CentralSystemRootCertificate"});
         let answer = self.command("GetInstalledCertificateIds", &payload);
         answer.expect("an answer")[2].clone()
     }
 
     /// The events that the backend hears now, each answered well.
-    fn events(&mut self) -> Vec<String> {
+    pub(super) fn events(&mut self) -> Vec<String> {
         let all = self.answer_everything().into_iter();
         all.filter(|(action, _)| action == "SecurityEventNotification")
             .map(|(_, payload)| payload["type"].as_str().unwrap().to_owned())
@@ -112,7 +112,7 @@ impl Bench {
     }
 
     /// The certificate of the next dial.
-    fn dialled(&mut self) -> Option<Signed> {
+    pub(super) fn dialled(&mut self) -> Option<Signed> {
         if self.dials == 0 {
             self.wait(400);
         }
@@ -120,30 +120,30 @@ impl Bench {
         self.login.certificate.clone()
     }
 
-    fn fails(&mut self, why: &DialFailure) {
+    pub(super) fn fails(&mut self, why: &DialFailure) {
         self.dials = 0;
         self.act(|gateway, context| gateway.handle_failure(context, why, false));
     }
 
     /// The backend wanted to see our certificate, and did not like it.
-    fn refuses(&mut self) {
+    pub(super) fn refuses(&mut self) {
         let why = DialFailure::Tls("unknown ca".to_owned());
         self.dials = 0;
         self.act(|gateway, context| gateway.handle_failure(context, &why, true));
     }
 
     /// The backend wanted to see our certificate, and liked it.
-    fn takes(&mut self) {
+    pub(super) fn takes(&mut self) {
         self.up_after(true);
         self.answer_everything();
     }
 
-    fn configured(&mut self, fingerprint: Option<&str>) {
+    pub(super) fn configured(&mut self, fingerprint: Option<&str>) {
         self.act(|gateway, _| gateway.handle_configured(fingerprint));
     }
 
     /// The connection that the gateway wants anew.
-    fn comes_back(&mut self) {
+    pub(super) fn comes_back(&mut self) {
         self.answer_everything();
         self.wait(5);
         assert_eq!(self.closed.pop(), Some(1000), "it is made anew");
@@ -597,101 +597,6 @@ fn a_profile_with_certificates_needs_a_certificate_and_ca() {
         let expected = if has_ca { "Accepted" } else { "Rejected" };
         assert_eq!(profile(&mut bench, "3"), expected);
         assert_eq!(profile(&mut bench, "2"), "Rejected");
-    }
-}
-
-#[test]
-fn a_backend_that_was_away_hears_of_our_start_and_of_resets_in_order() {
-    let mut bench = Bench::of(one());
-    bench.wallbox_comes();
-    let mut bench = bench.crash();
-    bench.wallbox_comes();
-    bench.up();
-    let (id, _) = bench.expect("BootNotification");
-    bench.answer(
-        &id,
-        &json!({"status": "Pending", "currentTime": NOON, "interval": 5}),
-    );
-    assert_eq!(bench.asked(), None, "not before we are accepted");
-    bench.wait(6);
-    let twice = ["StartupOfTheDevice", "StartupOfTheDevice"];
-    assert_eq!(bench.events(), twice);
-    bench.wait(12);
-    assert_eq!(bench.status("Reset", &json!({"type": "Soft"})), "Accepted");
-    bench.wait(12);
-    bench.up();
-    assert_eq!(bench.events(), ["ResetOrReboot"]);
-}
-
-#[test]
-fn a_backend_that_does_not_know_events_hears_one_on_each_connection() {
-    let mut bench = Bench::of(one());
-    bench.wallbox_comes();
-    bench.up();
-    let mut told = 0;
-    while let Some((id, action, payload)) = bench.asked() {
-        if action == "SecurityEventNotification" {
-            told += 1;
-            bench.refuse(&id, "NotImplemented");
-        } else {
-            bench.answer(&id, &good_answer(&action, &payload));
-        }
-    }
-    assert_eq!(told, 1);
-    let key = json!({"key": "AuthorizationKey", "value": "0123456789abcdef"});
-    bench.status("ChangeConfiguration", &key);
-    assert!(bench.events().is_empty());
-    bench.down();
-    bench.connect();
-    bench.status("ChangeConfiguration", &key);
-    assert_eq!(bench.events(), ["ReconfigurationOfSecurityParameters"]);
-}
-
-#[test]
-fn why_we_were_away_is_told_once() {
-    let mut bench = Bench::secured();
-    bench.down();
-    for _ in 0..3 {
-        bench.dialled();
-        bench.fails(&DialFailure::Unauthorized);
-        bench.dialled();
-        bench.fails(&DialFailure::Distrusted("expired".to_owned()));
-    }
-    bench.up();
-    let expected = [
-        "FailedToAuthenticateAtCentralSystem",
-        "InvalidCentralSystemCertificate",
-    ];
-    assert_eq!(bench.events(), expected);
-}
-
-#[test]
-fn nonsense_is_reported_once_an_hour() {
-    let mut bench = Bench::secured();
-    for expected in [1, 0, 0] {
-        bench.verbatim = true;
-        bench.frame(r#"[2,"x"]"#);
-        bench.verbatim = false;
-        bench.sent.retain(|frame| frame[0] == 2);
-        assert_eq!(bench.events().len(), expected);
-    }
-}
-
-#[test]
-fn a_wallbox_that_is_shown_as_a_whole_reports_for_itself() {
-    let event = r#"{"type":"TamperDetectionActivated", "timestamp":"2026-06-01T11:00:00Z"}"#;
-    let mut whole = plan(vec![member("left", "CB-1", 1)]);
-    whole.whole = Some(ChargeBoxId::from("CB-1"));
-    for (plan, told) in [
-        (whole, true),
-        (plan(vec![member("left", "CB-1", 1)]), false),
-    ] {
-        let mut bench = Bench::of(plan);
-        bench.wallbox_comes();
-        bench.notice(None, "SecurityEventNotification", event);
-        bench.connect();
-        let heard = bench.wire.iter().any(|frame| frame.contains(event));
-        assert_eq!(heard, told, "what is critical waits for the backend");
     }
 }
 
