@@ -16,7 +16,7 @@ use crate::clock::Now;
 use crate::gateway::DialFailure;
 use crate::gateway::security::{Login, Presented};
 use crate::ids::{GatewayId, LinkId};
-use crate::net::client::{Connected, DialError, Target, TlsClient, connect};
+use crate::net::client::{Certified, Connected, DialError, Target, TlsClient, connect};
 use crate::net::directory::Password;
 use crate::site::Site;
 
@@ -118,14 +118,16 @@ impl Dialler {
                 self.warn_of_clear_text();
             }
             let target = self.backend.target.clone().with_password(password);
+            let mut shown = Vec::new();
+            let attempt = connect(&target, &tls, self.deadlines.upgrade, &mut shown);
             // On the heap, because it is large and gone when the link begins.
-            let attempt = Box::pin(connect(&target, &tls, self.deadlines.upgrade));
-            let outcome = self.cancel.run_until_cancelled(attempt).await;
+            let outcome = self.cancel.run_until_cancelled(Box::pin(attempt)).await;
             self.asked = tls.was_asked();
+            let presented = self.presented(shown);
             match outcome {
                 None => return,
-                Some(Ok(connected)) => self.carry(connected).await,
-                Some(Err(error)) => self.failed(error).await,
+                Some(Ok(connected)) => self.carry(connected, presented).await,
+                Some(Err(error)) => self.failed(error, presented).await,
             }
         }
     }
@@ -166,10 +168,9 @@ impl Dialler {
     }
 
     /// What the backend showed, where nobody judged it.
-    fn presented(&self, connected: &Connected) -> Option<Presented> {
-        let fingerprint = connected.fingerprint.clone()?;
-        if !self.backend.tls.trusts_anyone() {
-            return None;
+    fn presented(&self, shown: Vec<Certified>) -> Vec<Presented> {
+        if shown.is_empty() || !self.backend.tls.trusts_anyone() {
+            return Vec::new();
         }
         self.warned.call_once(|| {
             warn!(
@@ -177,12 +178,11 @@ impl Dialler {
                  connection can pretend to be the backend"
             );
         });
-        let url = connected.url.clone();
-        Some(Presented { url, fingerprint })
+        let presented = |Certified { url, fingerprint }| Presented { url, fingerprint };
+        shown.into_iter().map(presented).collect()
     }
 
-    async fn carry(&self, connected: Connected) {
-        let presented = self.presented(&connected);
+    async fn carry(&self, connected: Connected, presented: Vec<Presented>) {
         let link = Link {
             id: self.links.next(),
             peer: Reached {
@@ -201,7 +201,7 @@ impl Dialler {
         link.run(connected.socket).await;
     }
 
-    async fn failed(&self, error: DialError) {
+    async fn failed(&self, error: DialError, presented: Vec<Presented>) {
         let gateway = self.gateway;
         debug!(
             url = self.backend.target.url(),
@@ -214,6 +214,7 @@ impl Dialler {
         let told = self.field.send(Field::DialFailed {
             gateway,
             why,
+            presented,
             asked,
         });
         // If the site is gone it needs to be told nothing.
@@ -228,7 +229,7 @@ struct Reached {
     url: String,
     fingerprint: Option<String>,
     protocol_missing: bool,
-    presented: Option<Presented>,
+    presented: Vec<Presented>,
     asked: bool,
 }
 

@@ -34,7 +34,7 @@ pub enum Field {
         /// It does not say that it speaks OCPP 1.6.
         protocol_missing: bool,
         /// What it showed, where any certificate is taken.
-        presented: Option<Presented>,
+        presented: Vec<Presented>,
         /// It wanted to see a certificate of ours.
         asked: bool,
     },
@@ -44,6 +44,8 @@ pub enum Field {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+        /// What it showed on the way, where any certificate is taken.
+        presented: Vec<Presented>,
         /// It wanted to see a certificate of ours.
         asked: bool,
     },

@@ -204,11 +204,13 @@ impl SiteTask {
             Field::DialFailed {
                 gateway,
                 why,
+                presented,
                 asked,
             } => {
                 let failed = Input::DialFailed {
                     gateway,
                     why,
+                    presented,
                     asked,
                 };
                 self.site.handle(now, failed);

@@ -259,19 +259,24 @@ impl Gateway {
         &mut self,
         context: &mut Context<'_>,
         link: LinkId,
-        presented: Option<&Presented>,
+        presented: &[Presented],
         asked: bool,
     ) {
-        if let Some(presented) = presented {
-            self.note_presented(presented);
-        }
+        self.note_presented(presented);
         self.note_login(asked);
         self.connect(context.now, link);
         self.go_on(context);
     }
 
-    /// The connection did not come about. `asked`: the backend wanted to see a certificate of ours.
-    pub fn handle_failure(&mut self, context: &mut Context<'_>, why: &DialFailure, asked: bool) {
+    /// The connection did not come about. The rest is as in [`Self::handle_up`].
+    pub fn handle_failure(
+        &mut self,
+        context: &mut Context<'_>,
+        why: &DialFailure,
+        presented: &[Presented],
+        asked: bool,
+    ) {
+        self.note_presented(presented);
         self.note_failed_login(context.now, why, asked);
         self.connection.failed(context, &self.plan, why);
         self.go_on(context);

@@ -265,7 +265,7 @@ impl Bench {
         self.link += 1;
         self.schema = crate::schema::Checker::new();
         let link = LinkId(self.link);
-        self.act(|gateway, context| gateway.handle_up(context, link, None, asked));
+        self.act(|gateway, context| gateway.handle_up(context, link, &[], asked));
     }
 
     fn down(&mut self) {

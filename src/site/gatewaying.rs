@@ -92,7 +92,7 @@ impl Site {
         now: Now,
         gateway: GatewayId,
         link: LinkId,
-        presented: Option<&Presented>,
+        presented: &[Presented],
         asked: bool,
     ) {
         self.backend_links.insert(link, gateway.0);
@@ -109,10 +109,11 @@ impl Site {
         now: Now,
         gateway: GatewayId,
         why: &DialFailure,
+        presented: &[Presented],
         asked: bool,
     ) {
         self.with_gateway(now, gateway.0, |gateway, context| {
-            gateway.handle_failure(context, why, asked);
+            gateway.handle_failure(context, why, presented, asked);
         });
     }
 

@@ -44,7 +44,7 @@ pub enum Input {
         /// The new link.
         link: LinkId,
         /// What the backend showed, where any certificate is taken.
-        presented: Option<Presented>,
+        presented: Vec<Presented>,
         /// The backend wanted to see a certificate of ours.
         asked: bool,
     },
@@ -54,6 +54,8 @@ pub enum Input {
         gateway: GatewayId,
         /// Why.
         why: DialFailure,
+        /// What it showed on the way, where any certificate is taken.
+        presented: Vec<Presented>,
         /// The backend wanted to see a certificate of ours.
         asked: bool,
     },

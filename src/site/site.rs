@@ -199,12 +199,13 @@ impl Site {
                 link,
                 presented,
                 asked,
-            } => self.handle_dialled(now, gateway, link, presented.as_ref(), asked),
+            } => self.handle_dialled(now, gateway, link, &presented, asked),
             Input::DialFailed {
                 gateway,
                 why,
+                presented,
                 asked,
-            } => self.handle_dial_failed(now, gateway, &why, asked),
+            } => self.handle_dial_failed(now, gateway, &why, &presented, asked),
             Input::Requested { gateway, requested } => {
                 self.handle_requested(now, gateway, requested);
             }

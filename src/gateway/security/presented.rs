@@ -13,7 +13,7 @@ const MOST_PLACES: usize = 8;
 /// A certificate that a backend showed, where any would have been taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presented {
-    /// Where it was found at last.
+    /// Where.
     pub url: String,
     /// SHA-256 of the certificate, in hexadecimal.
     pub fingerprint: String,
@@ -39,17 +39,22 @@ impl Known {
 }
 
 impl Gateway {
-    /// The backend showed this certificate, and nobody judged it.
-    pub(in crate::gateway) fn note_presented(&mut self, presented: &Presented) {
-        if let Some(before) = self.known.meet(presented) {
-            error!(
-                url = presented.url,
-                client_id = self.plan.client_id,
-                before,
-                now = presented.fingerprint,
-                "the backend shows another certificate than before: ask its operator whether it \
-                 was renewed, or somebody else answers in its place; ca ends the doubt"
-            );
+    /// The backend, and whoever redirected to it, showed these certificates, and nobody judged them.
+    pub(in crate::gateway) fn note_presented(&mut self, presented: &[Presented]) {
+        if presented.is_empty() {
+            return;
+        }
+        for shown in presented {
+            if let Some(before) = self.known.meet(shown) {
+                error!(
+                    url = shown.url,
+                    client_id = self.plan.client_id,
+                    before,
+                    now = shown.fingerprint,
+                    "the backend shows another certificate than before: ask its operator whether \
+                     it was renewed, or somebody else answers in its place; ca ends the doubt"
+                );
+            }
         }
         let memory = messages::write(&self.known);
         self.remember_text("presented", &memory);

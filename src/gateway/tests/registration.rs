@@ -245,7 +245,7 @@ fn a_backend_that_cannot_be_reached_is_tried_again_and_again() {
     for _ in 0..4 {
         assert_eq!(std::mem::take(&mut bench.dials), 1);
         let why = DialFailure::Unreachable("no route".to_owned());
-        bench.act(|gateway, context| gateway.handle_failure(context, &why, false));
+        bench.act(|gateway, context| gateway.handle_failure(context, &why, &[], false));
         let before = bench.time;
         while bench.dials == 0 {
             bench.wait(1);
@@ -277,11 +277,11 @@ fn a_password_that_the_backend_sets_is_used_and_the_old_one_is_tried_where_it_is
         assert_eq!(bench.login.password.as_ref(), Some(password));
         bench.dials = 0;
         let why = DialFailure::Unauthorized;
-        bench.act(|gateway, context| gateway.handle_failure(context, &why, false));
+        bench.act(|gateway, context| gateway.handle_failure(context, &why, &[], false));
     }
     bench.wait(400);
     let why = DialFailure::Unauthorized;
-    bench.act(|gateway, context| gateway.handle_failure(context, &why, false));
+    bench.act(|gateway, context| gateway.handle_failure(context, &why, &[], false));
     bench.wait(400);
     bench.connect();
     assert_eq!(bench.login.password, Some(new));

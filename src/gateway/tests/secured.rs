@@ -122,14 +122,14 @@ impl Bench {
 
     pub(super) fn fails(&mut self, why: &DialFailure) {
         self.dials = 0;
-        self.act(|gateway, context| gateway.handle_failure(context, why, false));
+        self.act(|gateway, context| gateway.handle_failure(context, why, &[], false));
     }
 
     /// The backend wanted to see our certificate, and did not like it.
     pub(super) fn refuses(&mut self) {
         let why = DialFailure::Tls("unknown ca".to_owned());
         self.dials = 0;
-        self.act(|gateway, context| gateway.handle_failure(context, &why, true));
+        self.act(|gateway, context| gateway.handle_failure(context, &why, &[], true));
     }
 
     /// The backend wanted to see our certificate, and liked it.
@@ -446,7 +446,7 @@ fn the_certificate_that_a_backend_showed_is_remembered_over_restarts() {
             url: "wss://backend/ocpp/CP".to_owned(),
             fingerprint: fingerprint.to_owned(),
         };
-        bench.act(|gateway, context| gateway.handle_up(context, link, Some(&presented), false));
+        bench.act(|gateway, context| gateway.handle_up(context, link, &[presented], false));
         bench
     };
     assert_eq!(memory(&bench), None);

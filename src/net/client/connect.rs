@@ -39,6 +39,15 @@ pub struct Connected {
     pub url: String,
 }
 
+/// A server and the certificate that it showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certified {
+    /// Where, for the log.
+    pub url: String,
+    /// SHA-256 of the certificate.
+    pub fingerprint: String,
+}
+
 /// Why there is no WebSocket, or why nothing was uploaded.
 #[derive(Debug, Error)]
 pub enum DialError {
@@ -102,7 +111,9 @@ impl fmt::Display for Step {
     }
 }
 
-/// Calls a backend. `patience` is for each step; see [`PATIENCE`].
+/// Calls a backend. `patience` is for each step; see [`PATIENCE`]. `shown` is told of every
+/// certificate on the way, also where it leads nowhere: whoever redirects or refuses has heard the
+/// password, too.
 ///
 /// # Errors
 /// When there is no WebSocket in the end.
@@ -110,8 +121,10 @@ pub async fn connect(
     target: &Target,
     tls: &TlsClient,
     patience: Duration,
+    shown: &mut Vec<Certified>,
 ) -> Result<Connected, DialError> {
-    within(patience * STEPS, Step::Whole, follow(target, tls, patience)).await
+    let follow = follow(target, tls, patience, shown);
+    within(patience * STEPS, Step::Whole, follow).await
 }
 
 /// Asks, follows redirects, and tries the other form of the password once.
@@ -119,13 +132,14 @@ async fn follow(
     target: &Target,
     tls: &TlsClient,
     patience: Duration,
+    shown: &mut Vec<Certified>,
 ) -> Result<Connected, DialError> {
     let mut target = target.clone();
     let first = target.first_form();
     let mut form = first;
     let mut redirects = 0;
     loop {
-        let attempt = attempt(&target, tls, form, patience).await?;
+        let attempt = attempt(&target, tls, form, patience, shown).await?;
         match attempt.answer {
             Answer::Upgraded(subprotocol) => {
                 let (stream, early) = (attempt.transport, attempt.early);
@@ -176,9 +190,14 @@ async fn attempt(
     tls: &TlsClient,
     form: Credentials,
     patience: Duration,
+    shown: &mut Vec<Certified>,
 ) -> Result<Attempt, DialError> {
     let tls = target.tls().then_some(tls);
     let (mut transport, fingerprint) = open(target.host(), target.port(), tls, patience).await?;
+    if let Some(fingerprint) = fingerprint.clone() {
+        let url = target.url();
+        shown.push(Certified { url, fingerprint });
+    }
     let ask = ask(&mut transport, target, form);
     let (answer, early) = within(patience, Step::Upgrade, ask).await?;
     Ok(Attempt {

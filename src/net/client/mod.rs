@@ -17,7 +17,7 @@ mod upgrade;
 mod upload;
 mod url;
 
-pub use connect::{Connected, DialError, PATIENCE, Step, connect};
+pub use connect::{Certified, Connected, DialError, PATIENCE, Step, connect};
 pub use receiver::Receiver;
 pub use target::{Credentials, NotAUrl, RedirectError, Target};
 pub use tls::TlsClient;

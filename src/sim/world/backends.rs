@@ -282,7 +282,7 @@ impl World {
                     Input::Dialled {
                         gateway,
                         link,
-                        presented: None,
+                        presented: Vec::new(),
                         asked: false,
                     }
                 } else {
@@ -290,6 +290,7 @@ impl World {
                     Input::DialFailed {
                         gateway,
                         why,
+                        presented: Vec::new(),
                         asked: false,
                     }
                 };
@@ -303,6 +304,7 @@ impl World {
                     Input::DialFailed {
                         gateway,
                         why,
+                        presented: Vec::new(),
                         asked,
                     },
                 );

@@ -1,5 +1,7 @@
 //! Backends whose certificate nobody judges: it is remembered.
 
+use std::sync::Arc;
+
 use chargewarden::config::{self, Config};
 use chargewarden::daemon::Daemon;
 use chargewarden::daemon::listener::Tls;
@@ -120,4 +122,29 @@ async fn another_certificate_than_before_a_reload_is_an_error_and_none_where_ca_
     connected(&log, 3).await;
     soon("the end", daemon.stop()).await;
     assert_eq!(count(&log, ANOTHER), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn who_shows_another_certificate_and_refuses_has_heard_the_password_and_is_an_error_too() {
+    let log = Log::catch();
+    let shop = Workshop::new();
+    let [first, second] = ["first", "second"].map(|it| shop.own(it, "/CN=a", V1, Kind::Ec));
+    let backend = Lab::with(|_| {});
+    let config = config(&shop, &backend, "");
+    show(&backend, &first);
+    let daemon = Daemon::start(&config, None).unwrap();
+    connected(&log, 1).await;
+    soon("the end", daemon.stop()).await;
+
+    show(&backend, &second);
+    backend.retune(|it| it.directory = Arc::default());
+    let daemon = Daemon::start(&config, None).unwrap();
+    let told = async {
+        while count(&log, ANOTHER) == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("the line", told).await;
+    soon("the end", daemon.stop()).await;
+    assert_eq!(count(&log, " connected to the backend"), 1);
 }
