@@ -210,7 +210,7 @@ impl fmt::Display for Reason {
             }
             Self::Transition => f.write_str("waits until others have lowered"),
             Self::RaiseBudget => f.write_str("waits for its next raise (ocpp-raise-interval)"),
-            Self::Spared => f.write_str("the house moved it often lately: its next raise waits"),
+            Self::Spared => f.write_str("it was moved often lately: its next raise waits"),
             Self::Ramp => f.write_str("is raised step by step (raise-step, raise-interval)"),
             Self::NoReading { circuit } => {
                 write!(f, "waits for a reading of the meter of circuit {circuit}")

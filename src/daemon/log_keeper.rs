@@ -202,6 +202,8 @@ struct Names {
     client_id: String,
     /// Another backend uses the client id, too: only with this URL it names this one.
     needs_url: Option<String>,
+    /// Another backend has the same client id and, as far as the log shows it, the same address.
+    is_ambiguous: bool,
     evses: BTreeSet<String>,
     /// With the connectors that are its own, where others belong to somebody else.
     wallboxes: BTreeMap<String, Option<BTreeSet<u32>>>,
@@ -223,12 +225,14 @@ impl Names {
                 connectors.insert(member.connector.0);
             }
         }
-        let mut gateways = config.plan.gateways.iter();
-        let twin = gateways.any(|it| it.client_id == plan.client_id && it.url != plan.url);
+        let gateways = config.plan.gateways.iter();
+        let twins = gateways.filter(|it| it.client_id == plan.client_id && it.url != plan.url);
+        let twins: Vec<_> = twins.map(GatewayPlan::shown_url).collect();
         Self {
             identity: plan.identity(),
             client_id: plan.client_id.clone(),
-            needs_url: twin.then(|| plan.url.clone()),
+            is_ambiguous: twins.contains(&plan.shown_url()),
+            needs_url: (!twins.is_empty()).then(|| plan.shown_url().into_owned()),
             evses: plan.members.iter().map(|it| it.evse.to_string()).collect(),
             wallboxes,
         }
@@ -248,7 +252,7 @@ impl Names {
         };
         let client_id = said.client_id.as_ref().map(|it| {
             let url = self.needs_url.is_none() || self.needs_url == said.backend;
-            *it == self.client_id && url
+            *it == self.client_id && url && !self.is_ambiguous
         });
         let all = [evse, wallbox, client_id];
         let mut named = all.into_iter().flatten().peekable();

@@ -241,7 +241,10 @@ impl Controller {
         self.last_number += 1;
         let number = OfferNumber(self.last_number);
         evse.tell_again = false;
-        evse.wear.write(self.now);
+        // What is told again after a reconnection moves nobody.
+        if evse.booking.offered().is_none_or(|old| old.limit != limit) {
+            evse.wear.write(self.now);
+        }
         evse.booking.offer(self.now, number, limit);
         let offer = Offer {
             number,

@@ -253,6 +253,17 @@ fn imports_go_one_way_and_what_decides_does_nothing_else() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// What stands in the query of a backend's address may be a secret.
+#[test]
+fn a_gateway_logs_its_address_as_it_may_be_shown() {
+    for (path, text) in sources("src/gateway") {
+        let lines = text.lines().filter(|line| line.contains("self.plan.url"));
+        // Which scheme it has is no secret.
+        let bare: Vec<_> = lines.filter(|line| !line.contains(".get(..4)")).collect();
+        assert_eq!(bare, [""; 0], "{path}: write shown_url()");
+    }
+}
+
 #[test]
 fn no_source_file_is_too_long_to_be_read() {
     for (path, text) in ["src", "tests/it", "benches"]

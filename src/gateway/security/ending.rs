@@ -65,7 +65,8 @@ impl Gateway {
         if !self.ends.is_due(now.mono) {
             return;
         }
-        let (url, client_id) = (&self.plan.url, &self.plan.client_id);
+        let (url, client_id) = (self.plan.shown_url(), &self.plan.client_id);
+        let url = &*url;
         for ending in self.ends.look(now, &self.safe.certificates()) {
             let (subject, until) = (ending.subject, ending.until);
             if ending.urgency == Urgency::Over {

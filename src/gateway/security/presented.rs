@@ -19,22 +19,20 @@ pub struct Presented {
     pub fingerprint: String,
 }
 
-/// The last one of each place; who is new comes last.
+/// The last one of each place; who was met last comes last.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::gateway) struct Known(Vec<Presented>);
 
 impl Known {
     /// Keeps it. Returns the fingerprint that was known of this place, if it was another one.
     fn meet(&mut self, now: &Presented) -> Option<String> {
-        if let Some(known) = self.0.iter_mut().find(|it| it.url == now.url) {
-            let before = std::mem::replace(&mut known.fingerprint, now.fingerprint.clone());
-            return (before != now.fingerprint).then_some(before);
-        }
+        let known = self.0.iter().position(|it| it.url == now.url);
+        let before = known.map(|place| self.0.remove(place).fingerprint);
         if self.0.len() >= MOST_PLACES {
             self.0.remove(0);
         }
         self.0.push(now.clone());
-        None
+        before.filter(|before| *before != now.fingerprint)
     }
 }
 
@@ -94,6 +92,10 @@ mod tests {
             meet(&mut known, &format!("wss://{place}"), "1");
         }
         assert_eq!(known.0.len(), MOST_PLACES);
+        for place in 0..100 {
+            meet(&mut known, "wss://99", "1");
+            meet(&mut known, &format!("wss://other/{place}"), "1");
+        }
         assert_eq!(meet(&mut known, "wss://99", "2").as_deref(), Some("1"));
     }
 }

@@ -151,7 +151,7 @@ impl Gateway {
         if asked && next != shown {
             let words = |it: &Option<Signed>| it.as_ref().map_or(CONFIGURED.into(), Signed::words);
             warn!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 shown = words(&shown),
                 next = words(&next),
@@ -165,7 +165,7 @@ impl Gateway {
         let what = self.safe.configured(fingerprint.unwrap_or_default());
         if what == Configured::Other {
             warn!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 "the configuration names another certificate than before: that which the backend \
                  signed is not shown any more"

@@ -19,7 +19,7 @@ impl Gateway {
     pub(in crate::gateway) fn happened(&mut self, at: Timestamp, event: Event, info: Option<&str>) {
         if self.events.happened(at, event, info) {
             info!(
-                backend = self.plan.url,
+                backend = &*self.plan.shown_url(),
                 client_id = self.plan.client_id,
                 // What belongs to a SecurityLog is told by this field.
                 security_event = event.name(),

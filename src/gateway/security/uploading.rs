@@ -31,7 +31,8 @@ impl Gateway {
             Ok(said) => said,
             Err(error) => return self.refuse(id, error.code, &error.what),
         };
-        let (backend, client_id) = (self.plan.url.as_str(), self.plan.client_id.as_str());
+        let backend = self.plan.shown_url().into_owned();
+        let (backend, client_id) = (backend.as_str(), self.plan.client_id.as_str());
         let Some(location) = Location::parse(&said.log.remote_location) else {
             warn!(
                 backend,
@@ -84,7 +85,8 @@ impl Gateway {
         let Some(status) = told else {
             return;
         };
-        let (backend, client_id) = (self.plan.url.as_str(), self.plan.client_id.as_str());
+        let backend = self.plan.shown_url().into_owned();
+        let (backend, client_id) = (backend.as_str(), self.plan.client_id.as_str());
         let request = status.request_id;
         if status.status == UploadLogStatus::Uploaded {
             info!(backend, client_id, request, "our log was uploaded");
