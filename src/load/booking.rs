@@ -132,7 +132,8 @@ impl Booking {
                 amps(offer.limit, self.max).max(drawn).min(booked)
             }
             (Some(offer), _) if online && !self.refused => {
-                let drawn = self.drawn().unwrap_or_default();
+                let since = self.measured.filter(|(_, at)| *at >= offer.since);
+                let drawn = since.and(self.drawn()).unwrap_or_default();
                 let limit = amps(offer.limit, self.max);
                 booked.min(self.drawable.max(self.fallback).max(drawn).max(limit))
             }
@@ -181,7 +182,7 @@ impl Booking {
             .offered
             .is_some_and(|offer| amps(offer.limit, self.max) > self.held);
         if !is_raise || self.took_at.is_some() {
-            self.drawable = allowed;
+            self.drawable = self.may_draw(now);
         }
         self.held = allowed;
         self.offered = Some(Offered {
@@ -448,6 +449,28 @@ mod tests {
         assert_eq!(booking.may_draw(at(24)), MilliAmps(12_000));
         booking.connect(at(25), false);
         assert_eq!(booking.may_draw(at(25)), MilliAmps(16_000));
+    }
+
+    #[test]
+    fn one_more_lowering_does_not_bring_back_what_was_drawn_before_the_last() {
+        let mut booking = at_16_amps();
+        booking.measure(at(9), &draws(16_000));
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.took(at(10), OfferNumber(2));
+        assert_eq!(booking.may_draw(at(13)), MilliAmps(8000));
+        booking.offer(at(14), OfferNumber(3), limit(7900));
+        assert_eq!(booking.may_draw(at(14)), MilliAmps(8000));
+        assert_eq!(
+            booking.booked(at(14)),
+            MilliAmps(16_000),
+            "nothing was measured"
+        );
+        booking.measure(at(15), &draws(16_000));
+        assert_eq!(
+            booking.may_draw(at(15)),
+            MilliAmps(16_000),
+            "it has not followed"
+        );
     }
 
     #[test]

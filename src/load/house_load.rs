@@ -16,6 +16,9 @@ const JUDGED_ANEW: usize = 32;
 /// left to the reserve, if that is twice as much. Each would cost a write to every wallbox.
 const STILL: MilliAmps = MilliAmps(500);
 
+/// What a house switches on takes more than this.
+const SWITCHES: i64 = 1000;
+
 /// So many readings are kept at most.
 const MOST: usize = 1024;
 
@@ -46,8 +49,8 @@ pub(super) struct HouseLoad {
     /// What may flow on each phase.
     bears: i64,
     readings: VecDeque<Reading>,
-    /// The house of the last reading that was dropped.
-    before: Option<Load>,
+    /// The last reading that was dropped.
+    before: Option<Reading>,
     counts: Option<Load>,
 }
 
@@ -56,6 +59,8 @@ struct Reading {
     at: Mono,
     all: Load,
     house: Load,
+    /// What the EVSEs are taken to have drawn.
+    drawn: Load,
     draw: Draw,
 }
 
@@ -108,6 +113,7 @@ impl HouseLoad {
             at: now,
             all,
             house: Load::default(),
+            drawn: Load::default(),
             draw: if all.phases.0.into_iter().any(|amps| amps > self.bears) {
                 Draw::Steady
             } else {
@@ -117,7 +123,7 @@ impl HouseLoad {
         let is_old = |first: &Reading| now.since(first.at) > self.hold;
         while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
             let dropped = self.readings.pop_front();
-            self.before = dropped.map(|reading| reading.house);
+            self.before = dropped;
         }
         self.judge(now, drawn);
         let peak = self.peak();
@@ -130,10 +136,11 @@ impl HouseLoad {
         for (index, reading) in self.readings.iter_mut().enumerate() {
             if index >= settled && now.since(reading.at) <= SETTLES {
                 let drawn = drawn(reading.at, reading.draw);
-                let drawn = before.map_or(drawn.most, |house| drawn.beside(house, reading.all));
-                reading.house = reading.all.without(drawn);
+                reading.drawn =
+                    before.map_or(drawn.most, |before| drawn.after(&before, reading.all));
+                reading.house = reading.all.without(reading.drawn);
             }
-            before = Some(reading.house);
+            before = Some(*reading);
         }
     }
 
@@ -155,33 +162,63 @@ impl HouseLoad {
 }
 
 impl Drawn {
-    /// What the EVSEs drew of `all`, if the house changed as little as possible since it was
+    /// What the EVSEs drew of `all`, if the house changed as little as possible since the reading
     /// `before`. While cars rise or fall nobody knows how far they are; but what shows on all phases
     /// is most likely the cars, and what shows on one of them the house.
-    fn beside(self, before: Load, all: Load) -> Load {
+    ///
+    /// A rise that the cars cannot be all of is something else that the house switched on: then
+    /// nothing says that they are a part of it, and they are taken to be where they were.
+    fn after(self, before: &Reading, all: Load) -> Load {
         let Self { least, most, .. } = self;
-        let apart =
-            |phase: Phase| (most.phases[phase] - least.phases[phase] - self.together).max(0);
-        let risen = |phase: Phase| all.phases[phase] - least.phases[phase] - before.phases[phase];
-        let alone = |phase: Phase, together: i64| (risen(phase) - together).clamp(0, apart(phase));
-        let change = |together: i64| -> i64 {
-            let changes = Phase::ALL.map(|phase| risen(phase) - together - alone(phase, together));
-            changes.into_iter().map(i64::abs).sum()
+        let risen = PerPhase(
+            Phase::ALL
+                .map(|phase| all.phases[phase] - least.phases[phase] - before.house.phases[phase]),
+        );
+        let together = self.together(risen);
+        let alone = |phase: Phase| (risen[phase] - together).clamp(0, self.apart(phase));
+        let switched = |phase: Phase| risen[phase] - together - alone(phase) > SWITCHES;
+        let was = |phase: Phase| (before.drawn.phases[phase] - least.phases[phase]).max(0);
+        let were = Phase::ALL.map(was).into_iter().min().unwrap_or(0);
+        let still = if Phase::ALL.into_iter().all(switched) {
+            together.min(were)
+        } else {
+            together
         };
-        let knees = Phase::ALL.map(|phase| [risen(phase), risen(phase) - apart(phase)]);
-        let knees = knees.into_iter().flatten();
-        let together = knees
-            .map(|knee| knee.clamp(0, self.together))
-            .min_by_key(|together| (change(*together), *together))
-            .unwrap_or(self.together);
         let mut drawn = least;
         for phase in Phase::ALL {
-            drawn.phases[phase] += together + alone(phase, together);
+            drawn.phases[phase] += if switched(phase) {
+                (still + alone(phase)).min(was(phase)).max(still)
+            } else {
+                together + alone(phase)
+            };
         }
         let sum = |load: Load| load.phases.0.into_iter().sum::<i64>();
         let open = (sum(most) - sum(least)).max(1);
         drawn.power += (most.power - least.power) * (sum(drawn) - sum(least)) / open;
         drawn
+    }
+
+    /// How much of what all phases have `risen` is most likely the cars.
+    fn together(self, risen: PerPhase<i64>) -> i64 {
+        let change = |together: i64| -> i64 {
+            let changes = risen.iter().map(|(phase, risen)| {
+                let rest = risen - together;
+                rest - rest.clamp(0, self.apart(phase))
+            });
+            changes.map(i64::abs).sum()
+        };
+        let knees = risen
+            .iter()
+            .flat_map(|(phase, risen)| [risen, risen - self.apart(phase)]);
+        knees
+            .map(|knee| knee.clamp(0, self.together))
+            .min_by_key(|together| (change(*together), *together))
+            .unwrap_or(self.together)
+    }
+
+    /// How much cars may have risen on one phase and not on the others.
+    fn apart(self, phase: Phase) -> i64 {
+        (self.most.phases[phase] - self.least.phases[phase] - self.together).max(0)
     }
 }
 
@@ -314,6 +351,33 @@ mod tests {
         assert_eq!(peak(&house), 20_000);
         read(&mut house, 1, 20, 16);
         assert_eq!(peak(&house), 4000, "it was a car");
+    }
+
+    #[test]
+    fn of_a_rise_that_cars_cannot_explain_they_are_no_part() {
+        let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO);
+        read(&mut house, 0, 40, 36);
+        let rising = Drawn {
+            least: draws(36),
+            most: draws(41),
+            together: 5000,
+        };
+        let mut reads = |seconds, amps: [i32; 3]| {
+            let current = PerPhase(amps.map(MilliAmps::from_amps));
+            let power = i64::from(amps.iter().sum::<i32>()) * 1000;
+            house.read(at(seconds), current, power, |when, _| {
+                if when == at(0) {
+                    known(draws(36))
+                } else {
+                    rising
+                }
+            });
+            house.newest().unwrap().phases.0
+        };
+        assert_eq!(reads(1, [43; 3]), [4000; 3], "it may be all cars");
+        assert_eq!(reads(2, [63; 3]), [24_000; 3], "they drew 39 A");
+        assert_eq!(reads(3, [65; 3]), [24_000; 3], "they rise");
+        assert_eq!(reads(4, [65, 65, 79]), [24_000, 24_000, 38_000]);
     }
 
     #[test]
