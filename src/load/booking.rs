@@ -124,10 +124,14 @@ impl Booking {
         let online = self.contact.is_online();
         match (self.offered, self.took_at) {
             (Some(offer), Some(took)) if online && now.since(took) >= FOLLOWS_WITHIN => {
-                // What is measured sooner may be from before.
-                let since = self
-                    .measured
-                    .filter(|(_, at)| at.since(took) >= FOLLOWS_WITHIN);
+                // What is measured sooner may be from before, and a little later of a car that is
+                // still on its way.
+                let soonest = if now.since(took) < OBEYS_WITHIN {
+                    FOLLOWS_WITHIN
+                } else {
+                    OBEYS_WITHIN
+                };
+                let since = self.measured.filter(|(_, at)| at.since(took) >= soonest);
                 let drawn = since.and(self.drawn()).unwrap_or_default();
                 amps(offer.limit, self.max).max(drawn).min(booked)
             }
@@ -499,6 +503,18 @@ mod tests {
         assert_eq!(booking.may_draw(at(13)), MilliAmps(8000));
         booking.measure(at(13), &draws(16_000));
         assert_eq!(booking.may_draw(at(13)), MilliAmps(16_000));
+    }
+
+    #[test]
+    fn what_is_measured_of_a_car_on_its_way_counts_until_it_must_have_arrived() {
+        let mut booking = at_16_amps();
+        booking.offer(at(10), OfferNumber(2), limit(8000));
+        booking.took(at(10), OfferNumber(2));
+        booking.measure(at(14), &draws(12_000));
+        assert_eq!(booking.may_draw(at(15)), MilliAmps(12_000));
+        assert_eq!(booking.may_draw(at(16)), MilliAmps(8000));
+        booking.measure(at(16), &draws(12_000));
+        assert_eq!(booking.may_draw(at(60)), MilliAmps(12_000), "it stays");
     }
 
     #[test]

@@ -16,8 +16,8 @@ const JUDGED_ANEW: usize = 32;
 /// left to the reserve, if that is twice as much. Each would cost a write to every wallbox.
 const STILL: MilliAmps = MilliAmps(500);
 
-/// What a house switches on takes more than this.
-const SWITCHES: i64 = 1000;
+/// What a house switches on takes more than this, where it matters.
+const SWITCHES: i64 = 3000;
 
 /// So many readings are kept at most.
 const MOST: usize = 1024;

@@ -39,6 +39,7 @@ mod phase_switch;
 mod phases_in_use;
 mod phasing;
 pub mod plan;
+mod pooling;
 mod raise_budget;
 mod ramp;
 pub mod request;

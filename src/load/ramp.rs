@@ -84,11 +84,15 @@ pub(super) fn step_towards(
 
 /// Whether a raise is too small to be given at once.
 pub(super) fn is_small(raise: MilliAmps, plan: &EvsePlan) -> bool {
-    raise
-        < match plan.device {
-            Device::Ocpp => SMALL_OCPP,
-            Device::Modbus => SMALL_MODBUS,
-        }
+    raise < worth(plan)
+}
+
+/// The least that is given at once.
+pub(super) fn worth(plan: &EvsePlan) -> MilliAmps {
+    match plan.device {
+        Device::Ocpp => SMALL_OCPP,
+        Device::Modbus => SMALL_MODBUS,
+    }
 }
 
 #[cfg(test)]

@@ -58,8 +58,12 @@ impl Controller {
             // Of the offer that is not followed, before a new one takes its place.
             self.complain();
             let targets = self.targets();
+            let before = self.last_number;
             self.lower(&targets);
             self.raise(&targets);
+            if self.last_number == before {
+                self.pool(&targets);
+            }
         }
         self.note_draws();
         self.set_timer();

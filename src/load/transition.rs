@@ -199,7 +199,7 @@ impl Controller {
             && self.metering.is_above(self.circuits.path(index))
     }
 
-    fn note_raise(&mut self, index: usize, limit: Limit) {
+    pub(super) fn note_raise(&mut self, index: usize, limit: Limit) {
         let now = self.now;
         let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
         else {
@@ -233,7 +233,7 @@ impl Controller {
         bookings
     }
 
-    fn offer(&mut self, index: usize, limit: Limit) {
+    pub(super) fn offer(&mut self, index: usize, limit: Limit) {
         let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
         else {
             return;

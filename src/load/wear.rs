@@ -9,7 +9,7 @@ use crate::clock::Mono;
 use crate::units::MilliAmps;
 
 /// So many writes may follow one another, ...
-const BURST: u32 = 16;
+const BURST: u32 = 15;
 
 /// ... and then one in this time: 60 in an hour at most, unless lowerings alone are more.
 const EACH: Duration = Duration::from_secs(81);
@@ -17,7 +17,10 @@ const EACH: Duration = Duration::from_secs(81);
 /// Lowerings beyond that delay a raise by no more than this.
 const OVERDRAFT: Duration = Duration::from_mins(5);
 
-/// With half of the burst used, a raise by less than this waits.
+/// With so many used ...
+const MANY: u32 = 10;
+
+/// ... a raise by less than this waits.
 const WORTH: MilliAmps = MilliAmps(2000);
 
 /// The writes that one EVSE got lately.
@@ -36,7 +39,7 @@ impl Wear {
 
     /// It may be raised by so much.
     pub(super) fn allows(&self, now: Mono, raise: MilliAmps) -> bool {
-        let free = if raise < WORTH { BURST / 2 } else { BURST - 1 };
+        let free = if raise < WORTH { MANY } else { BURST - 1 };
         self.paid_until.since(now) <= free * EACH
     }
 
@@ -49,11 +52,7 @@ impl Wear {
     pub(super) fn next(&self, now: Mono) -> Mono {
         let used = self.paid_until.since(now);
         let large = (BURST - 1) * EACH;
-        let free = if used > large {
-            large
-        } else {
-            BURST / 2 * EACH
-        };
+        let free = if used > large { large } else { MANY * EACH };
         now + used.saturating_sub(free)
     }
 }
@@ -92,20 +91,20 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_follow_one_another_and_then_there_is_one_every_81_s() {
+    fn fifteen_and_a_lowering_follow_one_another_and_then_there_is_one_every_81_s() {
         let writes = writes(LARGE);
         assert_eq!(
             writes[..16],
             std::array::from_fn::<u64, 16, _>(|n| n as u64)
         );
-        assert!(writes[16] > 80, "fifteen of sixteen are paid for");
+        assert!(writes[16] > 140, "fourteen of them are paid for");
         assert_eq!(writes[18] - writes[16], 162, "a raise and a lowering");
     }
 
     #[test]
-    fn with_half_of_them_used_less_than_two_amperes_wait() {
+    fn with_ten_of_them_used_less_than_two_amperes_wait() {
         let mut wear = Wear::default();
-        for _ in 0..9 {
+        for _ in 0..=MANY {
             assert!(wear.allows(at(0), SMALL));
             wear.write(at(0));
         }
