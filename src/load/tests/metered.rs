@@ -182,6 +182,29 @@ fn a_small_raise_waits_a_minute_and_a_small_lowering_does_not() {
 }
 
 #[test]
+fn what_many_lack_a_little_of_goes_to_some_of_them_at_once() {
+    let shares = |evses: usize, freed: i32| {
+        let mut plan = metered(63, evses);
+        for evse in &mut plan.evses {
+            evse.device = Device::Ocpp;
+        }
+        let mut site = Site::charging(plan, 31_000);
+        site.live(60, 31_000);
+        let before = site.all();
+        site.live(20, 31_000 - freed);
+        let after = site.all();
+        let more = after
+            .iter()
+            .zip(before)
+            .map(|(after, before)| after - before);
+        more.collect::<Vec<i32>>()
+    };
+    assert_eq!(shares(4, 2800), [1000, 1000, 0, 0], "0.7 A for each");
+    assert_eq!(shares(4, 900), [0; 4], "not enough for one");
+    assert_eq!(shares(3, 2400), [0; 3], "few wait for their own");
+}
+
+#[test]
 fn a_late_meter_raises_nobody_and_lowers_nobody() {
     let mut site = Site::charging(metered(32, 2), 8000);
     site.report(1, &Report::Demand(Demand::None));
