@@ -1,19 +1,19 @@
 //! What a house that cooks costs: ten EVSEs on 63 A in a closed loop, an hour of simulated time for
-//! each seed, beside [`Perfect`], which knows everything at once. `cargo bench --bench house -- 48`
-//! lives through 48 hours.
+//! each seed, beside [`Perfect`], which knows everything at once. Fails where a figure does not
+//! hold. `cargo bench --bench house -- 48` lives through 48 hours.
 //!
-//! Fails where a figure does not hold over all hours: the seconds and the energy as sums, the writes
-//! of the busiest EVSE in its worst hour, the longest overload after one rise of the house. In a
-//! single hour it is chance whether the house switches on right after a raise, so not every hour
-//! keeps to every figure; how many do not is printed, too, there with the overload without a break.
+//! Every hour must keep to every figure; the last row sums them up. Not all do: in a single hour it
+//! is chance whether the house switches on right after a raise.
 //!
 //! Perfect is no controller that anybody may build. It raises in the instant in which the house
 //! switches off, by any amount, and lets a car begin again at once; a real one holds the peak of the
 //! house for 15 s, raises in steps and rests before a start. The first of these rules alone costs 1 %
 //! of the energy.
 //!
-//! An overload that the house renews by switching on more is longer than any reaction can be, also
-//! than that of Perfect. Both times are printed: without a break, and after one rise.
+//! An overload that the house renews by switching on more is longer than any reaction can be; how
+//! long one rise lasted is printed beside it. It is long, too, where the house switches on within a
+//! second or two of a raise or in the middle of a lowering, and wallboxes measure once in ten
+//! seconds: some of it is taken for cars until they do.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -46,7 +46,6 @@ fn main() -> ExitCode {
     );
     let (mut all, mut all_perfect) = (Hour::default(), Hour::default());
     let mut hours = 0.0;
-    let mut longest_allowed = Duration::MAX;
     let mut failed = [0_u32; 4];
     for seed in 1..=seeds.unwrap_or(24_u64) {
         let scene = Scene::ten_on_63_amps(seed);
@@ -59,7 +58,6 @@ fn main() -> ExitCode {
             .as_ref()
             .map_or(0, |meter| meter.latency.end - 1);
         let bound = Duration::from_millis(latency) + LONGEST;
-        longest_allowed = longest_allowed.min(bound);
         let controller = Controller::new(start, scene.plan.clone(), &BTreeMap::new());
         let perfect = run(scene.clone(), Perfect::new(scene.plan.clone()));
         let ours = run(scene, controller);
@@ -80,28 +78,15 @@ fn main() -> ExitCode {
     let (all, all_perfect) = (all.per_hour(hours), all_perfect.per_hour(hours));
     show(" all", &all, &all_perfect);
     let musts = [
-        (
-            "seconds above the limit <= 1.3 of perfect",
-            all.over <= OVER * all_perfect.over,
-        ),
-        (
-            "longest overload after one rise <= meter latency + 8 s",
-            all.longest_known <= longest_allowed,
-        ),
-        (
-            "writes of the busiest EVSE <= 60",
-            all.most_writes <= WRITES,
-        ),
-        (
-            "energy >= 0.97 of perfect",
-            all.energy >= ENERGY * all_perfect.energy,
-        ),
+        "seconds above the limit <= 1.3 of perfect",
+        "longest overload <= meter latency + 8 s",
+        "writes of the busiest EVSE <= 60",
+        "energy >= 0.97 of perfect",
     ];
-    for ((must, holds), failed) in musts.into_iter().zip(failed) {
-        let verdict = if holds { "holds" } else { "FAILS" };
-        println!("{must:54} {verdict}; alone, {failed} of {hours} hours would fail");
+    for (must, failed) in musts.into_iter().zip(failed) {
+        println!("{must:45} fails in {failed} of {hours} hours");
     }
-    if musts.iter().all(|(_, holds)| *holds) {
+    if failed == [0; 4] {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
