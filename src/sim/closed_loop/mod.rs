@@ -7,6 +7,7 @@
 mod device;
 mod manager;
 mod perfect;
+mod rules;
 mod scene;
 mod tally;
 mod wiring;

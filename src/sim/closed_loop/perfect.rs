@@ -9,13 +9,15 @@ use crate::ids::{EvseName, MeterName, OfferNumber};
 use crate::load::{Allocator, Bookings, Circuits, EvsePlan, LoadPlan, Request, Rotation, Wants};
 use crate::units::{MilliAmps, PerPhase, Phase};
 
+use super::rules::{ROOM, Rules};
 use super::{Device, Manager, Truth};
 
 /// The best that can be done with devices that are slow: it sees the house, the limits in force
 /// and what every car draws and wants without delay or error, and acts on it in the same instant,
-/// by the same allocator and the same transition rule, without hold, ramp or rest, and without any
-/// thought for the number of writes. The reserve it keeps as the plan says: what is never given out
-/// is a matter of the site, and not of what is known.
+/// by the same allocator and the same transition rule, and without any thought for the number of
+/// writes. The reserve it keeps as the plan says: what is never given out is a matter of the site, and
+/// not of what is known. So are hold, ramp and rest of whoever is raised or started, unless it is made
+/// [without rules](Perfect::without_rules).
 #[derive(Debug)]
 pub struct Perfect {
     plan: LoadPlan,
@@ -28,11 +30,20 @@ pub struct Perfect {
     seen: Option<(PerPhase<MilliAmps>, Vec<MilliAmps>)>,
     outputs: VecDeque<(EvseName, Offer)>,
     last_number: u64,
+    rules: Option<Rules>,
 }
 
 impl Perfect {
     /// For the house and the EVSEs of a plan.
-    pub fn new(mut plan: LoadPlan) -> Self {
+    pub fn new(plan: LoadPlan) -> Self {
+        let rules = Some(Rules::new(&plan));
+        let free = Self::without_rules(plan);
+        Self { rules, ..free }
+    }
+
+    /// One that raises in the instant in which the house switches off, by any amount, and lets a
+    /// car begin again at once.
+    pub fn without_rules(mut plan: LoadPlan) -> Self {
         let evses = plan.evses.len();
         for circuit in &mut plan.circuits {
             circuit.meter = None;
@@ -71,24 +82,66 @@ impl Perfect {
             seen: None,
             outputs: VecDeque::new(),
             last_number: 0,
+            rules: None,
         }
     }
 
-    fn allocate(&mut self, truth: &Truth<'_>) {
+    fn allocate(&mut self, now: Mono, truth: &Truth<'_>) {
         let wants = |device: &Device| device.appetite().unwrap_or(MilliAmps::ZERO);
-        let wants: Vec<MilliAmps> = truth.devices.iter().map(wants).collect();
-        let seen = Some((truth.house, wants));
-        if seen == self.seen {
+        let mut wants: Vec<MilliAmps> = truth.devices.iter().map(wants).collect();
+        let mut house = truth.house;
+        if let Some(rules) = &mut self.rules {
+            house = rules.peak(now, house);
+            self.rest(now, house, &mut wants);
+        }
+        if self.seen.as_ref() == Some(&(house, wants.clone())) {
             return;
         }
-        self.seen = seen;
-        let Some((house, wants)) = &self.seen else {
-            return;
+        let targets = self.shares(house, &wants, |_| MilliAmps::ZERO);
+        self.seen = Some((house, wants));
+        let before = std::mem::replace(&mut self.targets, targets);
+        let changes = before.iter().zip(&self.targets).enumerate();
+        for (index, (before, target)) in changes {
+            let pauses = *before > MilliAmps::ZERO && *target == MilliAmps::ZERO;
+            if let Some(rules) = self.rules.as_mut().filter(|_| pauses) {
+                rules.pause(now, index);
+            }
+        }
+    }
+
+    /// Who must not start yet wants nothing.
+    fn rest(&mut self, now: Mono, house: PerPhase<MilliAmps>, wants: &mut [MilliAmps]) {
+        let paused = |rules: &Rules| -> Vec<bool> {
+            (0..wants.len()).map(|evse| rules.is_paused(evse)).collect()
         };
+        let paused = self.rules.as_ref().map(paused).unwrap_or_default();
+        if !paused.contains(&true) {
+            return;
+        }
+        let room = |evse: usize| match paused.get(evse) {
+            Some(true) => ROOM,
+            _ => MilliAmps::ZERO,
+        };
+        let shares = self.shares(house, wants, room);
+        let Some(rules) = &mut self.rules else { return };
+        for (index, (want, share)) in wants.iter_mut().zip(shares).enumerate() {
+            if rules.rests(now, index, share > MilliAmps::ZERO) {
+                *want = MilliAmps::ZERO;
+            }
+        }
+    }
+
+    /// What each car gets if it needs so much more than its minimum to begin.
+    fn shares(
+        &mut self,
+        house: PerPhase<MilliAmps>,
+        wants: &[MilliAmps],
+        more: impl Fn(usize) -> MilliAmps,
+    ) -> Vec<MilliAmps> {
         let cars = self.plan.evses.iter().zip(wants).zip(&self.targets);
-        let cars = cars.map(|((plan, want), target)| {
+        let cars = cars.enumerate().map(|(index, ((plan, want), target))| {
             Request::Wants(Wants {
-                min: plan.min,
+                min: plan.min + more(index),
                 max: *want,
                 at_max: Reason::OwnMaximum,
                 extra: MilliAmps::ZERO,
@@ -104,10 +157,8 @@ impl Perfect {
             Request::Fixed(grid)
         });
         let requests: Vec<Request> = cars.chain(house).collect();
-        let shares = self.allocator.allocate(&requests);
-        for (target, share) in self.targets.iter_mut().zip(shares) {
-            *target = share.offer;
-        }
+        let shares = self.allocator.allocate(&requests).iter();
+        shares.take(wants.len()).map(|share| share.offer).collect()
     }
 
     /// What may flow now: what is in force, what was told and what is still drawn.
@@ -120,6 +171,21 @@ impl Perfect {
             bookings.set(index, current);
         }
         bookings
+    }
+
+    /// The next step of a raise that may be made now.
+    fn step(
+        &self,
+        now: Mono,
+        index: usize,
+        way: (MilliAmps, MilliAmps),
+        truth: &Truth<'_>,
+    ) -> Option<MilliAmps> {
+        let Some(rules) = &self.rules else {
+            return Some(way.1);
+        };
+        let drawn = truth.devices.get(index)?.drawn(now);
+        rules.step(now, index, self.plan.evses.get(index)?, way, drawn)
     }
 
     fn tell(&mut self, index: usize, amps: MilliAmps) {
@@ -151,7 +217,7 @@ impl Manager for Perfect {
     fn handle_sample(&mut self, _now: Now, _meter: &MeterName, _current: PerPhase<MilliAmps>) {}
 
     fn see(&mut self, now: Now, truth: &Truth<'_>) {
-        self.allocate(truth);
+        self.allocate(now.mono, truth);
         let changes = |index: usize, at: &Self| {
             let pair = at.told.get(index).zip(at.targets.get(index));
             pair.filter(|(told, target)| told != target && at.online.get(index) == Some(&true))
@@ -168,9 +234,18 @@ impl Manager for Perfect {
         let mut bookings = self.bookings(now.mono, truth);
         for index in 0..self.told.len() {
             let raise = changes(index, self).filter(|(told, new)| new > told);
-            if let Some((_, target)) = raise.filter(|(_, new)| bookings.fits_with(index, *new)) {
-                self.tell(index, target);
-                bookings.set(index, target);
+            let Some((told, target)) = raise else {
+                continue;
+            };
+            let Some(next) = self.step(now.mono, index, (told, target), truth) else {
+                continue;
+            };
+            if bookings.fits_with(index, next) {
+                if let (Some(rules), Some(plan)) = (&mut self.rules, self.plan.evses.get(index)) {
+                    rules.raise(now.mono, index, plan, told);
+                }
+                self.tell(index, next);
+                bookings.set(index, next);
             }
         }
     }
