@@ -65,8 +65,7 @@ impl DrawHistory {
     /// The most that it can have drawn at a moment: what was measured around it, or what it was
     /// allowed where nothing was measured since.
     pub(super) fn at_most(&self, at: Mono) -> PerPhase<MilliAmps> {
-        let (assumed, _) = around(&self.assumed, at, MilliAmps::max);
-        let assumed = assumed.unwrap_or_default();
+        let assumed = self.allowed(at);
         let (before, after) = around(&self.measured, at, MilliAmps::max);
         // A car may draw a little more than it is allowed, but that must be measured: what it drew
         // under an older limit says nothing. With many cars it would hide much of the house.
@@ -90,7 +89,7 @@ impl DrawHistory {
         };
         let (offered, _) = around(&self.offered, at, MilliAmps::min);
         let marks = [Some(before), after, offered].into_iter().flatten();
-        let least = marks.fold(most, |least, mark| zip(least, mark, MilliAmps::min));
+        let least = marks.fold(most, smaller);
         // It takes what it may, and the rest is noise.
         let settled = newest(&self.measured, at) > newest(&self.offered, at);
         let close = |least: MilliAmps, most: MilliAmps| {
@@ -101,6 +100,12 @@ impl DrawHistory {
             }
         };
         zip(least, most, close)
+    }
+
+    /// What it may have drawn at most at a moment, whatever was measured.
+    pub(super) fn allowed(&self, at: Mono) -> PerPhase<MilliAmps> {
+        let (assumed, _) = around(&self.assumed, at, MilliAmps::max);
+        assumed.unwrap_or_default()
     }
 
     /// What it drew at a moment if it went on as it was measured last. Where it was not steady, may
@@ -123,7 +128,7 @@ impl DrawHistory {
         if *newest > at || !held || raises.next().is_some() {
             return most;
         }
-        zip(*last, most, MilliAmps::min)
+        smaller(*last, most)
     }
 }
 
@@ -164,6 +169,10 @@ fn trim(marks: &mut Marks, now: Mono) {
 
 fn larger(a: PerPhase<MilliAmps>, b: PerPhase<MilliAmps>) -> PerPhase<MilliAmps> {
     zip(a, b, MilliAmps::max)
+}
+
+pub(super) fn smaller(a: PerPhase<MilliAmps>, b: PerPhase<MilliAmps>) -> PerPhase<MilliAmps> {
+    zip(a, b, MilliAmps::min)
 }
 
 fn zip(

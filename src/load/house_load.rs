@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::thermostat::{LONGEST, SWITCHES, Thermostat};
 use crate::clock::Mono;
 use crate::units::{MilliAmps, PerPhase, Phase};
 
@@ -16,8 +17,12 @@ const JUDGED_ANEW: usize = 32;
 /// left to the reserve, if that is twice as much. Each would cost a write to every wallbox.
 const STILL: MilliAmps = MilliAmps(500);
 
-/// What a house switches on takes more than this, where it matters.
-const SWITCHES: i64 = 3000;
+/// A rise in the middle of an overload may be larger by this than it seems: cars that are on their
+/// way down hide it, and time is short.
+const HIDDEN: i64 = 4000;
+
+/// An overload that lasts for so long is none that cars are still giving up.
+const LASTS: Duration = Duration::from_secs(12);
 
 /// So many readings are kept at most.
 const MOST: usize = 1024;
@@ -46,11 +51,15 @@ pub(super) struct Drawn {
 pub(super) struct HouseLoad {
     hold: Duration,
     slack: i64,
+    reserve: i64,
     /// What may flow on each phase.
-    bears: i64,
+    fuse: i64,
+    /// More has flowed since then.
+    over_since: Option<Mono>,
     readings: VecDeque<Reading>,
     /// The last reading that was dropped.
     before: Option<Reading>,
+    returns: PerPhase<Thermostat>,
     counts: Option<Load>,
 }
 
@@ -61,6 +70,8 @@ struct Reading {
     house: Load,
     /// What the EVSEs are taken to have drawn.
     drawn: Load,
+    /// So much more the house may have taken on each phase.
+    hidden: PerPhase<i64>,
     draw: Draw,
 }
 
@@ -72,6 +83,9 @@ pub(super) enum Draw {
     /// What they drew before, where that was steady: too much flows, and what they leave unused
     /// must not hide it.
     Steady,
+    /// No more than they were allowed: too much has flowed for so long that every lowering was
+    /// followed, so it is what many cars draw a little beyond their offers.
+    Allowed,
 }
 
 impl HouseLoad {
@@ -81,18 +95,21 @@ impl HouseLoad {
         Self {
             hold,
             slack: i64::from(STILL.0.min(reserve.0 / 2).max(0)),
-            bears: i64::MAX,
+            reserve: i64::from(reserve.0),
+            fuse: i64::from(i32::MAX),
+            over_since: None,
             readings: VecDeque::new(),
             before: None,
+            returns: PerPhase::default(),
             counts: None,
         }
     }
 
     /// No more than this may flow on each phase.
     #[must_use]
-    pub(super) fn within(self, limit: MilliAmps) -> Self {
-        let bears = i64::from(limit.0);
-        Self { bears, ..self }
+    pub(super) fn behind(self, fuse: MilliAmps) -> Self {
+        let fuse = i64::from(fuse.0);
+        Self { fuse, ..self }
     }
 
     /// Takes a reading: everything that flows, import positive; `power` as a sum of currents.
@@ -109,29 +126,37 @@ impl HouseLoad {
             phases: current.map(|amps| i64::from(amps.0)),
             power,
         };
+        let largest = all.phases.0.into_iter().max().unwrap_or(0);
+        let over_since = (largest > self.fuse).then(|| self.over_since.unwrap_or(now));
+        self.over_since = over_since;
         self.readings.push_back(Reading {
             at: now,
             all,
             house: Load::default(),
             drawn: Load::default(),
-            draw: if all.phases.0.into_iter().any(|amps| amps > self.bears) {
+            hidden: PerPhase::default(),
+            draw: if over_since.is_some_and(|since| now.since(since) >= LASTS) {
+                Draw::Allowed
+            } else if largest > self.fuse - self.reserve {
                 Draw::Steady
             } else {
                 Draw::Most
             },
         });
-        let is_old = |first: &Reading| now.since(first.at) > self.hold;
+        let is_old = |first: &Reading| now.since(first.at) > self.hold.max(LONGEST);
         while self.readings.len() > MOST || self.readings.front().is_some_and(is_old) {
             let dropped = self.readings.pop_front();
             self.before = dropped;
         }
         self.judge(now, drawn);
-        let peak = self.peak();
+        self.watch(now);
+        let peak = self.peak(now);
         self.counts = peak.map(|peak| self.counts.unwrap_or(peak).towards(peak, self.slack));
     }
 
     fn judge(&mut self, now: Mono, drawn: impl Fn(Mono, Draw) -> Drawn) {
         let mut before = self.before;
+        let fuse = self.fuse;
         let settled = self.readings.len().saturating_sub(JUDGED_ANEW);
         for (index, reading) in self.readings.iter_mut().enumerate() {
             if index >= settled && now.since(reading.at) <= SETTLES {
@@ -139,6 +164,9 @@ impl HouseLoad {
                 reading.drawn =
                     before.map_or(drawn.most, |before| drawn.after(&before, reading.all));
                 reading.house = reading.all.without(reading.drawn);
+                reading.hidden = before.map_or(PerPhase::default(), |before| {
+                    reading.hidden(&before, drawn.least, fuse)
+                });
             }
             before = Some(*reading);
         }
@@ -150,15 +178,65 @@ impl HouseLoad {
         self.counts
     }
 
-    fn peak(&self) -> Option<Load> {
-        let houses = self.readings.iter().map(|reading| reading.house);
-        houses.reduce(Load::max)
+    /// Looks for what comes back.
+    fn watch(&mut self, now: Mono) {
+        let Some(newest) = self.newest() else { return };
+        let peaks = Phase::ALL.map(|phase| self.most(now, self.hold, |at| at.house.phases[phase]));
+        for (phase, peak) in PerPhase(peaks).iter() {
+            self.returns[phase].see(now, newest.phases[phase], peak, self.hold);
+        }
+    }
+
+    fn peak(&self, now: Mono) -> Option<Load> {
+        self.newest()?;
+        let mut load = Load {
+            phases: PerPhase::default(),
+            power: self.most(now, self.hold, |at| at.house.power + sum(at.hidden)),
+        };
+        for (phase, returns) in self.returns.iter() {
+            let peak = self.most(now, self.hold, |at| {
+                at.house.phases[phase] + at.hidden[phase]
+            });
+            let held = returns.hold(peak, |within| {
+                self.most(now, within, |at| at.house.phases[phase])
+            });
+            load.phases[phase] = held;
+            load.power += held - peak;
+        }
+        Some(load)
+    }
+
+    /// The most of what `of` says of the readings of so long.
+    fn most(&self, now: Mono, within: Duration, of: impl Fn(&Reading) -> i64) -> i64 {
+        let readings = self.readings.iter().rev();
+        let recent = readings.take_while(|reading| now.since(reading.at) <= within);
+        recent.map(of).max().unwrap_or(0)
     }
 
     /// What it takes now.
     pub(super) fn newest(&self) -> Option<Load> {
         self.readings.back().map(|reading| reading.house)
     }
+}
+
+impl Reading {
+    /// What may be hidden of a rise since the reading `before`, if the cars drew at `least` this.
+    fn hidden(&self, before: &Self, least: Load, fuse: i64) -> PerPhase<i64> {
+        PerPhase(Phase::ALL.map(|phase| {
+            let rises = self.house.phases[phase] - before.house.phases[phase] > SWITCHES;
+            let is_over = before.all.phases[phase] > fuse;
+            let falls = self.drawn.phases[phase] - least.phases[phase];
+            if rises && is_over && falls > i64::from(STILL.0) {
+                falls.min(HIDDEN)
+            } else {
+                0
+            }
+        }))
+    }
+}
+
+fn sum(phases: PerPhase<i64>) -> i64 {
+    phases.0.into_iter().sum()
 }
 
 impl Drawn {
@@ -192,9 +270,9 @@ impl Drawn {
                 together + alone(phase)
             };
         }
-        let sum = |load: Load| load.phases.0.into_iter().sum::<i64>();
-        let open = (sum(most) - sum(least)).max(1);
-        drawn.power += (most.power - least.power) * (sum(drawn) - sum(least)) / open;
+        let open = (sum(most.phases) - sum(least.phases)).max(1);
+        let is = sum(drawn.phases) - sum(least.phases);
+        drawn.power += (most.power - least.power) * is / open;
         drawn
     }
 
@@ -378,6 +456,45 @@ mod tests {
         assert_eq!(reads(2, [63; 3]), [24_000; 3], "they drew 39 A");
         assert_eq!(reads(3, [65; 3]), [24_000; 3], "they rise");
         assert_eq!(reads(4, [65, 65, 79]), [24_000, 24_000, 38_000]);
+    }
+
+    #[test]
+    fn of_a_rise_in_an_overload_as_much_may_be_hidden_as_cars_are_giving_up() {
+        for (fuse, falls, hidden) in [(60, 3, 3), (60, 9, 4), (60, 0, 0), (70, 3, 0)] {
+            let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO)
+                .behind(MilliAmps::from_amps(fuse));
+            let mut reads = |seconds, amps: i32, drawn: Drawn| {
+                let current = PerPhase::all(MilliAmps::from_amps(amps));
+                house.read(at(seconds), current, i64::from(amps) * 3000, |_, _| drawn);
+                house.counts().unwrap()
+            };
+            assert_eq!(reads(0, 61, known(draws(50))), draws(11));
+            let falling = Drawn {
+                least: draws(50 - falls),
+                most: draws(50),
+                together: falls * 1000,
+            };
+            assert_eq!(reads(1, 81, falling), draws(31 + hidden), "{fuse} {falls}");
+        }
+    }
+
+    #[test]
+    fn what_comes_back_is_held_in_power_too() {
+        let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO);
+        let mut takes = |seconds: std::ops::Range<u64>, amps: i64| {
+            let load = draws(amps);
+            for second in seconds {
+                let current = load.current();
+                house.read(at(second), current, load.power, |_, _| Drawn::default());
+            }
+            house.counts().unwrap()
+        };
+        takes(0..60, 4);
+        takes(60..90, 14);
+        assert_eq!(takes(90..110, 4), draws(4));
+        takes(110..140, 14);
+        assert_eq!(takes(140..162, 4), draws(14));
+        assert_eq!(takes(162..170, 4), draws(4));
     }
 
     #[test]

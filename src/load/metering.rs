@@ -9,6 +9,7 @@ use super::booking::amps;
 use super::capacities::Capacities;
 use super::circuit::Circuits;
 use super::controller::{Controller, Evse};
+use super::draw_history::smaller;
 use super::heat::Heat;
 use super::house_load::{Draw, Drawn, HouseLoad, Load};
 use super::layout::{Layout, amps_of};
@@ -95,8 +96,7 @@ impl Metering {
             metering.circuits.push(Metered {
                 circuit,
                 meter,
-                house: HouseLoad::new(plan.raise_hold, at.reserve)
-                    .within(at.max_current - at.reserve),
+                house: HouseLoad::new(plan.raise_hold, at.reserve).behind(at.max_current),
                 heat: PerPhase::default(),
                 started: None,
             });
@@ -346,11 +346,15 @@ fn drawn_below(
         if !circuits.path(index).contains(&circuit) {
             continue;
         }
-        let most = match draw {
-            Draw::Most => evse.draws.at_most(when),
-            Draw::Steady => evse.draws.steady(when),
+        let (least, most) = (evse.draws.at_least(when), evse.draws.at_most(when));
+        let (least, most) = match draw {
+            Draw::Most => (least, most),
+            Draw::Steady => (least, evse.draws.steady(when)),
+            Draw::Allowed => {
+                let allowed = evse.draws.allowed(when);
+                (smaller(least, allowed), smaller(most, allowed))
+            }
         };
-        let least = evse.draws.at_least(when);
         let bounds = [least, most].map(|grid| grid.map(|amps| i64::from(amps.0)));
         let [least, most] = bounds;
         for (sum, grid) in [(&mut sum.least, least), (&mut sum.most, most)] {

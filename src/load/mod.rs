@@ -8,7 +8,7 @@
 //! | `allocator`, `admission`, `filling`, `car` | who gets how much, as a pure function |
 //! | `circuit`, `layout`, `usage` | the tree of circuits as numbers, and what is booked on it |
 //! | `metering`, `meter_watch` | what the meters say, and whether it is still true |
-//! | `house_load`, `draw_history`, `capacities` | what the house takes, and what is left |
+//! | `house_load`, `thermostat`, `draw_history`, `capacities` | what the house takes, and what is left |
 //! | `booking`, `contact`, `overdraw` | what one EVSE must be assumed to draw, and what if it does not obey |
 //! | `appetite`, `phases_in_use` | what its car makes of it |
 //! | `phasing`, `phase_switch` | when it is connected with one phase, and when with all |
@@ -46,6 +46,7 @@ pub mod request;
 mod rest;
 mod round;
 mod sparing;
+mod thermostat;
 mod transition;
 mod turn;
 mod usage;

@@ -63,12 +63,7 @@ impl Controller {
             && old >= plan.min
             && lacks > MilliAmps::ZERO
             && ramp::is_small(lacks, plan)
-            && !self.is_starting()
-            && self
-                .metering
-                .late(self.circuits.path(index), self.now)
-                .is_none()
-            && evse.ramp.next(self.plan.raise_interval) <= self.now;
+            && self.forbids(index, target.limit).is_none();
         may.then_some(lacks)
     }
 

@@ -166,6 +166,22 @@ impl Controller {
     /// What stands in the way of a raise whether there is room for it or not.
     pub(super) fn hindrance(&self, index: usize, target: Limit) -> Option<Reason> {
         let (evse, plan) = (self.evses.get(index)?, self.plan.evses.get(index)?);
+        if let Some(reason) = self.forbids(index, target) {
+            return Some(reason);
+        }
+        let old = amps(evse.booking.offered()?.limit, plan.max);
+        if !self.is_ramped(index) || old < plan.min {
+            return None;
+        }
+        let raise = amps(target, plan.max) - old;
+        let waits = evse.raise_waits.map(|since| self.now.since(since));
+        let waits = waits.unwrap_or_default() < SMALL_WAITS;
+        (waits && ramp::is_small(raise, plan)).then(|| evse.reason.clone())
+    }
+
+    /// What forbids a raise, however large it is.
+    pub(super) fn forbids(&self, index: usize, target: Limit) -> Option<Reason> {
+        let (evse, plan) = (self.evses.get(index)?, self.plan.evses.get(index)?);
         let (now, path) = (self.now, self.circuits.path(index));
         if let Some(circuit) = self.metering.late(path, now) {
             let circuit = self.circuits.name(circuit)?;
@@ -184,10 +200,6 @@ impl Controller {
         }
         if !evse.wear.allows(now, wanted - old) {
             return Some(Reason::Spared);
-        }
-        let waits = evse.raise_waits.map(|since| now.since(since));
-        if ramp::is_small(wanted - old, plan) && waits.unwrap_or_default() < SMALL_WAITS {
-            return Some(evse.reason.clone());
         }
         (evse.ramp.next(self.plan.raise_interval) > now).then_some(Reason::Ramp)
     }

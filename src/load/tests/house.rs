@@ -283,3 +283,42 @@ fn i12_a_meter_that_falls_silent_leaves_no_more_than_the_failsafe_currents() {
         assert!(offers(&world).iter().all(|offer| *offer > 0), "seed {seed}");
     }
 }
+
+#[test]
+fn what_many_cars_draw_a_little_too_much_is_not_above_the_fuse_for_good() {
+    for samples in [seconds(1), seconds(10)] {
+        let device = Device {
+            excess: 450,
+            samples: Some(samples),
+            ..modbus()
+        };
+        let mut world = charging(metered(63, 4), &device, 8000);
+        let mut over: Option<Mono> = None;
+        let mut most = 0;
+        world.run(seconds(600), |world| {
+            most = most.max(world.grid()[0]);
+            over = (world.excess() > 0).then(|| over.unwrap_or(world.now));
+            let lasts = over.map_or(seconds(0), |since| world.now.since(since));
+            assert!(lasts <= seconds(20), "{:?}: {}", world.now, world.excess());
+        });
+        assert!(most >= 62_000, "nothing is left unused: {most}");
+    }
+}
+
+#[test]
+fn a_cooker_with_a_thermostat_is_waited_for() {
+    let mut world = charging(metered(32, 2), &modbus(), 4000);
+    let mut cooks = |takes: [i32; 2]| {
+        let [on, off] = takes;
+        world.house.load = [on, 4000, 4000];
+        world.wait(30);
+        world.house.load = [off, 4000, 4000];
+        world.wait(38);
+        offers(&world)
+    };
+    let first = cooks([14_000, 4000]);
+    assert_eq!(cooks([14_000, 4000]), [9000, 9000], "it has come back once");
+    assert!(first > vec![9000, 9000], "{first:?}");
+    world.wait(60);
+    assert_eq!(offers(&world), [14_000, 14_000], "it is done");
+}
