@@ -328,17 +328,6 @@ impl Load {
         }
         other
     }
-
-    fn max(self, other: Self) -> Self {
-        let mut phases = self.phases;
-        for (phase, amps) in other.phases.iter() {
-            phases[phase] = phases[phase].max(amps);
-        }
-        Self {
-            phases,
-            power: self.power.max(other.power),
-        }
-    }
 }
 
 #[cfg(test)]
