@@ -83,8 +83,8 @@ pub(super) enum Draw {
     /// What they drew before, where that was steady: too much flows, and what they leave unused
     /// must not hide it.
     Steady,
-    /// No more than they were allowed: too much has flowed for so long that every lowering was
-    /// followed, so it is what many cars draw a little beyond their offers.
+    /// The same, but no more than they were allowed: too much has flowed for so long that every
+    /// lowering was followed, so it is what cars draw beyond their offers.
     Allowed,
 }
 
@@ -225,9 +225,10 @@ impl Reading {
         PerPhase(Phase::ALL.map(|phase| {
             let rises = self.house.phases[phase] - before.house.phases[phase] > SWITCHES;
             let is_over = before.all.phases[phase] > fuse;
-            let falls = self.drawn.phases[phase] - least.phases[phase];
-            if rises && is_over && falls > i64::from(STILL.0) {
-                falls.min(HIDDEN)
+            // Mostly cars that are being lowered; any others do no harm.
+            let open = self.drawn.phases[phase] - least.phases[phase];
+            if rises && is_over && open > i64::from(STILL.0) {
+                open.min(HIDDEN)
             } else {
                 0
             }

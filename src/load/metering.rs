@@ -352,6 +352,7 @@ fn drawn_below(
             Draw::Steady => (least, evse.draws.steady(when)),
             Draw::Allowed => {
                 let allowed = evse.draws.allowed(when);
+                let most = evse.draws.steady(when);
                 (smaller(least, allowed), smaller(most, allowed))
             }
         };

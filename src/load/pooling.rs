@@ -63,6 +63,7 @@ impl Controller {
             && old >= plan.min
             && lacks > MilliAmps::ZERO
             && ramp::is_small(lacks, plan)
+            && !self.is_starting()
             && self.forbids(index, target.limit).is_none();
         may.then_some(lacks)
     }

@@ -9,11 +9,14 @@ use crate::clock::Mono;
 /// Who stays away for longer than this is done, as far as anybody can tell.
 pub(super) const LONGEST: Duration = Duration::from_secs(90);
 
-/// Who is on for longer than this is something else.
+/// So long after it came back it is not waited for any more: it was on for too long, or it is done.
 const FORGOTTEN: Duration = Duration::from_mins(3);
 
 /// A house load that matters, in mA.
 pub(super) const SWITCHES: i64 = 3000;
+
+/// Readings so near to one another may show the same fall.
+const ONE_EDGE: Duration = Duration::from_secs(3);
 
 /// What comes back is the same if the house takes as much as before, give or take so much, in mA.
 const NEAR: i64 = 2000;
@@ -21,7 +24,7 @@ const NEAR: i64 = 2000;
 /// What comes back on one phase of a house. Currents in mA.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Thermostat {
-    /// The most that the house took lately.
+    /// The most that the house took lately, by the reading before the next.
     peak: i64,
     gone: Option<Gone>,
     expected: Option<Expected>,
@@ -32,6 +35,8 @@ pub(super) struct Thermostat {
 struct Gone {
     since: Mono,
     was: i64,
+    /// The least since.
+    low: i64,
 }
 
 /// Something came back.
@@ -48,15 +53,21 @@ impl Thermostat {
     pub(super) fn see(&mut self, now: Mono, newest: i64, peak: i64, hold: Duration) {
         let before = std::mem::replace(&mut self.peak, peak);
         if before - peak >= SWITCHES {
+            let since = now - hold;
+            // A meter that averages shows one fall as two.
+            let gone = self.gone.filter(|gone| since.since(gone.since) <= ONE_EDGE);
+            let (since, was) = gone.map_or((since, before), |gone| (gone.since, gone.was));
             self.gone = Some(Gone {
-                since: now - hold,
-                was: before,
+                since,
+                was,
+                low: peak,
             });
         }
         self.expected = self.expected.filter(|expected| expected.until > now);
-        let Some(gone) = self.gone else { return };
+        let Some(gone) = &mut self.gone else { return };
+        gone.low = gone.low.min(peak);
         let away = now.since(gone.since);
-        let size = newest - before;
+        let size = newest - gone.low;
         if size >= SWITCHES && (newest - gone.was).abs() <= NEAR && away <= LONGEST {
             let longest = self.expected.map_or(Duration::ZERO, |last| last.within);
             self.gone = None;
@@ -159,6 +170,19 @@ mod tests {
             14,
             "the cooker and not the water heater"
         );
+    }
+
+    #[test]
+    fn a_meter_that_averages_shows_the_same_load() {
+        let mut house = House::default();
+        house.takes(4, 60);
+        house.takes(9, 1);
+        house.takes(14, 30);
+        house.takes(9, 1);
+        house.takes(4, 40);
+        house.takes(11, 1);
+        house.takes(14, 30);
+        assert_eq!(house.takes(4, 40), 14);
     }
 
     #[test]

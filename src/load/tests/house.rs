@@ -294,14 +294,21 @@ fn what_many_cars_draw_a_little_too_much_is_not_above_the_fuse_for_good() {
         };
         let mut world = charging(metered(63, 4), &device, 8000);
         let mut over: Option<Mono> = None;
-        let mut most = 0;
+        let (mut most, mut last, mut total) = (0, world.now, seconds(0));
+        let offers = world.offers;
         world.run(seconds(600), |world| {
             most = most.max(world.grid()[0]);
+            if over.is_some() {
+                total += world.now.since(last);
+            }
+            last = world.now;
             over = (world.excess() > 0).then(|| over.unwrap_or(world.now));
             let lasts = over.map_or(seconds(0), |since| world.now.since(since));
             assert!(lasts <= seconds(20), "{:?}: {}", world.now, world.excess());
         });
         assert!(most >= 62_000, "nothing is left unused: {most}");
+        assert!(total <= seconds(60), "{total:?} in ten minutes");
+        assert!(world.offers - offers <= 40, "it gives and takes");
     }
 }
 

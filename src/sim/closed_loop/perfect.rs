@@ -89,6 +89,7 @@ impl Perfect {
     fn allocate(&mut self, now: Mono, truth: &Truth<'_>) {
         let wants = |device: &Device| device.appetite().unwrap_or(MilliAmps::ZERO);
         let mut wants: Vec<MilliAmps> = truth.devices.iter().map(wants).collect();
+        let hungry: Vec<bool> = wants.iter().map(|want| *want > MilliAmps::ZERO).collect();
         let mut house = truth.house;
         if let Some(rules) = &mut self.rules {
             house = rules.peak(now, house);
@@ -100,9 +101,9 @@ impl Perfect {
         let targets = self.shares(house, &wants, |_| MilliAmps::ZERO);
         self.seen = Some((house, wants));
         let before = std::mem::replace(&mut self.targets, targets);
-        let changes = before.iter().zip(&self.targets).enumerate();
-        for (index, (before, target)) in changes {
-            let pauses = *before > MilliAmps::ZERO && *target == MilliAmps::ZERO;
+        let changes = before.iter().zip(&self.targets).zip(hungry).enumerate();
+        for (index, ((before, target), is_hungry)) in changes {
+            let pauses = is_hungry && *before > MilliAmps::ZERO && *target == MilliAmps::ZERO;
             if let Some(rules) = self.rules.as_mut().filter(|_| pauses) {
                 rules.pause(now, index);
             }
