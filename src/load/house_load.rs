@@ -17,9 +17,9 @@ const JUDGED_ANEW: usize = 32;
 /// left to the reserve, if that is twice as much. Each would cost a write to every wallbox.
 const STILL: MilliAmps = MilliAmps(500);
 
-/// A rise in the middle of an overload may be larger by this than it seems: cars that are on their
-/// way down hide it, and time is short.
-const HIDDEN: i64 = 4000;
+/// A rise in the middle of an overload may be larger by this than it seems: a car that is being paused
+/// hides as much, and time is short.
+const HIDDEN: i64 = 6000;
 
 /// An overload that lasts for so long is none that cars are still giving up.
 const LASTS: Duration = Duration::from_secs(12);
@@ -450,7 +450,7 @@ mod tests {
 
     #[test]
     fn of_a_rise_in_an_overload_as_much_may_be_hidden_as_cars_are_giving_up() {
-        for (fuse, falls, hidden) in [(60, 3, 3), (60, 9, 4), (60, 0, 0), (70, 3, 0)] {
+        for (fuse, falls, hidden) in [(60, 3, 3), (60, 9, 6), (60, 0, 0), (70, 3, 0)] {
             let mut house = HouseLoad::new(Duration::from_secs(15), MilliAmps::ZERO)
                 .behind(MilliAmps::from_amps(fuse));
             let mut reads = |seconds, amps: i32, drawn: Drawn| {
