@@ -24,7 +24,7 @@ const NEAR: i64 = 2000;
 /// What comes back on one phase of a house. Currents in mA.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Thermostat {
-    /// The most that the house took lately, by the reading before the next.
+    /// The most that the house took lately, as of the last reading.
     peak: i64,
     gone: Option<Gone>,
     expected: Option<Expected>,
