@@ -14,10 +14,10 @@ use super::{Device, Manager, Truth};
 
 /// The best that can be done with devices that are slow: it sees the house, the limits in force
 /// and what every car draws and wants without delay or error, and acts on it in the same instant,
-/// by the same allocator and the same transition rule, and without any thought for the number of
-/// writes. The reserve it keeps as the plan says: what is never given out is a matter of the site, and
-/// not of what is known. So are hold, ramp and rest of whoever is raised or started, unless it is made
-/// [without rules](Perfect::without_rules).
+/// by the same allocator and the same transition rule, without hold, ramp and rest unless it is made
+/// [by the rules](Perfect::by_the_rules), and without any thought for the number of writes. The
+/// reserve it keeps as the plan says: what is never given out is a matter of the site, and not of what
+/// is known.
 #[derive(Debug)]
 pub struct Perfect {
     plan: LoadPlan,
@@ -34,16 +34,15 @@ pub struct Perfect {
 }
 
 impl Perfect {
-    /// For the house and the EVSEs of a plan.
-    pub fn new(plan: LoadPlan) -> Self {
+    /// For the house and the EVSEs of a plan, but it holds, ramps and rests as everybody must.
+    pub fn by_the_rules(plan: LoadPlan) -> Self {
         let rules = Some(Rules::new(&plan));
-        let free = Self::without_rules(plan);
+        let free = Self::new(plan);
         Self { rules, ..free }
     }
 
-    /// One that raises in the instant in which the house switches off, by any amount, and lets a
-    /// car begin again at once.
-    pub fn without_rules(mut plan: LoadPlan) -> Self {
+    /// For the house and the EVSEs of a plan.
+    pub fn new(mut plan: LoadPlan) -> Self {
         let evses = plan.evses.len();
         for circuit in &mut plan.circuits {
             circuit.meter = None;
