@@ -23,13 +23,15 @@ const PAUSES_AFTER: Duration = Duration::from_secs(30);
 const ALARMS_AFTER: Duration = Duration::from_mins(1);
 
 /// How much more than its limit an EVSE draws, and since when. Spans are measured from one
-/// measurement to another: one alone may be older than the limit.
+/// measurement to another: one alone may be older than the limit, or of a car that is on its way
+/// down. Where one lowering follows another each measurement may be such a one; so a span lasts only
+/// while the car draws too much for the limit with which it began, too.
 #[derive(Debug, Default)]
 pub(super) struct Overdraw {
     last: Mono,
     is_over: bool,
-    over_since: Option<Mono>,
-    defies_since: Option<Mono>,
+    over: Option<Span>,
+    defies: Option<Span>,
     complained_at: Option<Mono>,
     alarmed_at: Option<Mono>,
     /// It was seen to ignore what it had accepted, and not yet to obey again.
@@ -38,21 +40,32 @@ pub(super) struct Overdraw {
     is_sloppy: bool,
 }
 
+/// It draws too much.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    since: Mono,
+    /// For this limit.
+    limit: MilliAmps,
+}
+
 impl Overdraw {
     /// A span begins only with a limit that the device `took`: before, it obeys an older one.
     pub(super) fn measure(&mut self, now: Mono, drawn: MilliAmps, limit: MilliAmps, took: bool) {
         self.last = now;
         self.is_over = drawn > limit + TOLERANCE;
-        let follow = |since: &mut Option<Mono>, over: bool| {
-            *since = (over && (took || since.is_some())).then(|| since.unwrap_or(now));
+        let follow = |span: &mut Option<Span>, more: MilliAmps| {
+            let is_over = |limit| drawn > limit + more;
+            let lasts = span.filter(|span| is_over(span.limit));
+            let begins = took.then_some(Span { since: now, limit });
+            *span = lasts.or(begins).filter(|_| is_over(limit));
         };
-        follow(&mut self.over_since, self.is_over);
-        follow(&mut self.defies_since, drawn > limit + DEFIANCE);
+        follow(&mut self.over, TOLERANCE);
+        follow(&mut self.defies, DEFIANCE);
         self.is_distrusted = self.is_over && (self.is_distrusted || self.is_fixed());
-        if self.defies_since.is_none() {
+        if self.defies.is_none() {
             self.complained_at = None;
             self.alarmed_at = None;
-            self.is_sloppy |= lasts(self.over_since, now) >= Some(LASTS);
+            self.is_sloppy |= lasts(self.over, now) >= Some(LASTS);
         }
     }
 
@@ -128,12 +141,12 @@ impl Overdraw {
     }
 
     fn defies_for(&self) -> Option<Duration> {
-        lasts(self.defies_since, self.last)
+        lasts(self.defies, self.last)
     }
 }
 
-fn lasts(since: Option<Mono>, now: Mono) -> Option<Duration> {
-    since.map(|since| now.since(since))
+fn lasts(span: Option<Span>, now: Mono) -> Option<Duration> {
+    span.map(|span| now.since(span.since))
 }
 
 #[cfg(test)]
@@ -178,6 +191,29 @@ mod tests {
             over.measure(at(seconds), MilliAmps(12_000), MilliAmps(8000), false);
         }
         assert!(over.is_over() && !over.is_fixed());
+    }
+
+    #[test]
+    fn a_car_that_is_lowered_again_and_again_is_on_its_way_each_time() {
+        for (more, limits) in [(700, [10, 8, 6]), (1500, [14, 11, 8])] {
+            let mut over = Overdraw::default();
+            for (seconds, limit) in (0..).step_by(10).zip(limits) {
+                let limit = MilliAmps::from_amps(limit);
+                over.measure(at(seconds), limit + MilliAmps(more), limit, true);
+                assert!(over.is_over(), "it is booked with what it draws");
+            }
+            assert!(!over.is_fixed() && over.extra() == MilliAmps::ZERO, "{more}");
+        }
+    }
+
+    #[test]
+    fn a_car_that_stays_where_it_is_defies_however_often_it_is_lowered() {
+        let mut over = Overdraw::default();
+        for (seconds, limit) in [(0, 12), (4, 10), (8, 9), (10, 8)] {
+            let limit = MilliAmps::from_amps(limit);
+            over.measure(at(seconds), MilliAmps::from_amps(16), limit, true);
+        }
+        assert!(over.is_fixed());
     }
 
     #[test]
