@@ -202,7 +202,10 @@ mod tests {
                 over.measure(at(seconds), limit + MilliAmps(more), limit, true);
                 assert!(over.is_over(), "it is booked with what it draws");
             }
-            assert!(!over.is_fixed() && over.extra() == MilliAmps::ZERO, "{more}");
+            assert!(
+                !over.is_fixed() && over.extra() == MilliAmps::ZERO,
+                "{more}"
+            );
         }
     }
 
