@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::{Mono, Random};
 use crate::evse::{Limit, Measured, Offer};
-use crate::ids::EvseName;
+use crate::ids::{EvseName, OfferNumber};
 use crate::load::{EvsePlan, LoadPlan};
 use crate::sim::car::{MINIMUM, MicroJoules, PluggedCar};
 use crate::units::{MilliAmps, MilliVolts, PerPhase, WattHours};
@@ -25,6 +25,9 @@ pub struct Device {
     random: Random,
     /// The newest offer.
     told: MilliAmps,
+    offer: Option<OfferNumber>,
+    /// What it reported last.
+    reported: MilliAmps,
     /// What it allows.
     limit: MilliAmps,
     /// It takes offers in the order in which they were made.
@@ -49,6 +52,8 @@ impl Device {
             place,
             random: Random::new(seed),
             told: plan.idle,
+            offer: None,
+            reported: MilliAmps::ZERO,
             limit: plan.idle,
             ready_at: Mono::START,
             pilot: plan.idle,
@@ -140,6 +145,18 @@ impl Device {
     /// An offer leaves for it. Returns how long that takes.
     pub(super) fn tell(&mut self, now: Mono, offer: &Offer) -> Duration {
         self.told = self.amps(offer.limit);
+        self.offer = Some(offer.number);
+        self.reach(now)
+    }
+
+    /// A question for its values leaves for it because of an offer, if its car does not seem to follow
+    /// that one yet. Returns how long that takes.
+    pub(super) fn ask(&mut self, now: Mono, offer: OfferNumber) -> Option<Duration> {
+        let may = self.place.is_asked && self.car.is_some() && self.offer == Some(offer);
+        (may && self.reported > self.limit + FELT).then(|| self.reach(now))
+    }
+
+    fn reach(&mut self, now: Mono) -> Duration {
         let latency = &self.place.latency;
         let latency = latency.start + self.random.below(latency.end - latency.start);
         self.ready_at = self.ready_at.max(now + Duration::from_millis(latency));
@@ -181,6 +198,7 @@ impl Device {
         for phase in current.iter_mut().take(usize::from(self.phases())) {
             *phase = read(drawn, self.place.noise, &mut self.random);
         }
+        self.reported = current.iter().copied().max().unwrap_or_default();
         let register = MicroJoules(self.got.iter().map(|got| got.0).sum());
         Some(Measured {
             current: Some(PerPhase(current)),

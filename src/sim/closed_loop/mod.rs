@@ -35,6 +35,13 @@ use wiring::Wiring;
 /// How often the fuses are looked at.
 const LOOKS: Duration = Duration::from_millis(100);
 
+/// A wallbox that reports rarely is asked for values so long after it took a lower limit, and so long
+/// after that again, ...
+const ASKED_AFTER: Duration = Duration::from_secs(1);
+
+/// ... until they show that its car follows, or so often.
+const ASKED: u32 = 5;
+
 /// Devices come online within so many milliseconds.
 const COMES_WITHIN: u64 = 3000;
 
@@ -47,6 +54,10 @@ enum Event {
     /// The car sees the pilot signal that was set its lag ago.
     Follows(MilliAmps),
     Measures,
+    /// It is asked for values because of an offer, and may be asked so many times more.
+    IsAsked(OfferNumber, u32),
+    /// The question reaches it: it measures beyond its turn.
+    Answers,
     Reports(Report),
 }
 
@@ -320,7 +331,13 @@ impl<M: Manager> ClosedLoop<M> {
             }
             Event::Takes(offer) => self.take(index, &offer),
             Event::Follows(pilot) => device.follow(at, pilot),
-            Event::Measures => self.measure(index),
+            Event::Measures => {
+                let every = device.measures();
+                self.after(every, index, Event::Measures);
+                self.measure(index);
+            }
+            Event::IsAsked(offer, left) => self.ask(index, offer, left),
+            Event::Answers => self.measure(index),
         }
     }
 
@@ -334,15 +351,27 @@ impl<M: Manager> ClosedLoop<M> {
         self.after(lag, index, Event::Follows(pilot));
         let number: OfferNumber = offer.number;
         self.report(index, &Report::Took(number));
+        self.after(ASKED_AFTER, index, Event::IsAsked(number, ASKED));
+    }
+
+    /// What the driver of an OCPP wallbox does, so that it shows soon whether a car follows.
+    fn ask(&mut self, index: usize, offer: OfferNumber, left: u32) {
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        let Some(answers_in) = device.ask(self.now, offer).filter(|_| left > 0) else {
+            return;
+        };
+        self.after(answers_in, index, Event::Answers);
+        let again = answers_in.max(ASKED_AFTER);
+        self.after(again, index, Event::IsAsked(offer, left - 1));
     }
 
     fn measure(&mut self, index: usize) {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
-        let every = device.measures();
         let measured: Option<Measured> = device.measure(self.now);
-        self.after(every, index, Event::Measures);
         if let Some(measured) = measured {
             self.report(index, &Report::Measured(measured));
         }

@@ -43,6 +43,8 @@ pub struct Place {
     pub latency: Range<u64>,
     /// How often it says what it measures.
     pub measures: Duration,
+    /// Its driver asks it for values after a lowering.
+    pub is_asked: bool,
     /// Its reading is wrong by up to this.
     pub noise: MilliAmps,
     /// Who comes, in order.
@@ -126,6 +128,7 @@ impl Place {
         Self {
             latency: 200..2001,
             measures: Duration::from_secs(if index.is_multiple_of(2) { 10 } else { 1 }),
+            is_asked: index.is_multiple_of(2),
             noise: MilliAmps(100),
             stays,
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::evse::{Limit, Reason};
 use crate::load::Controller;
 use crate::units::Phase;
 
@@ -71,4 +72,45 @@ fn the_same_seed_gives_the_same_history() {
     };
     assert_eq!(history(5), history(5));
     assert_ne!(history(5), history(6));
+}
+
+#[test]
+fn an_ocpp_wallbox_is_asked_for_values_until_its_car_follows_the_newest_limit() {
+    let scene = Scene::ten_on_63_amps(1);
+    let device = |index: usize| {
+        let place = scene.places[index].clone();
+        Device::new(&scene.plan.evses[index], place, &scene.plan, 1)
+    };
+    let offer = |number, amps| Offer {
+        number: OfferNumber(number),
+        limit: Limit::Current(MilliAmps::from_amps(amps)),
+        single_phase: false,
+        reason: Reason::OwnMaximum,
+    };
+    let charge = |device: &mut Device, seconds, offer: &Offer| {
+        device.tell(at(seconds), offer);
+        let (pilot, _) = device.take(at(seconds), offer.limit);
+        device.follow(at(seconds), pilot);
+        device.measure(at(seconds + 9));
+    };
+    let (mut ocpp, mut modbus) = (device(0), device(1));
+    for device in [&mut ocpp, &mut modbus] {
+        device.arrive(at(0));
+        charge(device, 0, &offer(1, 16));
+        device.tell(at(20), &offer(2, 6));
+        device.take(at(20), offer(2, 6).limit);
+    }
+    assert!(ocpp.ask(at(21), OfferNumber(2)).is_some());
+    assert_eq!(
+        ocpp.ask(at(21), OfferNumber(1)),
+        None,
+        "there is a newer one"
+    );
+    assert_eq!(
+        modbus.ask(at(21), OfferNumber(2)),
+        None,
+        "it is read all the time"
+    );
+    charge(&mut ocpp, 22, &offer(3, 6));
+    assert_eq!(ocpp.ask(at(31), OfferNumber(3)), None, "it follows");
 }
