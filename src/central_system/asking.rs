@@ -296,6 +296,9 @@ impl Station {
         id: Option<ConnectorId>,
         asked: Asked,
     ) {
+        if let (MessageTrigger::MeterValues, Some(id)) = (what, id) {
+            self.we_want_values(id);
+        }
         let request = TriggerMessage {
             requested_message: what,
             connector_id: id,
