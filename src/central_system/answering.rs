@@ -267,6 +267,7 @@ impl Station {
             return;
         };
         connector.measure(measured);
+        self.car_draws(id, &measured);
         if measured != Measured::default() {
             self.report(id, Report::Measured(measured));
         }

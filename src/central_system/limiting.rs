@@ -313,6 +313,7 @@ impl Station {
             let look = Step::TriggerMeterValues(id);
             self.set_up.first(now + FOLLOWS_WITHIN, look);
         }
+        self.watch_car(now, id, limit);
         self.report(id, Report::Took(offer));
     }
 
