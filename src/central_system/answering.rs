@@ -267,10 +267,10 @@ impl Station {
             return;
         };
         connector.measure(measured);
-        self.car_draws(id, &measured);
         if measured != Measured::default() {
             self.report(id, Report::Measured(measured));
         }
+        self.car_draws(now.mono, id, &measured);
     }
 
     /// Quirk: Ocular: closing meter values come after the stop, and no others after them.

@@ -179,9 +179,10 @@ impl Station {
     }
 
     /// A connector was measured.
-    pub(super) fn car_draws(&mut self, id: ConnectorId, measured: &Measured) {
+    pub(super) fn car_draws(&mut self, now: Mono, id: ConnectorId, measured: &Measured) {
         if let Some(drawn) = largest(measured) {
             self.follow_up.measured(id, drawn);
+            self.complain_again(now, id, drawn);
         }
     }
 

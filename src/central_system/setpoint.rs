@@ -16,6 +16,10 @@ const RETRY: Duration = Duration::from_secs(10);
 /// (IEC 61851-1).
 pub(super) const FOLLOWS_WITHIN: Duration = Duration::from_secs(8);
 
+/// In mA. So much above the limit is no inaccuracy any more; the load manager complains from the
+/// same on.
+const DEFIANCE: MilliAmps = MilliAmps(1000);
+
 /// What the load manager wants on a connector, and what the wallbox took.
 #[derive(Debug, Default)]
 pub(super) struct Setpoint {
@@ -197,6 +201,14 @@ impl Setpoint {
         self.taken.is_some_and(|taken| taken.number == number)
             && self.has_newest()
             && now.since(self.taken_at) >= FOLLOWS_WITHIN
+    }
+
+    /// Who draws so much follows the limit that the wallbox took.
+    pub(super) fn is_followed_by(&self, drawn: MilliAmps) -> bool {
+        self.taken.is_some_and(|taken| match taken.limit {
+            Limit::Current(limit) => drawn <= limit + DEFIANCE,
+            Limit::Released => true,
+        })
     }
 
     /// The wallbox said yes to current.

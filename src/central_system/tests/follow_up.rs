@@ -98,7 +98,10 @@ fn a_car_that_draws_too_much_is_asked_about_a_second_after_its_limit_was_accepte
     let question = json!({"requestedMessage": "MeterValues", "connectorId": 1});
     assert_eq!((action.as_str(), payload), ("TriggerMessage", question));
     let (_, overtakes) = bench.sent.last().unwrap();
-    assert!(overtakes, "a slow disk must not keep it in the way of limits");
+    assert!(
+        overtakes,
+        "a slow disk must not keep it in the way of limits"
+    );
 }
 
 #[test]
@@ -326,4 +329,33 @@ fn a_wallbox_that_is_only_observed_is_not_asked() {
     accepts(&mut bench, 2, 6000);
     pass(&mut bench, 10, 16_000);
     assert_eq!(questions(&bench), [0; 0]);
+}
+
+#[test]
+fn a_complaint_that_comes_too_early_counts_when_there_was_time_to_follow() {
+    let is_not_followed = |bench: &mut Bench| {
+        bench.act(|station, context| station.handle_not_followed(context, ONE, OfferNumber(2)));
+    };
+    let limits = |bench: &Bench| {
+        let limits = bench.sent.iter();
+        limits
+            .filter(|(frame, _)| frame[2] == "SetChargingProfile")
+            .count()
+    };
+    for (drawn, expected) in [(16_000, 1), (7000, 0)] {
+        let mut bench = charging();
+        accepts(&mut bench, 2, 6000);
+        pass(&mut bench, 3, 16_000);
+        is_not_followed(&mut bench);
+        pass(&mut bench, 4, 16_000);
+        assert_eq!(limits(&bench), 0, "there was no time to follow it");
+        bench.wait(2);
+        draws(&mut bench, 1, [drawn, 0, 0]);
+        draws(&mut bench, 1, [drawn, 0, 0]);
+        assert_eq!(limits(&bench), expected, "{drawn} mA");
+        bench.answer_everything();
+        bench.wait(20);
+        draws(&mut bench, 1, [16_000; 3]);
+        assert_eq!(limits(&bench), expected, "{drawn} mA: it was said once");
+    }
 }
