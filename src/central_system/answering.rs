@@ -270,6 +270,7 @@ impl Station {
         if measured != Measured::default() {
             self.report(id, Report::Measured(measured));
         }
+        self.car_draws(now.mono, id, &measured);
     }
 
     /// Quirk: Ocular: closing meter values come after the stop, and no others after them.

@@ -2,7 +2,8 @@
 //!
 //! 1. the keys, if nothing is known of this firmware: they say which profile fits,
 //! 2. a limit that lowers, 3. the stop of a refused transaction, 4. a limit that is renewed,
-//! 5. commands of backends, 6. a limit that raises, 7. housekeeping.
+//! 5. commands of backends, 6. a limit that raises, 7. values that show whether a car follows,
+//! 8. housekeeping.
 
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(super) enum Asked {
     AcceptedMeasurands,
     /// TriggerMessage(BootNotification).
     TriggerBoot,
+    /// TriggerMessage(MeterValues), to see whether a car follows its limit.
+    Values(ConnectorId),
     /// Anything whose answer changes nothing.
     Housekeeping,
     /// A command of a backend, by its number.
@@ -115,10 +118,12 @@ impl Station {
             .values()
             .filter_map(|c| c.setpoint.poll_timeout())
             .min();
+        let values = self.follow_up.poll_timeout();
         self.set_up
             .poll_timeout(self.known.boot.is_some())
             .into_iter()
             .chain(retries)
+            .chain(values.filter(|_| self.set_up.is_ready()))
             .chain(held)
             .min()
     }
@@ -133,17 +138,27 @@ impl Station {
         if !self.set_up.is_ready() {
             return None;
         }
+        let is_question = matches!(asked, Asked::Values(_));
         let limits = self.connectors.values();
-        let limits = limits.filter_map(|c| c.setpoint.presses_from());
+        let limits = limits.filter_map(|c| {
+            if is_question {
+                c.setpoint.waits_from()
+            } else {
+                c.setpoint.presses_from()
+            }
+        });
         let waits = limits.chain(orders).min()?;
         Some(waits.max(since + MAKE_ROOM))
     }
 
     fn make_room(&mut self, now: Mono) {
-        if self.room_made_at().is_some_and(|at| at <= now)
-            && let Some(Asked::Floor { connector, .. }) = self.rpc.give_up()
-        {
-            self.floor_unanswered(connector, false);
+        if self.room_made_at().is_none_or(|at| at > now) {
+            return;
+        }
+        match self.rpc.give_up() {
+            Some(Asked::Floor { connector, .. }) => self.floor_unanswered(connector, false),
+            Some(Asked::Values(_)) => self.sends_no_values(),
+            _ => {}
         }
     }
 
@@ -165,7 +180,7 @@ impl Station {
             self.was_ordered = true;
             return false;
         }
-        if self.ask_waiting_limit(context, Direction::Raises) {
+        if self.ask_waiting_limit(context, Direction::Raises) || self.ask_for_values(context) {
             return false;
         }
         self.ask_step(context) || (was_ordered && self.rpc.is_idle())
@@ -289,18 +304,23 @@ impl Station {
         false
     }
 
-    fn trigger(
+    pub(super) fn trigger(
         &mut self,
         context: &mut Context<'_>,
         what: MessageTrigger,
         id: Option<ConnectorId>,
         asked: Asked,
     ) {
+        if let (MessageTrigger::MeterValues, Some(id)) = (what, id) {
+            self.we_want_values(id);
+        }
         let request = TriggerMessage {
             requested_message: what,
             connector_id: id,
         };
-        self.call(context, &request, asked, false);
+        // It rests on no record, and behind a slow disk it would be in the way of limits.
+        let overtakes = matches!(asked, Asked::Values(_));
+        self.call(context, &request, asked, overtakes);
     }
 
     fn change(&mut self, context: &mut Context<'_>, key: &str, value: String, asked: Asked) {

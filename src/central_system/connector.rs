@@ -2,6 +2,7 @@
 
 use crate::clock::Mono;
 use crate::evse::{Demand, Measured};
+use crate::ids::OfferNumber;
 use crate::ocpp::ChargePointStatus;
 
 use super::dead_man::{Floor, Life};
@@ -56,6 +57,8 @@ pub(super) struct Connector {
     pub held_since: Option<Mono>,
     /// So often it is still to be told to stop its transaction.
     pub stop_tries: u8,
+    /// The load manager complained that this offer is not followed, before there was time to.
+    pub complaint: Option<OfferNumber>,
     /// Answers in a row to our limits that were errors and no verdict.
     pub errors: u32,
 }
@@ -80,6 +83,7 @@ impl Connector {
             told_everywhere: false,
             held_since: None,
             stop_tries: 0,
+            complaint: None,
             errors: 0,
         }
     }

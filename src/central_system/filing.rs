@@ -23,6 +23,7 @@ use super::station::{Context, Output, Station};
 const REMEMBERED: usize = 16;
 
 const PERIODIC: &str = "Sample.Periodic";
+const TRIGGER: &str = "Trigger";
 
 /// Tells whether a message came before, by a digest of it. It is kept together with what was
 /// filed: after a crash a wallbox sends again what it got no answer to.
@@ -87,6 +88,10 @@ pub(super) struct Filing {
     /// The last interval of which a periodic value was filed, counted from the start of this
     /// transaction.
     filed: Option<(Option<TransactionNumber>, i64)>,
+    /// The backend asked for values and got none yet.
+    backend_asked: bool,
+    /// We asked for values since the backend last did.
+    we_asked: bool,
 }
 
 impl Filing {
@@ -96,6 +101,12 @@ impl Filing {
             repeats: Repeats::recover(address, Some(id), recovered),
             ..Self::default()
         }
+    }
+
+    /// Are values that somebody asked for meant for the backend? What we ask for would flood it.
+    /// Values of a wallbox that nobody asked are as good as any.
+    fn asked_for_these(&mut self) -> bool {
+        std::mem::take(&mut self.backend_asked) || !self.we_asked
     }
 
     /// Does a periodic value taken this long after the start of its transaction begin an interval
@@ -152,6 +163,8 @@ struct Kinds {
     thinnable: bool,
     /// Some are aligned to the clock.
     aligned: bool,
+    /// Somebody asked for them, and they are without signature.
+    triggered: bool,
 }
 
 impl Kinds {
@@ -161,10 +174,14 @@ impl Kinds {
         };
         let samples = || message.meter_value.iter().flat_map(|it| &it.sampled_value);
         let context = |it: &Occasion<'_>, is: &str| it.context.as_deref().unwrap_or(PERIODIC) == is;
+        let is_raw = samples().all(|it| it.format.as_deref().unwrap_or("Raw") == "Raw");
+        let is_triggered = |it: &Occasion<'_>| context(it, TRIGGER);
         Self {
-            thinnable: samples()
-                .all(|it| context(it, PERIODIC) && it.format.as_deref().unwrap_or("Raw") == "Raw"),
+            thinnable: is_raw && samples().all(|it| context(it, PERIODIC)),
             aligned: samples().any(|it| context(it, "Sample.Clock")),
+            triggered: is_raw
+                && samples().any(is_triggered)
+                && samples().all(|it| is_triggered(it) || context(it, PERIODIC)),
         }
     }
 }
@@ -183,6 +200,21 @@ impl Station {
             filing.metering = metering;
         }
         self.go_on(context);
+    }
+
+    /// We are about to ask for values of a connector.
+    pub(super) fn we_want_values(&mut self, id: ConnectorId) {
+        if let Some(filing) = self.filings.get_mut(&id) {
+            filing.we_asked = true;
+        }
+    }
+
+    /// A backend is about to ask for values of a connector, or with 0 of all.
+    pub(super) fn backend_wants_values(&mut self, id: ConnectorId) {
+        let meant = self.filings.iter_mut();
+        for (_, filing) in meant.filter(|(it, _)| **it == id || id == WHOLE) {
+            (filing.backend_asked, filing.we_asked) = (true, false);
+        }
     }
 
     /// How the wallbox shall sample, for us and for its backends.
@@ -259,10 +291,17 @@ impl Station {
         }
         let number = transaction.map(|it| it.number);
         let elapsed = elapsed(now, said, transaction);
-        let Kinds { thinnable, aligned } = Kinds::of(payload);
+        let Kinds {
+            thinnable,
+            aligned,
+            triggered,
+        } = Kinds::of(payload);
         let digest = digest(number, payload);
         let filing = self.filings.entry(connector).or_default();
-        if filing.repeats.are_known(digest) || (thinnable && !filing.takes(number, elapsed)) {
+        if filing.repeats.are_known(digest)
+            || (thinnable && !filing.takes(number, elapsed))
+            || (triggered && !filing.asked_for_these())
+        {
             return;
         }
         filing.repeats.remember(digest);

@@ -56,6 +56,7 @@ impl Station {
                     self.begin(now.mono, !self.known.keys_read);
                 }
             }
+            Asked::Values(id) => self.handle_values_answer(now.mono, id, result),
             Asked::Housekeeping => {}
             Asked::Order(id) => self.finish_order(id, result),
             Asked::Stop(id) => self.handle_stop_answer(id, result),
@@ -83,6 +84,7 @@ impl Station {
         }
         match asked {
             Asked::Floor { connector, .. } => self.floor_unanswered(connector, true),
+            Asked::Values(_) => self.sends_no_values(),
             Asked::Limit { connector, told } => self.limit_unanswered(now, connector, told),
             Asked::Release { connector, offer } => {
                 if let Some(connector) = self.connectors.get_mut(&connector) {

@@ -72,9 +72,27 @@ impl Station {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
+        connector.complaint = Some(offer);
         if connector.setpoint.should_be_followed(now, offer) {
+            connector.complaint = None;
             let again = connector.ladder.as_mut().is_some_and(Ladder::disobeyed);
             self.tell_again(id, again);
+        }
+    }
+
+    /// A complaint that came before there was time to follow counts as soon as there was, unless
+    /// the car turns out to follow: the load manager does not repeat it for a while.
+    pub(super) fn complain_again(&mut self, now: Mono, id: ConnectorId, drawn: MilliAmps) {
+        let Some(connector) = self.connectors.get_mut(&id) else {
+            return;
+        };
+        let Some(offer) = connector.complaint else {
+            return;
+        };
+        if connector.setpoint.is_followed_by(drawn) {
+            connector.complaint = None;
+        } else if connector.setpoint.should_be_followed(now, offer) {
+            self.not_followed(now, id, offer);
         }
     }
 
@@ -313,6 +331,7 @@ impl Station {
             let look = Step::TriggerMeterValues(id);
             self.set_up.first(now + FOLLOWS_WITHIN, look);
         }
+        self.watch_car(now, id, limit);
         self.report(id, Report::Took(offer));
     }
 

@@ -14,6 +14,7 @@
 //! | `limiting`, `setpoint` | limits: what is wanted, told and taken |
 //! | `ladder`, `rungs`, `profile` | which form of limit a wallbox takes and obeys |
 //! | `dead_man` | limits that end by themselves, and the floor below them |
+//! | `follow_up` | whether a car follows its new limit: asked for, instead of waited for |
 //! | `releasing` | how it is handed back clean |
 //! | `set_up` | the order of housekeeping after a wallbox appears |
 //! | `ledger` | open and recent transactions, and which one a message means |
@@ -26,6 +27,7 @@ mod asking;
 mod connector;
 mod dead_man;
 mod filing;
+mod follow_up;
 mod ladder;
 mod learning;
 mod ledger;

@@ -10,6 +10,7 @@ use crate::clock::Mono;
 use crate::evse::{Order, Outcome};
 use crate::ids::ConnectorId;
 use crate::ocpp::ErrorCode;
+use crate::ocpp::messages::MessageTrigger;
 use crate::ocpp::rpc::CallFailure;
 use crate::ocpp::splice::splice;
 
@@ -85,8 +86,13 @@ impl Station {
                 return false;
             };
             held.sent = true;
+            let wants_values = asks_for_values(&held.order);
+            let connector = held.connector;
             let (asked, action) = (Asked::Order(held.order.id), held.order.action.clone());
             let within = held.due.since(context.now.mono);
+            if wants_values {
+                self.backend_wants_values(connector);
+            }
             debug!(charge_point = %self.plan.id, action, "a backend's command is passed on");
             self.call_raw(context, (&action, &payload), within, asked, false);
             return true;
@@ -172,6 +178,13 @@ fn names_transaction(order: &Order) -> bool {
             .is_some_and(|profile| profile.get().contains("\"transactionId\"")),
         _ => false,
     }
+}
+
+/// Meter values are asked for, as ours are.
+fn asks_for_values(order: &Order) -> bool {
+    let asked = members(&order.payload).remove("requestedMessage");
+    let asked = asked.and_then(|it| serde_json::from_str::<MessageTrigger>(it.get()).ok());
+    asked == Some(MessageTrigger::MeterValues)
 }
 
 /// Only the numbers change. A remote start without a connector gets the one that is meant: the

@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 
 use crate::clock::{Mono, Now, Timestamp};
 
-/// A sample that lags so much more than others is an old one.
+/// A sample that lags so much more than others is an old one, and so are those behind it that lag
+/// by more than [`SAME`]: they come in a row.
 const KEPT_BACK: SignedDuration = SignedDuration::from_mins(1);
 
 /// Samples with the same lag (within this) …
@@ -38,7 +39,9 @@ impl SampleClock {
     pub(super) fn is_of_the_past(&mut self, now: Now, sampled: Timestamp) -> bool {
         let lag = now.wall.duration_since(sampled);
         let least = *self.lag.get_or_insert(lag);
-        if lag <= least.saturating_add(KEPT_BACK) {
+        // What follows an old one is old until the wallbox has caught up.
+        let more = self.steady.map_or(KEPT_BACK, |_| SAME);
+        if lag <= least.saturating_add(more) {
             self.lag = Some(least.min(lag));
             self.steady = None;
             return false;
@@ -74,14 +77,8 @@ mod tests {
         let mut clock = SampleClock::default();
         assert!(!is_old(&mut clock, 0, 0));
         for kept in 0..60 {
-            assert_eq!(
-                is_old(
-                    &mut clock,
-                    600 + kept / 10,
-                    10 * i64::try_from(kept).unwrap()
-                ),
-                kept < 55
-            );
+            let sampled = 10 * i64::try_from(kept).unwrap();
+            assert!(is_old(&mut clock, 600 + kept / 10, sampled), "{kept}");
         }
         assert!(!is_old(&mut clock, 610, 610));
     }

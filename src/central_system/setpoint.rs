@@ -16,6 +16,10 @@ const RETRY: Duration = Duration::from_secs(10);
 /// (IEC 61851-1).
 pub(super) const FOLLOWS_WITHIN: Duration = Duration::from_secs(8);
 
+/// In mA. So much above the limit is no inaccuracy any more; the load manager complains from the
+/// same on.
+const DEFIANCE: MilliAmps = MilliAmps(1000);
+
 /// What the load manager wants on a connector, and what the wallbox took.
 #[derive(Debug, Default)]
 pub(super) struct Setpoint {
@@ -195,11 +199,16 @@ impl Setpoint {
     /// The wallbox said yes to this offer, it is the newest one, and there was time to follow it.
     pub(super) fn should_be_followed(&self, now: Mono, number: OfferNumber) -> bool {
         self.taken.is_some_and(|taken| taken.number == number)
-            && self
-                .wanted
-                .as_ref()
-                .is_some_and(|wanted| wanted.number == number)
+            && self.has_newest()
             && now.since(self.taken_at) >= FOLLOWS_WITHIN
+    }
+
+    /// Who draws so much follows the limit that the wallbox took.
+    pub(super) fn is_followed_by(&self, drawn: MilliAmps) -> bool {
+        self.taken.is_some_and(|taken| match taken.limit {
+            Limit::Current(limit) => drawn <= limit + DEFIANCE,
+            Limit::Released => true,
+        })
     }
 
     /// The wallbox said yes to current.
@@ -215,12 +224,27 @@ impl Setpoint {
             .is_some_and(|wanted| wanted.limit == Limit::Released)
     }
 
+    /// The wallbox said yes to the newest offer.
+    pub(super) fn has_newest(&self) -> bool {
+        let newest = self.wanted.as_ref().map(|wanted| wanted.number);
+        newest.is_some() && self.taken.map(|taken| taken.number) == newest
+    }
+
     /// From when on something waits to be sent that is no raise.
     pub(super) fn presses_from(&self) -> Option<Mono> {
-        let at = self.poll_timeout().unwrap_or(Mono::START);
-        self.pending(at)
+        self.waits()
             .filter(|(_, way)| *way != Direction::Raises)
-            .map(|_| at)
+            .map(|(at, _)| at)
+    }
+
+    /// From when on something waits to be sent.
+    pub(super) fn waits_from(&self) -> Option<Mono> {
+        self.waits().map(|(at, _)| at)
+    }
+
+    fn waits(&self) -> Option<(Mono, Direction)> {
+        let at = self.poll_timeout().unwrap_or(Mono::START);
+        self.pending(at).map(|(_, way)| (at, way))
     }
 
     /// When a retry or a renewal is due.

@@ -17,6 +17,7 @@ use super::asking::Asked;
 use super::connector::Connector;
 use super::dead_man::Floor;
 use super::filing::{Filing, Repeats};
+use super::follow_up::FollowUp;
 use super::ledger::Ledger;
 use super::ordering::Held;
 use super::plan::{ConnectorPlan, StationPlan};
@@ -50,7 +51,7 @@ pub enum Output {
         link: LinkId,
         /// The frame.
         text: String,
-        /// It lowers a current: it waits for nothing.
+        /// It lowers a current, or would be in the way of what does: it waits for nothing.
         lowers: bool,
     },
     /// Send a WebSocket ping.
@@ -134,6 +135,8 @@ pub struct Station {
     pub(super) known: Known,
     pub(super) set_up: SetUp,
     pub(super) sample_clock: SampleClock,
+    /// Which cars are watched until they follow.
+    pub(super) follow_up: FollowUp,
     /// Its clock does not stand before 2020, as far as it told.
     pub(super) clock_is_set: bool,
     /// The first CALL after a boot may take longer.
@@ -182,6 +185,7 @@ impl Station {
             known,
             set_up: SetUp::default(),
             sample_clock: SampleClock::default(),
+            follow_up: FollowUp::default(),
             clock_is_set: true,
             just_booted: false,
             timeouts_in_a_row: 0,
@@ -234,6 +238,7 @@ impl Station {
         }
         self.timeouts_in_a_row = 0;
         self.just_booted = false;
+        self.follow_up.begin();
         self.owe_no_answers();
         self.lose_orders();
         for connector in self.connectors.values_mut() {

@@ -4,6 +4,7 @@ mod backends;
 mod dead_man;
 mod everything_else;
 mod filing;
+mod follow_up;
 mod limits;
 mod orders;
 mod orders_of_events;

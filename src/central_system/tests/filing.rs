@@ -2,7 +2,7 @@
 
 use super::backends::charging;
 use super::*;
-use crate::evse::Metering;
+use crate::evse::{Metering, Order};
 
 fn metering(bench: &mut Bench, connector: u32, seconds: Option<u64>, measurands: &str) {
     let metering = Metering {
@@ -98,6 +98,89 @@ fn without_an_interval_no_periodic_values_are_filed_and_all_others_are() {
     }
     let expected: Vec<_> = (61..68).map(|seconds| (KEPT, true, seconds)).collect();
     assert_eq!(filed(&bench), expected);
+}
+
+/// A backend asks for values of this connector, or with 0 of all, and the wallbox promises them.
+fn backend_asks(bench: &mut Bench, connector: u32, requested: &str) {
+    let order = Order {
+        id: 1,
+        evse: (connector > 0).then(|| format!("evse-{connector}").as_str().into()),
+        transaction: None,
+        action: "TriggerMessage".to_owned(),
+        payload: json!({"requestedMessage": requested}).to_string(),
+    };
+    let id = ConnectorId(connector);
+    bench.act(|station, context| station.handle_order(context, id, order));
+    bench.answer_everything();
+}
+
+/// We ask for values as after a boot.
+fn we_ask(bench: &mut Bench) {
+    bench.call("BootNotification", &boot("1.0"));
+    bench.answer_everything();
+    bench.wait(5);
+    let asked = bench.answer_everything();
+    let values = |(_, it): &(String, Value)| it["requestedMessage"] == "MeterValues";
+    assert!(asked.iter().any(values), "{asked:?}");
+}
+
+#[test]
+fn values_that_we_asked_for_are_not_filed_and_those_that_the_backend_asked_for_are() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(60), "");
+    bench.answer_everything();
+    let trigger = json!({"context": "Trigger"});
+    let signed = json!({"context": "Trigger", "format": "SignedData"});
+    we_ask(&mut bench);
+    bench.call("MeterValues", &values(Some(17), 10, &trigger));
+    bench.call("MeterValues", &values(Some(17), 11, &trigger));
+    bench.call("MeterValues", &values(Some(17), 12, &signed));
+    assert_eq!(seconds(&bench), [12]);
+    backend_asks(&mut bench, 1, "StatusNotification");
+    bench.call("MeterValues", &values(Some(17), 13, &trigger));
+    assert_eq!(seconds(&bench), [12]);
+    backend_asks(&mut bench, 1, "MeterValues");
+    bench.call("MeterValues", &values(Some(17), 20, &trigger));
+    bench.call("MeterValues", &values(Some(17), 21, &trigger));
+    assert_eq!(seconds(&bench), [12, 20, 21], "we had not asked again");
+    bench.call("MeterValues", &values(Some(17), 61, &json!({})));
+    bench.call("MeterValues", &values(Some(17), 62, &json!({})));
+    assert_eq!(seconds(&bench), [12, 20, 21, 61]);
+}
+
+#[test]
+fn values_that_both_asked_for_reach_the_backend_whoever_asked_first() {
+    let trigger = json!({"context": "Trigger"});
+    for connector in [0, 1] {
+        let mut bench = charging(1);
+        backend_asks(&mut bench, connector, "MeterValues");
+        we_ask(&mut bench);
+        bench.call("MeterValues", &values(Some(17), 10, &trigger));
+        bench.call("MeterValues", &values(Some(17), 11, &trigger));
+        assert_eq!(seconds(&bench), [10]);
+        we_ask(&mut bench);
+        backend_asks(&mut bench, connector, "MeterValues");
+        bench.call("MeterValues", &values(Some(17), 20, &trigger));
+        bench.call("MeterValues", &values(Some(17), 21, &trigger));
+        assert_eq!(seconds(&bench), [10, 20, 21]);
+    }
+}
+
+#[test]
+fn values_that_we_asked_for_take_no_turn_of_periodic_ones() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(60), "");
+    we_ask(&mut bench);
+    for seconds in (0..200).step_by(5) {
+        let context = if seconds % 10 == 0 {
+            "Sample.Periodic"
+        } else {
+            "Trigger"
+        };
+        let context = json!({"context": context});
+        bench.call("MeterValues", &values(Some(17), seconds, &context));
+    }
+    assert_eq!(seconds(&bench), [60, 120, 180]);
 }
 
 #[test]
