@@ -158,6 +158,7 @@ impl Station {
         self.reply(id, &answer);
         self.notice(WHOLE, "BootNotification", payload);
         self.just_booted = true;
+        self.follow_up.begin();
         self.nobody_falls_back();
         for connector in self.connectors.values_mut() {
             connector.setpoint.forget();

@@ -30,6 +30,10 @@ const FIRST_ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// Housekeeping that is not answered makes room for a waiting limit after this.
 const MAKE_ROOM: Duration = Duration::from_secs(5);
 
+/// The same for a question whether a car follows: sooner than the load manager takes a lowering for
+/// not obeyed (5 s).
+const MAKE_ROOM_BEHIND_QUESTION: Duration = Duration::from_secs(4);
+
 /// What an outstanding CALL of ours is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -147,8 +151,15 @@ impl Station {
                 c.setpoint.presses_from()
             }
         });
-        let waits = limits.chain(orders).min()?;
-        Some(waits.max(since + MAKE_ROOM))
+        let stops = self.connectors.values().any(|it| it.stop_tries > 0);
+        let stops = stops.then_some(since).filter(|_| is_question);
+        let waits = limits.chain(orders).chain(stops).min()?;
+        let within = if is_question {
+            MAKE_ROOM_BEHIND_QUESTION
+        } else {
+            MAKE_ROOM
+        };
+        Some(waits.max(since + within))
     }
 
     fn make_room(&mut self, now: Mono) {
@@ -312,7 +323,7 @@ impl Station {
         asked: Asked,
     ) {
         if let (MessageTrigger::MeterValues, Some(id)) = (what, id) {
-            self.we_want_values(id);
+            self.we_want_values(context.now.mono, id);
         }
         let request = TriggerMessage {
             requested_message: what,

@@ -128,8 +128,10 @@ impl Connector {
         };
     }
 
-    /// What it draws is not known any more: most wallboxes send no values without a transaction.
+    /// What it draws is not known any more: most wallboxes send no values without a transaction. What
+    /// was complained about is the past, too.
     pub(super) fn forget_draw(&mut self) {
+        self.complaint = None;
         self.measured = Measured {
             energy: self.measured.energy,
             ..Measured::default()

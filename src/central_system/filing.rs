@@ -1,5 +1,5 @@
-//! What is filed for a backend: the messages of transactions as they came, and of their periodic
-//! meter values as many as the backend wants (OCPP 1.6 §4.7).
+//! What is filed for a backend: the messages of transactions as they came, of their periodic meter
+//! values as many as the backend wants (OCPP 1.6 §4.7), and none that we asked for ourselves.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::clock::{Now, Timestamp};
+use crate::clock::{Mono, Now, Timestamp};
 use crate::evse::Metering;
 use crate::ids::{ChargeBoxId, ConnectorId, TransactionNumber};
 use crate::journal::{Entry, EntryKind, Record, Recovered, Transaction};
@@ -24,6 +24,10 @@ const REMEMBERED: usize = 16;
 
 const PERIODIC: &str = "Sample.Periodic";
 const TRIGGER: &str = "Trigger";
+
+/// In seconds: values that come so long after a question may be its answer. A wallbox that marks all
+/// its values as triggered must not lose them for ever.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Tells whether a message came before, by a digest of it. It is kept together with what was
 /// filed: after a crash a wallbox sends again what it got no answer to.
@@ -88,10 +92,9 @@ pub(super) struct Filing {
     /// The last interval of which a periodic value was filed, counted from the start of this
     /// transaction.
     filed: Option<(Option<TransactionNumber>, i64)>,
-    /// The backend asked for values and got none yet.
-    backend_asked: bool,
-    /// We asked for values since the backend last did.
-    we_asked: bool,
+    /// When the backend asked for values, and when we did.
+    backend_asked: Option<Mono>,
+    we_asked: Option<Mono>,
 }
 
 impl Filing {
@@ -103,10 +106,11 @@ impl Filing {
         }
     }
 
-    /// Are values that somebody asked for meant for the backend? What we ask for would flood it.
-    /// Values of a wallbox that nobody asked are as good as any.
-    fn asked_for_these(&mut self) -> bool {
-        std::mem::take(&mut self.backend_asked) || !self.we_asked
+    /// Are values that are marked as asked for meant for the backend? What we ask for would flood it.
+    /// Those that nobody asked for are as good as any.
+    fn are_for_backend(&self, now: Mono) -> bool {
+        let lately = |at: Option<Mono>| at.is_some_and(|at| now.since(at) <= ANSWERED_WITHIN);
+        lately(self.backend_asked) || !lately(self.we_asked)
     }
 
     /// Does a periodic value taken this long after the start of its transaction begin an interval
@@ -180,7 +184,7 @@ impl Kinds {
             thinnable: is_raw && samples().all(|it| context(it, PERIODIC)),
             aligned: samples().any(|it| context(it, "Sample.Clock")),
             triggered: is_raw
-                && samples().any(is_triggered)
+                && (message.meter_value.iter()).all(|it| it.sampled_value.iter().any(is_triggered))
                 && samples().all(|it| is_triggered(it) || context(it, PERIODIC)),
         }
     }
@@ -203,17 +207,17 @@ impl Station {
     }
 
     /// We are about to ask for values of a connector.
-    pub(super) fn we_want_values(&mut self, id: ConnectorId) {
+    pub(super) fn we_want_values(&mut self, now: Mono, id: ConnectorId) {
         if let Some(filing) = self.filings.get_mut(&id) {
-            filing.we_asked = true;
+            filing.we_asked = Some(now);
         }
     }
 
     /// A backend is about to ask for values of a connector, or with 0 of all.
-    pub(super) fn backend_wants_values(&mut self, id: ConnectorId) {
+    pub(super) fn backend_wants_values(&mut self, now: Mono, id: ConnectorId) {
         let meant = self.filings.iter_mut();
         for (_, filing) in meant.filter(|(it, _)| **it == id || id == WHOLE) {
-            (filing.backend_asked, filing.we_asked) = (true, false);
+            filing.backend_asked = Some(now);
         }
     }
 
@@ -273,7 +277,7 @@ impl Station {
     }
 
     /// Meter values that may be billed are filed, others are told to the backend; of periodic ones
-    /// as many as it wants.
+    /// as many as it wants, and none that we asked for.
     pub(super) fn file_values(
         &mut self,
         now: Now,
@@ -300,7 +304,7 @@ impl Station {
         let filing = self.filings.entry(connector).or_default();
         if filing.repeats.are_known(digest)
             || (thinnable && !filing.takes(number, elapsed))
-            || (triggered && !filing.asked_for_these())
+            || (triggered && !filing.are_for_backend(now.mono))
         {
             return;
         }

@@ -39,7 +39,7 @@ const MOST_QUESTIONS: u8 = 5;
 #[derive(Debug, Default)]
 pub(super) struct FollowUp {
     watched: BTreeMap<ConnectorId, Watch>,
-    /// It sends no values for the asking: it is left alone for the rest of the connection.
+    /// It sends no values for the asking: it is left alone until it connects or boots again.
     refused: bool,
 }
 
@@ -81,7 +81,7 @@ fn follows(drawn: MilliAmps, limit: MilliAmps) -> bool {
 }
 
 impl FollowUp {
-    /// A connection begins: a wallbox that refused before may be another one by now.
+    /// A connection begins, or the wallbox booted: it may do by now what it refused before.
     pub(super) fn begin(&mut self) {
         *self = Self::default();
     }
@@ -141,6 +141,12 @@ impl FollowUp {
         watch.not_before = now + PAUSE;
         watch.waits_for = WaitsFor::Answer { values_came: false };
         Some(id)
+    }
+
+    /// Whether an answer that comes now took so long that such questions would be in the way of limits.
+    pub(super) fn took_long(&self, now: Mono, id: ConnectorId) -> bool {
+        let watch = self.watched.get(&id);
+        watch.is_some_and(|watch| now.since(watch.not_before) > PAUSE)
     }
 
     /// The wallbox promised the values.
@@ -215,14 +221,15 @@ impl Station {
         let answer = result
             .ok()
             .and_then(|raw| messages::parse::<TriggerMessageResponse>(raw).ok());
-        if answer.is_some_and(|answer| answer.status == TriggerMessageStatus::Accepted) {
+        let says_yes = answer.is_some_and(|it| it.status == TriggerMessageStatus::Accepted);
+        if says_yes && !self.follow_up.took_long(now, id) {
             self.follow_up.promised(now, id);
         } else {
             self.sends_no_values();
         }
     }
 
-    /// It said no to such a question, or nothing: that costs it the next ones.
+    /// It said no to such a question, nothing, or yes too late: that costs it the next ones.
     pub(super) fn sends_no_values(&mut self) {
         if self.follow_up.refused() {
             debug!(charge_point = %self.plan.id, "a wallbox sends no values for the asking: its next samples are waited for");

@@ -72,7 +72,7 @@ impl Station {
         let Some(connector) = self.connectors.get_mut(&id) else {
             return;
         };
-        connector.complaint = Some(offer);
+        connector.complaint = connector.setpoint.has_newest().then_some(offer);
         if connector.setpoint.should_be_followed(now, offer) {
             connector.complaint = None;
             let again = connector.ladder.as_mut().is_some_and(Ladder::disobeyed);

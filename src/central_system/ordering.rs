@@ -91,7 +91,7 @@ impl Station {
             let (asked, action) = (Asked::Order(held.order.id), held.order.action.clone());
             let within = held.due.since(context.now.mono);
             if wants_values {
-                self.backend_wants_values(connector);
+                self.backend_wants_values(context.now.mono, connector);
             }
             debug!(charge_point = %self.plan.id, action, "a backend's command is passed on");
             self.call_raw(context, (&action, &payload), within, asked, false);

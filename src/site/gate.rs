@@ -2,8 +2,8 @@
 //!
 //! Each device carries one number: the last record that it, or the sender of any message it took,
 //! has written. A frame carries its device's number and leaves when that is committed, in order
-//! per device. What lowers a current overtakes everything and never waits: the fuse is never
-//! touched by the disk.
+//! per device. What lowers a current overtakes everything and never waits, and so does a question
+//! that would be in its way: the fuse is never touched by the disk.
 
 use std::collections::VecDeque;
 use std::time::Duration;

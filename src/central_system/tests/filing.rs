@@ -142,7 +142,7 @@ fn values_that_we_asked_for_are_not_filed_and_those_that_the_backend_asked_for_a
     backend_asks(&mut bench, 1, "MeterValues");
     bench.call("MeterValues", &values(Some(17), 20, &trigger));
     bench.call("MeterValues", &values(Some(17), 21, &trigger));
-    assert_eq!(seconds(&bench), [12, 20, 21], "we had not asked again");
+    assert_eq!(seconds(&bench), [12, 20, 21]);
     bench.call("MeterValues", &values(Some(17), 61, &json!({})));
     bench.call("MeterValues", &values(Some(17), 62, &json!({})));
     assert_eq!(seconds(&bench), [12, 20, 21, 61]);
@@ -157,13 +157,40 @@ fn values_that_both_asked_for_reach_the_backend_whoever_asked_first() {
         we_ask(&mut bench);
         bench.call("MeterValues", &values(Some(17), 10, &trigger));
         bench.call("MeterValues", &values(Some(17), 11, &trigger));
-        assert_eq!(seconds(&bench), [10]);
+        assert_eq!(seconds(&bench), [10, 11]);
         we_ask(&mut bench);
         backend_asks(&mut bench, connector, "MeterValues");
         bench.call("MeterValues", &values(Some(17), 20, &trigger));
         bench.call("MeterValues", &values(Some(17), 21, &trigger));
-        assert_eq!(seconds(&bench), [10, 20, 21]);
+        assert_eq!(seconds(&bench), [10, 11, 20, 21]);
     }
+}
+
+#[test]
+fn a_wallbox_that_marks_all_its_values_as_triggered_loses_only_those_right_after_a_question() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(60), "");
+    let trigger = json!({"context": "Trigger"});
+    we_ask(&mut bench);
+    bench.wait(13);
+    bench.call("MeterValues", &values(Some(17), 18, &trigger));
+    bench.wait(3);
+    bench.call("MeterValues", &values(Some(17), 21, &trigger));
+    bench.call("MeterValues", &values(Some(17), 31, &trigger));
+    assert_eq!(seconds(&bench), [21, 31]);
+}
+
+#[test]
+fn a_periodic_value_in_one_message_with_a_triggered_one_is_filed() {
+    let mut bench = charging(1);
+    metering(&mut bench, 1, Some(60), "");
+    we_ask(&mut bench);
+    let mut both = values(Some(17), 61, &json!({}));
+    let triggered = values(Some(17), 62, &json!({"context": "Trigger"}));
+    let entries = both["meterValue"].as_array_mut().unwrap();
+    entries.push(triggered["meterValue"][0].clone());
+    bench.call("MeterValues", &both);
+    assert_eq!(seconds(&bench), [61]);
 }
 
 #[test]

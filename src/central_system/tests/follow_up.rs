@@ -231,7 +231,7 @@ fn a_limit_that_waits_goes_before_a_question() {
 }
 
 #[test]
-fn a_limit_waits_for_an_unanswered_question_five_seconds_and_it_was_the_last_one() {
+fn a_limit_waits_for_an_unanswered_question_four_seconds_and_it_was_the_last_one() {
     for milliamps in [0, 10_000] {
         let mut bench = charging();
         accepts(&mut bench, 2, 6000);
@@ -243,7 +243,7 @@ fn a_limit_waits_for_an_unanswered_question_five_seconds_and_it_was_the_last_one
             let mut frames = bench.sent[before..].iter();
             frames.any(|(frame, _)| frame[2] == "SetChargingProfile")
         };
-        bench.wait(3);
+        bench.wait(2);
         assert!(!has_limit(&bench), "{milliamps} mA");
         bench.wait(2);
         assert!(has_limit(&bench), "{milliamps} mA");
@@ -294,6 +294,26 @@ fn who_says_no_is_not_asked_again_before_it_reconnects() {
         accepts(&mut bench, 4, 6000);
         pass(&mut bench, 3, 6000);
         assert_eq!(questions(&bench), [1], "{answer}");
+    }
+}
+
+#[test]
+fn who_answers_late_is_not_asked_again_before_it_boots() {
+    for (seconds, asked) in [(2, 2), (3, 1)] {
+        let mut bench = charging();
+        accepts(&mut bench, 2, 6000);
+        bench.wait(1);
+        bench.wait(seconds);
+        bench.answer_everything();
+        draws(&mut bench, 1, [16_000; 3]);
+        pass(&mut bench, 1, 6000);
+        assert_eq!(questions(&bench), vec![1; asked], "{seconds} s");
+        bench.call("BootNotification", &boot("1.0"));
+        pass(&mut bench, 10, 16_000);
+        draws(&mut bench, 1, [16_000; 3]);
+        accepts(&mut bench, 3, 8000);
+        pass(&mut bench, 2, 8000);
+        assert_eq!(questions(&bench), [1], "{seconds} s");
     }
 }
 
