@@ -123,6 +123,31 @@ async def one_car_then_two(folder: Path) -> None:
         await right.close()
 
 
+async def what_a_lowering_frees_goes_on_soon(folder: Path) -> None:
+    async with Daemon(folder) as daemon:
+        left = await Wallbox.connect(daemon, "CB-1")
+        await left.boot()
+        right = await Wallbox.connect(daemon, "CB-2")
+        await right.boot()
+        await until("idle wallboxes are limited", lambda: left.limits and right.limits)
+        fuse = Fuse(left, right)
+        await left.start_charging(TAG)
+        await until("all it can take", lambda: left.allowed() == 16)
+        await left.send_meter_values()
+        left.metering = False  # from now on it says what it draws when it is asked
+        await right.start_charging("04FFEEDDCC")
+        await until("the first lowers", lambda: left.allowed() == FUSE / 2)
+        lowered = time.monotonic()
+        await until("two equal shares", lambda: right.allowed() == FUSE / 2)
+        waited = time.monotonic() - lowered
+        check("who was lowered is asked, and the other has its share within 5 s", waited < 5,
+              f"{waited:.1f} s")
+        check("at no instant was the fuse overloaded", fuse.peak <= FUSE, fuse.peak)
+        fuse.open()
+        await left.close()
+        await right.close()
+
+
 async def killed_in_mid_transaction(folder: Path) -> None:
     async with Daemon(folder) as daemon:
         box = await Wallbox.connect(daemon, "CB-1")
@@ -292,6 +317,7 @@ async def two_power_brains_on_a_serial_line(folder: Path) -> None:
 ONE_BY_ONE = [
     who_may_connect,
     one_car_then_two,
+    what_a_lowering_frees_goes_on_soon,
     killed_in_mid_transaction,
     a_wallbox_that_does_not_listen,
     a_metered_house_with_a_power_brain,
