@@ -123,25 +123,28 @@ async def one_car_then_two(folder: Path) -> None:
         await right.close()
 
 
+async def two_idle(daemon: Daemon) -> tuple[Wallbox, Wallbox, Fuse]:
+    boxes = []
+    for address in ("CB-1", "CB-2"):
+        boxes.append(await Wallbox.connect(daemon, address))
+        await boxes[-1].boot()
+    await until("idle wallboxes are limited", lambda: all(box.limits for box in boxes))
+    return (*boxes, Fuse(*boxes))
+
+
 async def what_a_lowering_frees_goes_on_soon(folder: Path) -> None:
     async with Daemon(folder) as daemon:
-        left = await Wallbox.connect(daemon, "CB-1")
-        await left.boot()
-        right = await Wallbox.connect(daemon, "CB-2")
-        await right.boot()
-        await until("idle wallboxes are limited", lambda: left.limits and right.limits)
-        fuse = Fuse(left, right)
+        left, right, fuse = await two_idle(daemon)
         await left.start_charging(TAG)
         await until("all it can take", lambda: left.allowed() == 16)
         await left.send_meter_values()
         left.metering = False  # from now on it says what it draws when it is asked
+        asked_before = left.asked_for_values
         await right.start_charging("04FFEEDDCC")
-        await until("the first lowers", lambda: left.allowed() == FUSE / 2)
-        lowered = time.monotonic()
-        await until("two equal shares", lambda: right.allowed() == FUSE / 2)
-        waited = time.monotonic() - lowered
-        check("who was lowered is asked, and the other has its share within 5 s", waited < 5,
-              f"{waited:.1f} s")
+        # Before silence itself would count as obedience, a minute after its last values.
+        await until("two equal shares", lambda: left.allowed() == right.allowed() == FUSE / 2)
+        asked = left.asked_for_values - asked_before
+        check("who was lowered is asked, and the other has its share", 1 <= asked <= 5, asked)
         check("at no instant was the fuse overloaded", fuse.peak <= FUSE, fuse.peak)
         fuse.open()
         await left.close()
@@ -186,12 +189,7 @@ async def killed_in_mid_transaction(folder: Path) -> None:
 
 async def a_wallbox_that_does_not_listen(folder: Path) -> None:
     async with Daemon(folder) as daemon:
-        deaf = await Wallbox.connect(daemon, "CB-1")
-        await deaf.boot()
-        late = await Wallbox.connect(daemon, "CB-2")
-        await late.boot()
-        await until("idle wallboxes are limited", lambda: deaf.limits and late.limits)
-        fuse = Fuse(deaf, late)
+        deaf, late, fuse = await two_idle(daemon)
         await deaf.start_charging(TAG)
         await until("all it can take", lambda: deaf.allowed() == 16)
         deaf.deaf = True

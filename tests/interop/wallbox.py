@@ -47,6 +47,7 @@ class Wallbox(Raw, ChargePoint):
         self.deaf = False
         self.answers_after = 0.0
         self.ignored = 0
+        self.asked_for_values = 0
         self.settings = {
             "NumberOfConnectors": "1",
             "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
@@ -293,6 +294,7 @@ class Wallbox(Raw, ChargePoint):
         if requested_message == "StatusNotification":
             await self.notify("Charging" if self.transaction else "Available")
         elif requested_message == "MeterValues":
+            self.asked_for_values += 1
             await self.send_meter_values()
         elif requested_message == "BootNotification":
             await self.boot()
