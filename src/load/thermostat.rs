@@ -43,9 +43,13 @@ struct Gone {
 #[derive(Debug, Clone, Copy)]
 struct Expected {
     size: i64,
+    /// What the house took without it.
+    base: i64,
     /// It is waited for so long.
     within: Duration,
     until: Mono,
+    /// It is off since then.
+    away: Option<Mono>,
 }
 
 impl Thermostat {
@@ -57,34 +61,50 @@ impl Thermostat {
             // A meter that averages shows one fall as two.
             let gone = self.gone.filter(|gone| since.since(gone.since) <= ONE_EDGE);
             let (since, was) = gone.map_or((since, before), |gone| (gone.since, gone.was));
+            if let Some(expected) = &mut self.expected
+                && (was - peak <= expected.size + NEAR || peak <= expected.base + NEAR)
+            {
+                expected.away.get_or_insert(since);
+            }
             self.gone = Some(Gone {
                 since,
                 was,
                 low: peak,
             });
         }
-        self.expected = self.expected.filter(|expected| expected.until > now);
+        self.expected = self.expected.filter(|expected| {
+            let away = expected.away.map(|since| now.since(since));
+            expected.until > now && away.is_none_or(|away| away <= expected.within)
+        });
+        if let Some(expected) = &mut self.expected
+            && (newest - before - expected.size).abs() <= NEAR
+        {
+            expected.away = None;
+        }
         let Some(gone) = &mut self.gone else { return };
         gone.low = gone.low.min(peak);
         let away = now.since(gone.since);
         let size = newest - gone.low;
         if size >= SWITCHES && (newest - gone.was).abs() <= NEAR && away <= LONGEST {
             let longest = self.expected.map_or(Duration::ZERO, |last| last.within);
+            let base = gone.low;
             self.gone = None;
             self.expected = Some(Expected {
                 size,
-                within: (away * 5 / 4).clamp(longest, LONGEST),
+                base,
+                within: (away * 2).clamp(longest, LONGEST),
                 until: now + FORGOTTEN,
+                away: None,
             });
-        } else if self.expected.is_some_and(|expected| away > expected.within) {
-            self.expected = None;
         }
     }
 
     /// What must be set aside for it, if the house took at most `peak` lately. `within` says the most
     /// that it took in a longer time.
     pub(super) fn hold(&self, peak: i64, within: impl Fn(Duration) -> i64) -> i64 {
-        self.expected.map_or(peak, |expected| {
+        // While it is on it is a part of the peak.
+        let expected = self.expected.filter(|expected| expected.away.is_some());
+        expected.map_or(peak, |expected| {
             let before = within(expected.within);
             before.min(peak + expected.size).max(peak)
         })
@@ -132,17 +152,61 @@ mod tests {
     }
 
     #[test]
-    fn what_came_back_is_waited_for_a_quarter_longer() {
+    fn what_came_back_is_waited_for_twice_as_long() {
         let mut house = House::default();
         house.takes(4, 60);
         house.takes(14, 30);
         assert_eq!(house.takes(4, 15), 14);
         assert_eq!(house.takes(4, 25), 4, "nobody knows yet");
         assert_eq!(house.takes(14, 30), 14);
-        assert_eq!(house.takes(4, 48), 14, "40 s, and a quarter of it");
+        assert_eq!(house.takes(4, 78), 14, "40 s, and as long again");
         assert_eq!(house.takes(4, 5), 4, "it is done");
         assert_eq!(house.takes(14, 30), 14);
-        assert_eq!(house.takes(4, 64), 14, "it was away for 53 s");
+        assert_eq!(house.takes(4, 88), 14, "it was away for 83 s");
+        assert_eq!(
+            house.takes(4, 4),
+            4,
+            "nobody is waited for longer than 90 s"
+        );
+    }
+
+    #[test]
+    fn what_is_on_is_not_waited_for_beside_itself() {
+        let mut house = House::default();
+        house.takes(4, 60);
+        house.takes(14, 30);
+        house.takes(4, 40);
+        house.takes(34, 10);
+        assert_eq!(
+            house.takes(14, 20),
+            14,
+            "the water heater was on with the cooker"
+        );
+        let mut house = House::default();
+        house.takes(4, 60);
+        house.takes(14, 30);
+        house.takes(4, 40);
+        house.takes(14, 30);
+        house.takes(34, 10);
+        assert_eq!(
+            house.takes(14, 20),
+            14,
+            "the water heater is done, the cooker is on"
+        );
+        assert_eq!(house.takes(4, 40), 14, "and now it is off");
+    }
+
+    #[test]
+    fn what_came_back_while_something_else_was_on_is_not_waited_for() {
+        let mut house = House::default();
+        house.takes(4, 60);
+        house.takes(14, 30);
+        house.takes(4, 40);
+        house.takes(14, 30);
+        house.takes(4, 10);
+        house.takes(24, 3);
+        house.takes(34, 10);
+        assert_eq!(house.takes(14, 40), 14);
     }
 
     #[test]
