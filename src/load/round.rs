@@ -182,7 +182,8 @@ impl Controller {
             // Whose slot is over gives way to who has attained as much and waits.
             evse.turn.attained(plan.weight) + i64::from(has_current && !in_slot)
         };
-        let min = if evse.rest.needs_room() {
+        // There must have been more for a while; but in its turn it displaces one other and not two.
+        let min = if all.supply == Supply::Trial && evse.rest.needs_room() {
             least_to_restart(plan, max)
         } else {
             plan.min

@@ -10,6 +10,7 @@ use super::circuit::Bookings;
 use super::controller::Controller;
 use super::ramp;
 use super::round::Target;
+use super::transition::PART_AFTER;
 use crate::evse::{Limit, Reason};
 use crate::units::MilliAmps;
 
@@ -106,7 +107,12 @@ impl Controller {
         if sum >= WORTH {
             raises.extend(small);
         }
+        let mut begins = false;
         for (index, to) in raises {
+            // Cars begin one after the other: the next one needs no room before it is its turn.
+            if self.is_about_to_start(index) && std::mem::replace(&mut begins, true) {
+                continue;
+            }
             spared.retain(|lowering| {
                 let must = !offers.fits_with(index, to);
                 if must {
@@ -118,6 +124,19 @@ impl Controller {
                 offers.set(index, to);
             }
         }
+    }
+
+    /// Its car waits for room to begin below a meter, and has not for so long that others cannot be
+    /// made to wait for it.
+    fn is_about_to_start(&self, index: usize) -> bool {
+        let evse = self.evses.get(index).zip(self.plan.evses.get(index));
+        let begins = evse.is_some_and(|(evse, plan)| {
+            let waits = evse.raise_waits.map(|since| self.now.since(since));
+            let offer = evse.booking.offered();
+            waits.is_none_or(|waits| waits < PART_AFTER)
+                && offer.is_some_and(|offer| amps(offer.limit, plan.max) < plan.min)
+        });
+        begins && self.is_ramped(index)
     }
 
     /// What an EVSE would be raised to now, if there were room for it.

@@ -110,6 +110,56 @@ fn whom_the_house_paused_starts_again_when_an_ampere_more_than_its_minimum_was_f
 }
 
 #[test]
+fn who_comes_back_in_its_turn_takes_the_place_of_one_and_not_of_two() {
+    let mut world = charging(metered(32, 4), &modbus(), 4000);
+    world.wait(300);
+    world.house.load = [13_000; 3];
+    world.wait(120);
+    let running = |world: &World| -> Vec<bool> { offers(world).iter().map(|at| *at > 0).collect() };
+    let before = running(&world);
+    assert_eq!(before.iter().filter(|runs| **runs).count(), 3);
+    // 7 A and twice 6 A fit, but beside a car of 7 A there would be no place for a third one.
+    world.house.load = [13_500; 3];
+    let mut fewest = 3;
+    world.run(seconds(1200), |world| {
+        let runs = running(world).iter().filter(|runs| **runs).count();
+        fewest = fewest.min(runs);
+    });
+    let after = running(&world);
+    assert_ne!(after, before, "it is the turn of another one");
+    assert_eq!(after.iter().filter(|runs| **runs).count(), 3);
+    assert_eq!(fewest, 2, "while they change places");
+}
+
+#[test]
+fn cars_that_wait_to_begin_get_room_one_after_the_other() {
+    let mut world = charging(metered(32, 4), &modbus(), 4000);
+    world.wait(300);
+    world.house.load = [17_000; 3];
+    world.wait(60);
+    let runs: Vec<usize> = (0..4).filter(|i| world.offered(*i) > 0).collect();
+    assert_eq!(runs.len(), 2);
+    world.house.load = [4000; 3];
+    let mut begun = [0; 4];
+    let mut at_first = None;
+    world.run(seconds(120), |world| {
+        let paused = offers(world).into_iter().enumerate();
+        let begins = paused.filter(|(index, offer)| !runs.contains(index) && *offer > 0);
+        begins.for_each(|(index, _)| begun[index] += 1);
+        if begun.iter().filter(|since| **since > 0).count() == 1 {
+            let most = runs.iter().map(|index| world.offered(*index)).max();
+            at_first.get_or_insert(most.unwrap_or(0));
+        }
+    });
+    assert_eq!(
+        at_first,
+        Some(14_000),
+        "one of them has not given up anything yet"
+    );
+    assert_eq!(offers(&world), [7000; 4]);
+}
+
+#[test]
 fn i14_a_house_that_swings_around_one_minimum_starts_nobody_more_than_six_times_an_hour() {
     for around in [26_000, 25_000] {
         let mut world = charging(metered(32, 1), &modbus(), 8000);
