@@ -24,8 +24,8 @@ const HIDDEN: i64 = 6000;
 /// An overload that lasts for so long is none that cars are still giving up.
 const LASTS: Duration = Duration::from_secs(12);
 
-/// What switches in a house is on one phase or on all: each phase that must have changed makes an
-/// explanation less likely by as much as this.
+/// What switches in a house is mostly on one phase or on all: each phase that must have changed makes
+/// an explanation less likely by as much as this.
 const PER_PHASE: i64 = 1000;
 
 /// So many readings are kept at most.

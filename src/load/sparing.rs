@@ -126,14 +126,15 @@ impl Controller {
         }
     }
 
-    /// Its car waits for room to begin below a meter, and has not for so long that others cannot be
+    /// Its car waits for room to begin again below a meter, but not for so long that the others cannot be
     /// made to wait for it.
     fn is_about_to_start(&self, index: usize) -> bool {
         let evse = self.evses.get(index).zip(self.plan.evses.get(index));
         let begins = evse.is_some_and(|(evse, plan)| {
             let waits = evse.raise_waits.map(|since| self.now.since(since));
             let offer = evse.booking.offered();
-            waits.is_none_or(|waits| waits < PART_AFTER)
+            !evse.first_grant
+                && waits.is_none_or(|waits| waits < PART_AFTER)
                 && offer.is_some_and(|offer| amps(offer.limit, plan.max) < plan.min)
         });
         begins && self.is_ramped(index)

@@ -62,9 +62,9 @@ impl Thermostat {
             let gone = self.gone.filter(|gone| since.since(gone.since) <= ONE_EDGE);
             let (since, was) = gone.map_or((since, before), |gone| (gone.since, gone.was));
             if let Some(expected) = &mut self.expected
-                && (was - peak <= expected.size + NEAR || peak <= expected.base + NEAR)
+                && expected.falls(was, peak)
             {
-                expected.away.get_or_insert(since);
+                expected.away = Some(since);
             }
             self.gone = Some(Gone {
                 since,
@@ -77,9 +77,10 @@ impl Thermostat {
             expected.until > now && away.is_none_or(|away| away <= expected.within)
         });
         if let Some(expected) = &mut self.expected
-            && (newest - before - expected.size).abs() <= NEAR
+            && (newest - before - expected.size).abs() <= NEAR.min(expected.size / 3)
+            && expected.away.take().is_some()
         {
-            expected.away = None;
+            expected.until = now + FORGOTTEN;
         }
         let Some(gone) = &mut self.gone else { return };
         gone.low = gone.low.min(peak);
@@ -108,6 +109,16 @@ impl Thermostat {
             let before = within(expected.within);
             before.min(peak + expected.size).max(peak)
         })
+    }
+}
+
+impl Expected {
+    /// It may be what fell when the peak of the house fell from `was` to `peak`: alone, or with
+    /// something else at the same moment. A meter that averages shows a part of it first.
+    fn falls(&self, was: i64, peak: i64) -> bool {
+        let fall = was - peak;
+        let alone = fall <= self.size + NEAR;
+        fall >= self.size / 2 && (alone || (peak - self.base).abs() <= NEAR)
     }
 }
 
@@ -194,6 +205,18 @@ mod tests {
             "the water heater is done, the cooker is on"
         );
         assert_eq!(house.takes(4, 40), 14, "and now it is off");
+    }
+
+    #[test]
+    fn something_small_that_ends_beside_it_does_not_count() {
+        let mut house = House::default();
+        house.takes(4, 60);
+        house.takes(14, 30);
+        house.takes(4, 40);
+        house.takes(14, 30);
+        house.takes(18, 10);
+        assert_eq!(house.takes(14, 20), 14);
+        assert_eq!(house.takes(4, 78), 14);
     }
 
     #[test]
