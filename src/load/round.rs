@@ -10,6 +10,7 @@ use super::plan::{EvsePlan, WhenDisabled};
 use super::ramp::SMALL_WAITS;
 use super::request::{Request, Share, Wants};
 use super::rest::{Pause, ROOM};
+use super::sparing::FAIR_AFTER;
 use super::turn::WAITED;
 use crate::clock::Mono;
 use crate::evse::{Demand, Limit, Reason};
@@ -367,6 +368,7 @@ impl Controller {
             if let Some(since) = evse.raise_waits {
                 times.push(since + super::transition::PART_AFTER);
                 times.push(since + SMALL_WAITS);
+                times.push(since + FAIR_AFTER);
             }
             if evse.reason == Reason::Ramp {
                 times.push(evse.ramp.next(self.plan.raise_interval));

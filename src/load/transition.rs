@@ -59,13 +59,7 @@ impl Controller {
     /// Raises where everything that may still flow leaves room: first grants before others.
     pub(super) fn raise(&mut self, targets: &[Target]) {
         let mut bookings = self.bookings();
-        let mut order: Vec<usize> = (0..targets.len()).collect();
-        order.sort_by_key(|i| {
-            self.evses
-                .get(*i)
-                .map(|evse| (!evse.first_grant, evse.raise_waits))
-        });
-        for index in order {
+        for index in self.order_of_raises() {
             let Some(target) = targets.get(index) else {
                 continue;
             };
@@ -81,6 +75,16 @@ impl Controller {
                 evse.raise_waits = None;
             }
         }
+    }
+
+    /// First grants before others, and then who has waited longest.
+    pub(super) fn order_of_raises(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.evses.len()).collect();
+        order.sort_by_key(|index| {
+            let evse = self.evses.get(*index);
+            evse.map(|evse| (!evse.first_grant, evse.raise_waits.unwrap_or(self.now)))
+        });
+        order
     }
 
     /// The limit to raise this EVSE to now, if any; notes why not.

@@ -91,6 +91,52 @@ fn a_car_keeps_more_than_its_share_until_another_can_take_it_but_never_more_than
     assert_eq!(offers(&world), [12_000, 6000]);
 }
 
+/// Two cars on 24 A, of which the second was allowed so much until now.
+fn second_was_allowed(amps: i32) -> World {
+    let mut world = charging(metered(32, 2), &modbus(), 8000);
+    world.ceiling(1, Some(MilliAmps(amps)));
+    world.wait(120);
+    assert_eq!(offers(&world), [(24_000 - amps).min(16_000), amps]);
+    world.ceiling(1, None);
+    world
+}
+
+#[test]
+fn below_a_meter_a_car_that_lacks_less_than_4_a_of_its_share_waits_for_two_minutes() {
+    let mut world = second_was_allowed(8500);
+    world.wait(118);
+    assert_eq!(offers(&world), [15_500, 8500]);
+    world.wait(15);
+    assert_eq!(offers(&world), [12_000, 12_000]);
+    let mut world = second_was_allowed(8000);
+    world.wait(15);
+    assert_eq!(offers(&world), [12_000, 12_000], "4 A are too much");
+}
+
+#[test]
+fn a_share_that_lets_10_a_more_flow_in_all_waits_for_nobody() {
+    // The fourth car takes one phase or three.
+    for (phases, fuse, after) in [(3, 32, 6000), (1, 32, 8000), (1, 30, 6000)] {
+        let mut plan = metered(fuse, 4);
+        plan.evses[3].phases = phases;
+        let mut world = charging(plan, &modbus(), 0);
+        for device in 0..3 {
+            world.ceiling(device, Some(MilliAmps(6000)));
+        }
+        world.wait(120);
+        let least = fuse * 1000 - 18_000;
+        assert_eq!(offers(&world), [6000, 6000, 6000, least]);
+        for device in 0..3 {
+            world.ceiling(device, None);
+        }
+        world.wait(20);
+        assert_eq!(world.offered(0), after, "{phases} phases on {fuse} A");
+        world.wait(120);
+        let share = fuse * 250;
+        assert_eq!(offers(&world), [share; 4]);
+    }
+}
+
 #[test]
 fn whom_the_house_paused_starts_again_when_an_ampere_more_than_its_minimum_was_free_for_a_minute() {
     let mut world = charging(metered(32, 1), &modbus(), 8000);
