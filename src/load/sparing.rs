@@ -44,7 +44,7 @@ struct Raise {
     to: MilliAmps,
     by: MilliAmps,
     is_small: bool,
-    /// Nobody needs to give up anything for it yet: it would only make things fairer.
+    /// Nobody needs to give up anything for it yet: it lacks little, and not for long.
     can_wait: bool,
 }
 
