@@ -108,6 +108,8 @@ pub(super) struct Evse {
     pub(super) tell_again: bool,
     /// Since when a raise has been waiting for room.
     pub(super) raise_waits: Option<Mono>,
+    /// Since when it has had less than its share; a part of it does not count.
+    pub(super) short_since: Option<Mono>,
     pub(super) setpoint: Option<Limit>,
     pub(super) reason: Reason,
 }
@@ -153,6 +155,7 @@ impl Controller {
             first_grant: false,
             tell_again: false,
             raise_waits: None,
+            short_since: None,
             setpoint: None,
             reason: if plan.observe {
                 Reason::Observe

@@ -368,8 +368,8 @@ impl Controller {
             if let Some(since) = evse.raise_waits {
                 times.push(since + super::transition::PART_AFTER);
                 times.push(since + SMALL_WAITS);
-                times.push(since + FAIR_AFTER);
             }
+            times.extend(evse.short_since.map(|since| since + FAIR_AFTER));
             if evse.reason == Reason::Ramp {
                 times.push(evse.ramp.next(self.plan.raise_interval));
                 times.extend(self.metering.next_starts());

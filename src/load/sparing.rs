@@ -197,7 +197,7 @@ impl Controller {
         let is_ramped = self.is_ramped(index);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = amps(evse.booking.offered()?.limit, plan.max);
-        let waits = evse.raise_waits.map(|since| self.now.since(since));
+        let waits = evse.short_since.map(|since| self.now.since(since));
         let lacks = amps(target.limit, plan.max) - old;
         let may = evse.booking.contact.is_online()
             && !is_hindered

@@ -100,7 +100,13 @@ impl Controller {
         let ramped = self.is_ramped(index);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = evse.booking.offered()?.limit;
-        if !evse.booking.contact.is_online() || target.limit <= old {
+        let is_online = evse.booking.contact.is_online();
+        if target.limit > old {
+            evse.short_since.get_or_insert(now);
+        } else if is_online {
+            evse.short_since = None;
+        }
+        if !is_online || target.limit <= old {
             evse.raise_waits = None;
             return None;
         }

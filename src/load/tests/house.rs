@@ -111,6 +111,12 @@ fn below_a_meter_a_car_that_lacks_less_than_4_a_of_its_share_waits_for_two_minut
     let mut world = second_was_allowed(8000);
     world.wait(15);
     assert_eq!(offers(&world), [12_000, 12_000], "4 A are too much");
+    // A wallbox that loses its link again and again gets its share, too.
+    let mut world = second_was_allowed(8500);
+    world.wait(90);
+    world.lose(1, 10, false);
+    world.wait(60);
+    assert_eq!(offers(&world), [12_000, 12_000]);
 }
 
 #[test]
