@@ -335,11 +335,7 @@ impl Controller {
         Some(EvseView {
             offered: evse.booking.offered().map(|offer| offer.limit),
             setpoint: evse.setpoint,
-            phases: if evse.switch.is_single() {
-                1
-            } else {
-                evse.phases.count(plan.phases)
-            },
+            phases: evse.phases_in_use(plan),
             booked: evse.booking.booked(self.now),
             reason: evse.reason.clone(),
             enabled: evse.enabled,
@@ -390,6 +386,15 @@ impl Controller {
 }
 
 impl Evse {
+    /// The phases that carry the current of its car, as far as it has shown.
+    pub(super) fn phases_in_use(&self, plan: &EvsePlan) -> u8 {
+        if self.switch.is_single() {
+            1
+        } else {
+            self.phases.count(plan.phases)
+        }
+    }
+
     fn turn_to(&mut self, now: Mono, demand: Demand) {
         if demand == self.demand {
             return;
@@ -415,7 +420,7 @@ impl Evse {
     }
 
     fn measure(&mut self, now: Mono, plan: &EvsePlan, measured: &Measured) -> bool {
-        self.turn.measure(measured);
+        self.turn.measure(measured, self.phases_in_use(plan));
         let mut concerns = self.booking.measure(now, measured);
         if let (Some(current), Demand::Charging) = (measured.current, self.demand) {
             self.phases.measure(now, current);

@@ -364,8 +364,12 @@ fn drawn_below(
             }
             sum.power += circuits.layout().total(index, grid);
         }
-        let open = most.iter().map(|(phase, most)| most - least[phase]);
-        sum.together += open.min().unwrap_or(0).max(0);
+        // Otherwise a car that charges with one phase would look like something in the house, and
+        // never begin where there is not room for both.
+        if evse.phases.move_together() {
+            let open = most.iter().map(|(phase, most)| most - least[phase]);
+            sum.together += open.min().unwrap_or(0).max(0);
+        }
     }
     sum
 }

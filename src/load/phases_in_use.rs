@@ -1,6 +1,7 @@
-//! Which of its wired phases a car draws on, for the status.
+//! Which of its wired phases a car draws on: for the status, for telling cars from the house, and for
+//! what a car has attained.
 //!
-//! It is not used for sharing: an EVSE is *allowed* its current on every wired phase, and a car
+//! It does not decide how large an offer may be: an EVSE is *allowed* its current on every wired phase, and a car
 //! that draws on one now (at low battery, in the cold, at its minimum) may come back on three
 //! within its limit. What others were given of the other phases would flow on top, and only the
 //! next meter value, some ten seconds later, would tell. A fuse must not depend on that.
@@ -27,6 +28,8 @@ const SETTLES_IN: Duration = Duration::from_mins(1);
 pub(super) struct PhasesInUse {
     began: Mono,
     phases: [Use; 3],
+    /// The last time that it charged, all three phases carried current.
+    all: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +50,9 @@ impl PhasesInUse {
     /// Takes the current of each phase of the device.
     pub(super) fn measure(&mut self, now: Mono, current: PerPhase<MilliAmps>) {
         let charges = current.0.into_iter().any(|amps| amps > IN_USE);
+        if charges {
+            self.all = current.0.into_iter().all(|amps| amps >= UNUSED);
+        }
         let settled = now.since(self.began) >= SETTLES_IN;
         for (phase, amps) in self.phases.iter_mut().zip(current.0) {
             let low = charges && amps < UNUSED;
@@ -57,6 +63,12 @@ impl PhasesInUse {
                     .low_since
                     .is_some_and(|since| now.since(since) >= UNUSED_FOR);
         }
+    }
+
+    /// Whether its current rises and falls on three phases together. Before it has charged nobody knows
+    /// how many its car has.
+    pub(super) fn move_together(&self) -> bool {
+        self.all
     }
 
     /// How many of the wired phases are in use.
@@ -86,6 +98,22 @@ mod tests {
         measure(&mut phases, 60, [10, 0, 0]);
         assert_eq!(phases.count(3), 1);
         assert_eq!(phases.count(1), 1);
+    }
+
+    #[test]
+    fn what_has_shown_on_three_phases_moves_on_three() {
+        let mut phases = PhasesInUse::default();
+        let mut shows = |amps| {
+            measure(&mut phases, 1, amps);
+            phases.move_together()
+        };
+        assert!(!shows([0, 0, 0]), "nobody knows");
+        assert!(shows([10, 10, 10]));
+        assert!(shows([0, 0, 0]), "a pause says nothing");
+        assert!(!shows([10, 0, 0]));
+        assert!(shows([6, 6, 6]));
+        phases.begin(Mono(Duration::from_secs(2)));
+        assert!(!phases.move_together(), "another car");
     }
 
     #[test]

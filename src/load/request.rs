@@ -29,7 +29,7 @@ pub struct Wants {
     pub extra: MilliAmps,
     /// It is running, and inside its slot: it stays before others of its class.
     pub in_slot: bool,
-    /// Service attained since it was plugged: Wh per weight, in buckets of 100 Wh.
+    /// Service attained since it was plugged: Wh on each phase per weight, in buckets of 100 Wh over three.
     pub attained: i64,
     /// When the car came.
     pub plugged_at: Mono,

@@ -13,8 +13,12 @@ use super::plan::EvsePlan;
 /// Nobody loses a slot to somebody who has not waited this long.
 pub(super) const WAITED: Duration = Duration::from_mins(1);
 
-/// Attained service is compared in steps of this, so that a few Wh decide nothing.
-const BUCKET_WH: i64 = 100;
+/// Attained service is compared in steps of this, so that a few Wh decide nothing: 100 Wh over three
+/// phases, for each of them.
+const BUCKET: i64 = 100 * SIXTHS / 3;
+
+/// Energy is counted in sixths of a Wh, so that a half and a third of it are whole numbers.
+const SIXTHS: i64 = 6;
 
 /// A car's place in the sharing over time, from plugging to unplugging.
 #[derive(Debug, Default)]
@@ -26,8 +30,9 @@ pub(super) struct Turn {
     /// Since when it has had none.
     pub(super) waiting_since: Option<Mono>,
     register: Option<WattHours>,
-    /// Energy so far, in mW·s where it had to be estimated, on top of the register's difference.
-    attained_wh: i64,
+    /// Energy on each phase so far, in sixths of a Wh, and in mW·s where it had to be estimated. What is
+    /// shared is the current of phases: who charges with one does not take less of a fuse for it.
+    attained: i64,
     estimated_mws: i64,
     counted_until: Mono,
 }
@@ -49,14 +54,17 @@ impl Turn {
         *self = Self::default();
     }
 
-    /// The register says what was drawn; from now on it counts instead of the estimate.
-    pub(super) fn measure(&mut self, measured: &Measured) {
+    /// The register says what was drawn on so many phases; from now on it counts instead of the
+    /// estimate.
+    pub(super) fn measure(&mut self, measured: &Measured, phases: u8) {
         let Some(register) = measured.energy.filter(|_| self.plugged_at.is_some()) else {
             return;
         };
         let before = *self.register.get_or_insert(register);
         if register > before {
-            self.attained_wh += (register - before).0;
+            let energy = (register - before).0.saturating_mul(SIXTHS);
+            let of_each = energy / i64::from(phases.max(1));
+            self.attained = self.attained.saturating_add(of_each);
             self.register = Some(register);
         }
     }
@@ -75,8 +83,7 @@ impl Turn {
             return;
         }
         let current = limit.map_or(MilliAmps::ZERO, |limit| amps(limit, plan.max));
-        let milliwatts =
-            i64::from(current.0) * i64::from(voltage.0) / 1000 * i64::from(plan.phases);
+        let milliwatts = i64::from(current.0) * i64::from(voltage.0) / 1000;
         let milliseconds = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let energy = milliwatts.saturating_mul(milliseconds) / 1000;
         self.estimated_mws = self.estimated_mws.saturating_add(energy);
@@ -84,8 +91,8 @@ impl Turn {
 
     /// Attained service per weight, in buckets.
     pub(super) fn attained(&self, weight: i32) -> i64 {
-        let estimated_wh = self.estimated_mws / 3_600_000;
-        (self.attained_wh.saturating_add(estimated_wh)) / i64::from(weight.max(1)) / BUCKET_WH
+        let estimated = self.estimated_mws / (3_600_000 / SIXTHS);
+        self.attained.saturating_add(estimated) / i64::from(weight.max(1)) / BUCKET
     }
 
     /// How long it has been waiting.
@@ -134,19 +141,32 @@ mod tests {
     fn service_is_the_difference_of_the_register_over_the_weight_in_steps_of_100_wh() {
         let mut turn = Turn::default();
         turn.begin(at(0));
-        turn.measure(&register(50_000));
-        turn.measure(&register(50_399));
+        turn.measure(&register(50_000), 3);
+        turn.measure(&register(50_399), 3);
         assert_eq!(turn.attained(1), 3);
         assert_eq!(turn.attained(2), 1);
+    }
+
+    #[test]
+    fn service_is_that_of_a_phase() {
+        let attained = |phases| {
+            let mut turn = Turn::default();
+            turn.begin(at(0));
+            turn.measure(&register(0), phases);
+            turn.measure(&register(600), phases);
+            turn.attained(1)
+        };
+        assert_eq!([1, 2, 3].map(attained), [18, 9, 6]);
+        assert_eq!(attained(0), 18, "a wrong wiring panics nobody");
     }
 
     #[test]
     fn a_register_that_falls_takes_nothing_away() {
         let mut turn = Turn::default();
         turn.begin(at(0));
-        turn.measure(&register(50_000));
-        turn.measure(&register(51_000));
-        turn.measure(&register(0));
+        turn.measure(&register(50_000), 3);
+        turn.measure(&register(51_000), 3);
+        turn.measure(&register(0), 3);
         assert_eq!(turn.attained(1), 10);
     }
 

@@ -19,6 +19,10 @@ fn modbus() -> Device {
 
 fn charging(plan: load::LoadPlan, device: &Device, house: i32) -> World {
     let devices = vec![device.clone(); plan.evses.len()];
+    charging_at(plan, devices, house)
+}
+
+fn charging_at(plan: load::LoadPlan, devices: Vec<Device>, house: i32) -> World {
     let mut world = World::new(1, plan, devices);
     world.house = House::new([house; 3]);
     world.wait(10);
@@ -141,6 +145,44 @@ fn a_share_that_lets_10_a_more_flow_in_all_waits_for_nobody() {
         let share = fuse * 250;
         assert_eq!(offers(&world), [share; 4]);
     }
+}
+
+#[test]
+fn a_car_with_one_phase_at_a_wallbox_with_three_begins_where_there_is_just_room_for_it() {
+    for samples in [1, 10] {
+        let one = Device {
+            phases: 1,
+            samples: Some(seconds(samples)),
+            ..modbus()
+        };
+        let mut world = charging(metered(16, 1), &one, 6000);
+        assert_eq!(offers(&world), [10_000]);
+        assert_eq!(world.devices[0].starts, 1);
+        // It begins again after a pause, too.
+        world.ceiling(0, Some(MilliAmps(0)));
+        world.wait(60);
+        world.ceiling(0, None);
+        world.wait(60);
+        assert_eq!(offers(&world), [10_000]);
+        assert_eq!(world.devices[0].starts, 2);
+    }
+}
+
+#[test]
+fn a_car_that_charges_with_one_phase_has_not_attained_less() {
+    let one = Device {
+        phases: 1,
+        ..modbus()
+    };
+    let mut world = charging_at(metered(40, 2), vec![modbus(), one], 8000);
+    world.ceiling(0, Some(MilliAmps(8000)));
+    world.wait(1200);
+    assert_eq!(offers(&world), [8000, 16_000]);
+    let [three, one] = [0, 1].map(|device| world.devices[device].energy_mas);
+    assert!(three > one, "{three} {one}");
+    world.house.load = [30_000; 3];
+    world.wait(2);
+    assert_eq!(offers(&world), [8000, 0], "it had more of its phase");
 }
 
 #[test]

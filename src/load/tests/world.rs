@@ -397,7 +397,10 @@ impl World {
                 Rotation::Known(order) => order,
                 Rotation::Unknown => Phase::ALL,
             };
-            for phase in order.into_iter().take(usize::from(plan.phases)) {
+            for phase in order
+                .into_iter()
+                .take(usize::from(plan.phases.min(device.phases)))
+            {
                 sum[phase.index()] += i64::from(of(device));
             }
         }
