@@ -243,6 +243,7 @@ impl Controller {
         };
         self.dirty |= concerns;
         if evse.switch.is_single() != was_single {
+            evse.phases.begin(now);
             self.rewire();
         }
     }

@@ -14,7 +14,8 @@ use super::heat::Heat;
 use super::house_load::{Draw, Drawn, HouseLoad, Load};
 use super::layout::{Layout, amps_of};
 use super::meter_watch::{Change, Freshness, MeterWatch};
-use super::plan::{CircuitPlan, LoadPlan};
+use super::phases_in_use::PhasesInUse;
+use super::plan::{CircuitPlan, EvsePlan, LoadPlan, Rotation};
 use super::ramp::STARTS_APART;
 use crate::clock::{Mono, Now};
 use crate::ids::MeterName;
@@ -261,8 +262,9 @@ impl Controller {
         let power = power.map_or(sum, |power| amps_of(power, self.plan.voltage));
         for at in &mut self.metering.circuits {
             if at.meter == index {
+                let evses = || self.evses.iter().zip(&self.plan.evses);
                 let drawn =
-                    |when, draw| drawn_below(&self.circuits, &self.evses, at.circuit, when, draw);
+                    |when, draw| drawn_below(&self.circuits, evses(), at.circuit, when, draw);
                 at.house.read(now, current, power, drawn);
                 at.warm(now, current, self.plan.circuits.get(at.circuit));
                 self.dirty = true;
@@ -334,15 +336,15 @@ impl Controller {
 }
 
 /// What the EVSEs below a circuit are taken to have drawn at a moment.
-fn drawn_below(
+fn drawn_below<'a>(
     circuits: &Circuits,
-    evses: &[Evse],
+    evses: impl Iterator<Item = (&'a Evse, &'a EvsePlan)>,
     circuit: usize,
     when: Mono,
     draw: Draw,
 ) -> Drawn {
     let mut sum = Drawn::default();
-    for (index, evse) in evses.iter().enumerate() {
+    for (index, (evse, plan)) in evses.enumerate() {
         if !circuits.path(index).contains(&circuit) {
             continue;
         }
@@ -356,6 +358,7 @@ fn drawn_below(
                 (smaller(least, allowed), smaller(most, allowed))
             }
         };
+        let most = without_unused(plan.rotation, &evse.phases, least, most);
         let bounds = [least, most].map(|grid| grid.map(|amps| i64::from(amps.0)));
         let [least, most] = bounds;
         for (sum, grid) in [(&mut sum.least, least), (&mut sum.most, most)] {
@@ -372,4 +375,21 @@ fn drawn_below(
         }
     }
     sum
+}
+
+/// On a phase that a car does not use nothing is open: it has drawn no more than the least.
+fn without_unused(
+    rotation: Rotation,
+    phases: &PhasesInUse,
+    least: PerPhase<MilliAmps>,
+    mut most: PerPhase<MilliAmps>,
+) -> PerPhase<MilliAmps> {
+    if let Rotation::Known(order) = rotation {
+        for (phase, is_unused) in order.into_iter().zip(phases.unused()) {
+            if is_unused {
+                most[phase] = least[phase];
+            }
+        }
+    }
+    most
 }

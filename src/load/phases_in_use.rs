@@ -71,6 +71,11 @@ impl PhasesInUse {
         self.all
     }
 
+    /// Which of the device's phases are not.
+    pub(super) fn unused(&self) -> [bool; 3] {
+        self.phases.map(|phase| phase.unused)
+    }
+
     /// How many of the wired phases are in use.
     pub(super) fn count(&self, wired: u8) -> u8 {
         let phases = self.phases.iter().take(usize::from(wired));

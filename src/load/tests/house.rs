@@ -169,6 +169,33 @@ fn a_car_with_one_phase_at_a_wallbox_with_three_begins_where_there_is_just_room_
 }
 
 #[test]
+fn a_car_hides_nothing_on_phases_that_it_does_not_use() {
+    let one = Device {
+        phases: 1,
+        samples: Some(seconds(10)),
+        ..modbus()
+    };
+    let mut world = charging(metered(32, 1), &one, 0);
+    world.ceiling(0, Some(MilliAmps(6000)));
+    world.wait(60);
+    world.ceiling(0, None);
+    let mut rose: Option<Mono> = None;
+    let mut least = i32::MAX;
+    world.run(seconds(60), |world| {
+        // It may take more from now on, and has not been measured since.
+        if world.offered(0) > 6000 && rose.is_none() {
+            rose = Some(world.now);
+            world.house.load[1] = 2500;
+        }
+        if rose.is_some_and(|rose| world.now.since(rose) > seconds(2)) {
+            let house = world.controller.circuits().next().unwrap().house;
+            least = least.min(house.unwrap().0[1].0);
+        }
+    });
+    assert_eq!(least, 2500);
+}
+
+#[test]
 fn a_car_that_charges_with_one_phase_has_not_attained_less() {
     let one = Device {
         phases: 1,
