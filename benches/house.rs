@@ -2,7 +2,7 @@
 //! each seed, beside [`Perfect`], which knows everything at once. Fails where a figure does not
 //! hold. `cargo bench --bench house -- 48` lives through 48 hours.
 //!
-//! Every hour must keep to every figure; the row `all` sums them up. Of the 24, four do not in energy.
+//! Every hour must keep to every figure; the row `all` sums them up.
 //!
 //! Perfect is no controller that anybody may build. It raises in the instant in which the house
 //! switches off, by any amount, and lets a car begin again at once; a real one holds the peak of the

@@ -144,6 +144,11 @@ pub enum Reason {
     },
     /// The raise waits until others have lowered.
     Transition,
+    /// It lacks a little of its share, and others are not lowered for that yet.
+    Fairness {
+        /// How long still.
+        remaining: Duration,
+    },
     /// The raise waits, to spare the wallbox's memory.
     RaiseBudget,
     /// It was told something often lately: the next raise waits, or must be a larger one.
@@ -209,6 +214,13 @@ impl fmt::Display for Reason {
                 )
             }
             Self::Transition => f.write_str("waits until others have lowered"),
+            Self::Fairness { remaining } => {
+                let minutes = remaining.as_secs().div_ceil(60);
+                write!(
+                    f,
+                    "lacks little of its share; others give it in about {minutes} min"
+                )
+            }
             Self::RaiseBudget => f.write_str("waits for its next raise (ocpp-raise-interval)"),
             Self::Spared => f.write_str("it was moved often lately: its next raise waits"),
             Self::Ramp => f.write_str("is raised step by step (raise-step, raise-interval)"),

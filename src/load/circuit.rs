@@ -141,6 +141,16 @@ impl Bookings {
         }
     }
 
+    /// Books what is promised to EVSEs, where that is more than is booked for them.
+    pub(super) fn set_aside(&mut self, promised: &[(usize, MilliAmps)]) {
+        for (evse, amps) in promised {
+            let booked = self.booked.get(*evse).copied().unwrap_or_default();
+            if i64::from(amps.0) > booked {
+                self.set(*evse, *amps);
+            }
+        }
+    }
+
     /// Whether the EVSE could be booked with `amps` instead: nothing on its path would be
     /// overloaded, or more overloaded than it is.
     pub fn fits_with(&self, evse: usize, amps: MilliAmps) -> bool {

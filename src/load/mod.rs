@@ -14,7 +14,7 @@
 //! | `phasing`, `phase_switch` | when it is connected with one phase, and when with all |
 //! | `turn`, `rest` | whose turn it is when there is not enough, and how soon again |
 //! | `raise_budget`, `ramp`, `wear` | how often and how fast somebody is raised |
-//! | `sparing` | which lowerings may wait until they serve somebody |
+//! | `sparing` | which lowerings may wait until they serve somebody, and which raises until it is worth them |
 //! | `heat` | what a fuse remembers of an overload |
 //! | `request`, `plan` | what the allocator is asked; what the configuration says |
 

@@ -19,8 +19,9 @@ pub(super) const MANY: usize = 4;
 const WORTH: MilliAmps = MilliAmps(1000);
 
 impl Controller {
-    /// Gives those who lack most as much as is worth a write, while there is room.
-    pub(super) fn pool(&mut self, targets: &[Target]) {
+    /// Gives those who lack most as much as is worth a write, while there is room beside what is
+    /// promised to others.
+    pub(super) fn pool(&mut self, targets: &[Target], promised: &[(usize, MilliAmps)]) {
         let lacks = targets.iter().enumerate();
         let mut lacks: Vec<(MilliAmps, usize)> = lacks
             .filter_map(|(index, target)| Some((self.lacks_little(index, target)?, index)))
@@ -30,6 +31,7 @@ impl Controller {
             return;
         }
         let mut bookings = self.bookings();
+        bookings.set_aside(promised);
         if bookings.is_overloaded() {
             return;
         }

@@ -60,10 +60,11 @@ impl Controller {
             self.complain();
             let targets = self.targets();
             let before = self.last_number;
-            self.lower(&targets);
-            self.raise(&targets);
+            let spared = self.spared(&targets);
+            self.lower(&targets, &spared);
+            self.raise(&targets, &spared);
             if self.last_number == before {
-                self.pool(&targets);
+                self.pool(&targets, &spared.promised);
             }
         }
         self.note_draws();

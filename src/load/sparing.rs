@@ -4,7 +4,7 @@
 //! wears the memory of wallboxes. That one has more than another for a while is no loss to anybody but
 //! the other: only where it is much, or lasts, or keeps current from flowing at all, it is put right.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::booking::amps;
@@ -12,7 +12,7 @@ use super::circuit::Bookings;
 use super::controller::Controller;
 use super::ramp;
 use super::round::Target;
-use super::transition::PART_AFTER;
+use super::transition::{PART_AFTER, part_of};
 use crate::evse::{Limit, Reason};
 use crate::units::MilliAmps;
 
@@ -22,9 +22,9 @@ const WORTH: MilliAmps = MilliAmps(1000);
 /// ... at once where an EVSE has so much less than its share, ...
 const FAR: MilliAmps = MilliAmps(4000);
 
-/// ... or where so much more would flow in all, counted over the phases of all cars: where a single-phase
-/// car gives up 5 A, others take as much on three phases, ...
-const PAYS: MilliAmps = MilliAmps(10_000);
+/// ... or where so much more would flow below its meter, counted over the phases of all cars: where a
+/// single-phase car gives up 5 A, others take as much on three phases, ...
+const PAYS: MilliAmps = MilliAmps(4000);
 
 /// ... and otherwise after this. Beside a house that moves, shares rarely last as long.
 pub(super) const FAIR_AFTER: Duration = Duration::from_mins(2);
@@ -38,19 +38,34 @@ struct Lowering {
     to: MilliAmps,
 }
 
-/// A raise that only lacks room.
+/// A raise that only lacks room. What it leads to is as it would be booked.
 #[derive(Debug)]
 struct Raise {
+    index: usize,
+    from: MilliAmps,
     to: MilliAmps,
-    by: MilliAmps,
+    /// What it leads to in the end.
+    share: MilliAmps,
     is_small: bool,
     /// Nobody needs to give up anything for it yet: it lacks little, and not for long.
     can_wait: bool,
 }
 
+/// What need not be done now.
+#[derive(Debug, Default)]
+pub(super) struct Spared {
+    /// Lowerings that would serve nobody.
+    pub(super) lowerings: BTreeSet<usize>,
+    /// Raises that nobody makes room for yet.
+    pub(super) raises: BTreeSet<usize>,
+    /// What others make room for, each with what it will be booked with: none of it is for a raise that
+    /// waits.
+    pub(super) promised: Vec<(usize, MilliAmps)>,
+}
+
 impl Controller {
-    /// Whose lowering would serve nobody now.
-    pub(super) fn spared(&mut self, targets: &[Target]) -> BTreeSet<usize> {
+    /// Whose lowering would serve nobody now, and whose raise may wait for it.
+    pub(super) fn spared(&mut self, targets: &[Target]) -> Spared {
         let mut spared = Vec::new();
         let mut offers = Bookings::new(&self.circuits);
         let parts = self.evses.iter().zip(&self.plan.evses).zip(targets);
@@ -84,8 +99,21 @@ impl Controller {
         }
         spared.sort_unstable();
         Self::lower_for_fuses(&mut spared, &mut offers);
-        self.lower_for_raises(&mut spared, &mut offers, targets);
-        spared.into_iter().map(|lowering| lowering.index).collect()
+        let (waits, presses) = self.raises(targets, &spared);
+        let mut promised = Vec::new();
+        self.lower_for_raises(worth_it(presses), &mut spared, &mut offers, &mut promised);
+        let gains = self.gains(&waits, &spared, &offers);
+        let pays = |raise: &Raise| {
+            let gain = self.meter_above(raise.index).and_then(|at| gains.get(&at));
+            gain.is_some_and(|gain| *gain >= i64::from(PAYS.0))
+        };
+        let (pays, waits): (Vec<Raise>, Vec<Raise>) = waits.into_iter().partition(pays);
+        self.lower_for_raises(worth_it(pays), &mut spared, &mut offers, &mut promised);
+        Spared {
+            lowerings: spared.into_iter().map(|lowering| lowering.index).collect(),
+            raises: waits.into_iter().map(|raise| raise.index).collect(),
+            promised,
+        }
     }
 
     fn lower_for_fuses(spared: &mut Vec<Lowering>, offers: &mut Bookings) {
@@ -98,37 +126,33 @@ impl Controller {
         });
     }
 
+    /// What would be raised now if there were room for it, in order: what may wait, and what may not.
+    fn raises(&mut self, targets: &[Target], spared: &[Lowering]) -> (Vec<Raise>, Vec<Raise>) {
+        let order = self.order_of_raises(&BTreeSet::new()).into_iter();
+        let raises: Vec<Raise> = order
+            .filter_map(|index| self.possible_raise(index, targets.get(index)?))
+            .collect();
+        let can_wait = |raise: &Raise| raise.can_wait && !self.is_before(raise.index, spared);
+        raises.into_iter().partition(can_wait)
+    }
+
+    /// Its priority is higher than that of one who has more than its share.
+    fn is_before(&self, index: usize, spared: &[Lowering]) -> bool {
+        let priority = |index: usize| self.plan.evses.get(index).map(|plan| plan.priority);
+        spared.iter().any(|lowering| {
+            priority(lowering.index) < priority(index) && self.share_a_meter(lowering.index, index)
+        })
+    }
+
     fn lower_for_raises(
-        &mut self,
+        &self,
+        raises: Vec<Raise>,
         spared: &mut Vec<Lowering>,
         offers: &mut Bookings,
-        targets: &[Target],
+        promised: &mut Vec<(usize, MilliAmps)>,
     ) {
-        let mut raises: Vec<(usize, Raise)> = Vec::new();
-        let (mut small, mut sum) = (Vec::new(), MilliAmps::ZERO);
-        for index in self.order_of_raises() {
-            let raise = targets
-                .get(index)
-                .and_then(|target| self.possible_raise(index, target));
-            match raise {
-                Some(raise) if raise.is_small => {
-                    sum += raise.by;
-                    small.push((index, raise));
-                }
-                Some(raise) => raises.push((index, raise)),
-                None => {}
-            }
-        }
-        // Many small ones are as good as a large one.
-        if sum >= WORTH {
-            raises.extend(small);
-        }
-        let pays = self.gain(targets) >= i64::from(PAYS.0);
         let mut begun = Vec::new();
-        for (index, Raise { to, can_wait, .. }) in raises {
-            if can_wait && !pays {
-                continue;
-            }
+        for Raise { index, to, .. } in raises {
             // Cars below one meter begin one after the other: the next one needs no room before it is
             // its turn.
             if self.is_about_to_start(index) {
@@ -146,32 +170,65 @@ impl Controller {
             });
             if offers.fits_with(index, to) {
                 offers.set(index, to);
+                promised.push((index, to));
             }
         }
     }
 
-    /// How much more would flow if all cars that charge had their shares, over all their phases, in mA.
-    fn gain(&self, targets: &[Target]) -> i64 {
-        let parts = self.plan.evses.iter().zip(targets).enumerate();
-        let gains = parts.filter_map(|(index, (plan, target))| {
-            let offer = self.evses.get(index)?.booking.offered()?;
-            let old = amps(offer.limit, plan.max);
-            let wanted = amps(target.limit, plan.max);
-            let charges = self.is_ramped(index) && old.min(wanted) >= plan.min;
-            charges.then(|| i64::from((wanted - old).0) * i64::from(plan.phases))
-        });
-        gains.sum()
+    /// How much more would flow below each meter, over all phases and in mA, if all who charge had their
+    /// shares, than if those who wait got only what is free.
+    fn gains(
+        &self,
+        waits: &[Raise],
+        spared: &[Lowering],
+        offers: &Bookings,
+    ) -> BTreeMap<usize, i64> {
+        let mut gains = BTreeMap::new();
+        let mut add = |index: usize, amps: MilliAmps| {
+            if let Some(meter) = self.meter_above(index) {
+                *gains.entry(meter).or_default() += i64::from(amps.0) * self.phases_in_use(index);
+            }
+        };
+        let mut offers = offers.clone();
+        for Raise {
+            index, from, share, ..
+        } in waits
+        {
+            let Some(plan) = self.plan.evses.get(*index) else {
+                continue;
+            };
+            let free = if offers.fits_with(*index, *share) {
+                *share
+            } else {
+                let part = part_of(&offers, *index, *from..*share, plan.step, MilliAmps::ZERO);
+                part.unwrap_or(*from)
+            };
+            offers.set(*index, free);
+            add(*index, *share - free);
+        }
+        for lowering in spared {
+            add(lowering.index, lowering.by);
+        }
+        gains
+    }
+
+    /// The phases that carry the current of its car now.
+    fn phases_in_use(&self, index: usize) -> i64 {
+        let phases = self.evses.get(index).zip(self.plan.evses.get(index));
+        phases.map_or(0, |(evse, plan)| i64::from(evse.phases_in_use(plan)))
     }
 
     /// Some circuit with a meter feeds both.
     fn share_a_meter(&self, evse: usize, other: usize) -> bool {
-        let (path, other) = (self.circuits.path(evse), self.circuits.path(other));
-        let both: Vec<usize> = path
-            .iter()
-            .filter(|at| other.contains(at))
-            .copied()
-            .collect();
-        self.metering.is_above(&both)
+        let meter = self.meter_above(evse);
+        meter.is_some() && meter == self.meter_above(other)
+    }
+
+    /// The uppermost circuit with a meter that feeds it.
+    fn meter_above(&self, index: usize) -> Option<usize> {
+        let path = self.circuits.path(index);
+        let metered = |at: &&usize| self.metering.is_above(std::slice::from_ref(*at));
+        path.iter().rfind(metered).copied()
     }
 
     /// Its car waits for room to begin again below a meter, but not for so long that the others cannot be
@@ -197,21 +254,35 @@ impl Controller {
         let is_ramped = self.is_ramped(index);
         let (evse, plan) = (self.evses.get_mut(index)?, self.plan.evses.get(index)?);
         let old = amps(evse.booking.offered()?.limit, plan.max);
+        let share = amps(target.limit, plan.max);
+        let extra = evse.booking.overdraw.extra();
         let waits = evse.short_since.map(|since| self.now.since(since));
-        let lacks = amps(target.limit, plan.max) - old;
         let may = evse.booking.contact.is_online()
             && !is_hindered
             && (evse.first_grant || evse.budget.allows(self.now));
         (may && goal > old).then(|| Raise {
-            to: goal + evse.booking.overdraw.extra(),
-            by: goal - old,
+            index,
+            from: old + extra,
+            to: goal + extra,
+            share: share + extra,
             is_small: old >= plan.min && ramp::is_small(goal - old, plan),
             can_wait: is_ramped
+                && !evse.first_grant
                 && old >= plan.min
-                && lacks < FAR
+                && share - old < FAR
                 && waits.unwrap_or_default() < FAIR_AFTER,
         })
     }
+}
+
+/// Without those that are too small for others to be lowered. Many small ones are as good as a large one.
+fn worth_it(mut raises: Vec<Raise>) -> Vec<Raise> {
+    let small = raises.iter().filter(|raise| raise.is_small);
+    let sum: MilliAmps = small.map(|raise| raise.to - raise.from).sum();
+    if sum < WORTH {
+        raises.retain(|raise| !raise.is_small);
+    }
+    raises
 }
 
 #[cfg(test)]
@@ -230,7 +301,7 @@ mod tests {
         let circuit = |name: &str, meter: Option<&str>| CircuitPlan {
             name: name.into(),
             parent: (name != "main").then(|| "main".into()),
-            max_current: MilliAmps::from_amps(63),
+            max_current: MilliAmps::from_amps(if name == "main" { 126 } else { 63 }),
             max_power: None,
             reserve: MilliAmps::ZERO,
             meter: meter.map(Into::into),
@@ -275,6 +346,30 @@ mod tests {
     }
 
     #[test]
+    fn what_would_flow_is_counted_below_each_meter() {
+        let controller = controller(None);
+        let raise = |index| Raise {
+            index,
+            from: MilliAmps(6000),
+            to: MilliAmps(10_000),
+            share: MilliAmps(14_000),
+            is_small: false,
+            can_wait: true,
+        };
+        let lowering = Lowering {
+            by: MilliAmps(-5000),
+            index: 1,
+            to: MilliAmps(10_000),
+        };
+        let mut offers = Bookings::new(&controller.circuits);
+        offers.set(1, MilliAmps(53_000));
+        let gains = controller.gains(&[raise(0), raise(2)], &[lowering], &offers);
+        let [left, right] = [0, 2].map(|evse| gains[&controller.meter_above(evse).unwrap()]);
+        assert_eq!(left, 3 * (14 - 10 - 5) * 1000, "10 A are free");
+        assert_eq!(right, 0);
+    }
+
+    #[test]
     fn first_grants_come_first_and_then_who_has_waited_longest() {
         let mut controller = controller(None);
         let at = |seconds| Mono(Duration::from_secs(seconds));
@@ -284,8 +379,8 @@ mod tests {
             evse.first_grant = false;
             evse.raise_waits = waits.map(at);
         }
-        assert_eq!(controller.order_of_raises(), [2, 0, 1]);
+        assert_eq!(controller.order_of_raises(&BTreeSet::new()), [2, 0, 1]);
         controller.evses[1].first_grant = true;
-        assert_eq!(controller.order_of_raises(), [1, 2, 0]);
+        assert_eq!(controller.order_of_raises(&BTreeSet::new()), [1, 2, 0]);
     }
 }

@@ -1,6 +1,7 @@
 //! The way of the [`Controller`] from what is allowed to what shall be: lowerings at once, raises
 //! where everything that may still flow leaves room for them.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::circuit::Bookings;
 use super::controller::{Controller, Output};
 use super::ramp::{self, SMALL_WAITS, step_towards};
 use super::round::Target;
+use super::sparing::{FAIR_AFTER, Spared};
 use crate::evse::{Demand, Limit, Offer, Reason};
 use crate::ids::OfferNumber;
 use crate::units::MilliAmps;
@@ -19,8 +21,7 @@ pub(super) const PART_AFTER: Duration = Duration::from_secs(10);
 
 impl Controller {
     /// Lowerings, and what a device must be told again, leave at once and together.
-    pub(super) fn lower(&mut self, targets: &[Target]) {
-        let spared = self.spared(targets);
+    pub(super) fn lower(&mut self, targets: &[Target], spared: &Spared) {
         for (index, target) in targets.iter().enumerate() {
             let (Some(evse), Some(plan)) = (self.evses.get_mut(index), self.plan.evses.get(index))
             else {
@@ -40,7 +41,8 @@ impl Controller {
             }
             let wanted = amps(target.limit, plan.max);
             let old = evse.booking.offered().map(|offer| offer.limit);
-            let lowers = old.is_some_and(|old| target.limit < old) && !spared.contains(&index);
+            let lowers =
+                old.is_some_and(|old| target.limit < old) && !spared.lowerings.contains(&index);
             // The first offer of a connection states what was in force anyway, or less.
             let before = old.map_or(evse.booking.allowed(), |old| amps(old, plan.max));
             let states = evse.tell_again && wanted <= before;
@@ -56,14 +58,19 @@ impl Controller {
         }
     }
 
-    /// Raises where everything that may still flow leaves room: first grants before others.
-    pub(super) fn raise(&mut self, targets: &[Target]) {
+    /// Raises where everything that may still flow leaves room: first grants before others, and last those
+    /// that others need not make room for yet.
+    pub(super) fn raise(&mut self, targets: &[Target], spared: &Spared) {
         let mut bookings = self.bookings();
-        for index in self.order_of_raises() {
+        for index in self.order_of_raises(&spared.raises) {
             let Some(target) = targets.get(index) else {
                 continue;
             };
-            let Some(limit) = self.raise_to(&mut bookings, index, target) else {
+            let can_wait = spared.raises.contains(&index);
+            if can_wait {
+                bookings.set_aside(&spared.promised);
+            }
+            let Some(limit) = self.raise_to(&bookings, index, target, can_wait) else {
                 continue;
             };
             self.note_raise(index, limit);
@@ -77,12 +84,15 @@ impl Controller {
         }
     }
 
-    /// First grants before others, and then who has waited longest.
-    pub(super) fn order_of_raises(&self) -> Vec<usize> {
+    /// First grants before others, and then who has waited longest; those that may wait come last.
+    pub(super) fn order_of_raises(&self, can_wait: &BTreeSet<usize>) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.evses.len()).collect();
         order.sort_by_key(|index| {
             let evse = self.evses.get(*index);
-            evse.map(|evse| (!evse.first_grant, evse.raise_waits.unwrap_or(self.now)))
+            evse.map(|evse| {
+                let since = evse.raise_waits.unwrap_or(self.now);
+                (!evse.first_grant, can_wait.contains(index), since)
+            })
         });
         order
     }
@@ -90,9 +100,10 @@ impl Controller {
     /// The limit to raise this EVSE to now, if any; notes why not.
     fn raise_to(
         &mut self,
-        bookings: &mut Bookings,
+        bookings: &Bookings,
         index: usize,
         target: &Target,
+        can_wait: bool,
     ) -> Option<Limit> {
         let now = self.now;
         let goal = self.goal(index, target.limit);
@@ -136,6 +147,13 @@ impl Controller {
         };
         let reason = match (hindrance, limit) {
             (Some(hindrance), _) => Some(hindrance),
+            (None, None) if can_wait => {
+                let lasts = evse
+                    .short_since
+                    .map_or(Duration::ZERO, |since| now.since(since));
+                let remaining = FAIR_AFTER.saturating_sub(lasts);
+                Some(Reason::Fairness { remaining })
+            }
             (None, None) => Some(Reason::Transition),
             (None, Some(_)) if !evse.first_grant && !evse.budget.allows(now) => {
                 Some(Reason::RaiseBudget)
@@ -283,7 +301,7 @@ impl Controller {
 
 /// The largest current above the start of `range`, in steps below its end, that fits together with
 /// `extra`.
-fn part_of(
+pub(super) fn part_of(
     bookings: &Bookings,
     index: usize,
     range: Range<MilliAmps>,

@@ -124,9 +124,9 @@ fn below_a_meter_a_car_that_lacks_less_than_4_a_of_its_share_waits_for_two_minut
 }
 
 #[test]
-fn a_share_that_lets_10_a_more_flow_in_all_waits_for_nobody() {
+fn a_share_that_lets_4_a_more_flow_in_all_waits_for_nobody() {
     // The fourth car takes one phase or three.
-    for (phases, fuse, after) in [(3, 32, 6000), (1, 32, 8000), (1, 30, 6000)] {
+    for (phases, fuse, after) in [(3, 32, 6000), (1, 28, 7000), (1, 26, 6000)] {
         let mut plan = metered(fuse, 4);
         plan.evses[3].phases = phases;
         let mut world = charging(plan, &modbus(), 0);
@@ -144,6 +144,77 @@ fn a_share_that_lets_10_a_more_flow_in_all_waits_for_nobody() {
         world.wait(120);
         let share = fuse * 250;
         assert_eq!(offers(&world), [share; 4]);
+    }
+}
+
+#[test]
+fn what_a_share_lets_flow_is_counted_over_the_phases_that_cars_use() {
+    // Four wallboxes with three phases; the cars of the first three, and of the last one.
+    for (phases, of_last, after) in [(3, 1, 7000), (1, 1, 6000), (1, 3, 6000)] {
+        let car = |phases| Device { phases, ..modbus() };
+        let mut devices = vec![car(phases); 3];
+        devices.push(car(of_last));
+        let mut world = charging_at(metered(28, 4), devices, 0);
+        for device in 0..3 {
+            world.ceiling(device, Some(MilliAmps(6000)));
+        }
+        world.wait(240);
+        assert_eq!(offers(&world), [6000, 6000, 6000, 10_000]);
+        for device in 0..3 {
+            world.ceiling(device, None);
+        }
+        world.wait(20);
+        assert_eq!(world.offered(0), after, "{phases} and {of_last} phases");
+        world.wait(120);
+        assert_eq!(offers(&world), [7000; 4]);
+    }
+}
+
+#[test]
+fn what_others_give_up_for_one_is_not_taken_by_another_that_waits() {
+    let mut world = charging(metered(46, 4), &modbus(), 0);
+    let held = [(0, 8000), (3, 6000)];
+    for (device, amps) in held {
+        world.ceiling(device, Some(MilliAmps(amps)));
+    }
+    world.wait(120);
+    assert_eq!(offers(&world), [8000, 16_000, 16_000, 6000]);
+    for (device, _) in held {
+        world.ceiling(device, None);
+    }
+    world.wait(8);
+    let offers_now = offers(&world);
+    assert_eq!(
+        [offers_now[0], offers_now[3]],
+        [8000, 10_000],
+        "{offers_now:?}"
+    );
+    assert_eq!(
+        offers_now[1] + offers_now[2],
+        27_500,
+        "one of them pays for it"
+    );
+    assert_eq!(
+        world.reason(0),
+        "lacks little of its share; others give it in about 2 min"
+    );
+    world.wait(120);
+    assert_eq!(offers(&world), [11_500; 4]);
+}
+
+#[test]
+fn who_has_a_higher_priority_waits_for_nobody() {
+    for (priority, after) in [(1, [15_500, 8500]), (2, [14_000, 10_000])] {
+        let mut plan = metered(32, 2);
+        plan.priority_mode = load::PriorityMode::MinFirst;
+        plan.evses[1].priority = priority;
+        plan.evses[1].max = MilliAmps(10_000);
+        let mut world = charging(plan, &modbus(), 8000);
+        world.ceiling(1, Some(MilliAmps(8500)));
+        world.wait(120);
+        world.ceiling(1, None);
+        world.wait(15);
+        assert_eq!(offers(&world), after);
     }
 }
 
