@@ -128,7 +128,7 @@ impl Controller {
 
     /// What would be raised now if there were room for it, in order: what may wait, and what may not.
     fn raises(&mut self, targets: &[Target], spared: &[Lowering]) -> (Vec<Raise>, Vec<Raise>) {
-        let order = self.order_of_raises(&BTreeSet::new()).into_iter();
+        let order = self.order_of_raises().into_iter();
         let raises: Vec<Raise> = order
             .filter_map(|index| self.possible_raise(index, targets.get(index)?))
             .collect();
@@ -379,8 +379,8 @@ mod tests {
             evse.first_grant = false;
             evse.raise_waits = waits.map(at);
         }
-        assert_eq!(controller.order_of_raises(&BTreeSet::new()), [2, 0, 1]);
+        assert_eq!(controller.order_of_raises(), [2, 0, 1]);
         controller.evses[1].first_grant = true;
-        assert_eq!(controller.order_of_raises(&BTreeSet::new()), [1, 2, 0]);
+        assert_eq!(controller.order_of_raises(), [1, 2, 0]);
     }
 }

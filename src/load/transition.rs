@@ -1,7 +1,6 @@
 //! The way of the [`Controller`] from what is allowed to what shall be: lowerings at once, raises
 //! where everything that may still flow leaves room for them.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -62,15 +61,26 @@ impl Controller {
     /// that others need not make room for yet.
     pub(super) fn raise(&mut self, targets: &[Target], spared: &Spared) {
         let mut bookings = self.bookings();
-        for index in self.order_of_raises(&spared.raises) {
+        let order = self.order_of_raises().into_iter();
+        let (waits, presses) = order.partition(|index| spared.raises.contains(index));
+        self.raise_each(&mut bookings, presses, targets, false);
+        // Only now: it would look like room that is there already.
+        bookings.set_aside(&spared.promised);
+        self.raise_each(&mut bookings, waits, targets, true);
+    }
+
+    fn raise_each(
+        &mut self,
+        bookings: &mut Bookings,
+        order: Vec<usize>,
+        targets: &[Target],
+        can_wait: bool,
+    ) {
+        for index in order {
             let Some(target) = targets.get(index) else {
                 continue;
             };
-            let can_wait = spared.raises.contains(&index);
-            if can_wait {
-                bookings.set_aside(&spared.promised);
-            }
-            let Some(limit) = self.raise_to(&bookings, index, target, can_wait) else {
+            let Some(limit) = self.raise_to(bookings, index, target, can_wait) else {
                 continue;
             };
             self.note_raise(index, limit);
@@ -84,15 +94,12 @@ impl Controller {
         }
     }
 
-    /// First grants before others, and then who has waited longest; those that may wait come last.
-    pub(super) fn order_of_raises(&self, can_wait: &BTreeSet<usize>) -> Vec<usize> {
+    /// First grants before others, and then who has waited longest.
+    pub(super) fn order_of_raises(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.evses.len()).collect();
         order.sort_by_key(|index| {
             let evse = self.evses.get(*index);
-            evse.map(|evse| {
-                let since = evse.raise_waits.unwrap_or(self.now);
-                (!evse.first_grant, can_wait.contains(index), since)
-            })
+            evse.map(|evse| (!evse.first_grant, evse.raise_waits.unwrap_or(self.now)))
         });
         order
     }
